@@ -1,0 +1,1 @@
+"""The Django project: settings, routes, the ASGI entry point."""

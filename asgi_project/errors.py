@@ -1,0 +1,152 @@
+"""Every error a client can meet, as RFC 9457 problem documents.
+
+Problem
+├── BadRequest        400
+├── Unauthorized      401
+├── Forbidden         403
+├── NotFound          404
+├── MethodNotAllowed  405
+├── TooLarge          413
+├── TooManyAttempts   429
+└── Unavailable       503
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """An answer that is not a success. `code` is stable, `detail` names the parameter and what is accepted."""
+
+    status: ClassVar[int] = 500
+    code: str = "internal"
+
+    def __init__(self, detail: str = "", *, code: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or type(self).code
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+
+
+class BadRequest(Problem):
+    status = 400
+    code = "bad_request"
+
+
+class Unauthorized(Problem):
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self, detail: str = "Sign in, or send Authorization: Bearer <token>.") -> None:
+        super().__init__(detail)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Problem):
+    status = 403
+    code = "forbidden"
+
+
+class DeviceForbidden(Forbidden):
+    """The same words for a device of someone else and for one that does not exist."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such device among yours.")
+
+
+class NotFound(Problem):
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(Problem):
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"Accepted here: {', '.join(allowed)}.")
+        self.allowed = allowed
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Allow": ", ".join(self.allowed)}
+
+
+class TooLarge(Problem):
+    status = 413
+    code = "too_large"
+
+
+class TooManyAttempts(Problem):
+    status = 429
+    code = "too_many_attempts"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"Too many attempts; try again in {retry_after_s} s.", retry_after_s=retry_after_s)
+
+
+class Unavailable(Problem):
+    status = 503
+    code = "unavailable"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 2) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s)
+
+
+def problem_document(problem: Problem) -> dict[str, Any]:
+    """The body: `status`, `title`, `detail`, `code`."""
+    return {
+        "status": problem.status,
+        "title": HTTPStatus(problem.status).phrase,
+        "detail": problem.detail,
+        "code": problem.code,
+    }
+
+
+def problem_response(problem: Problem) -> HttpResponse:
+    return HttpResponse(
+        orjson.dumps(problem_document(problem)),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
+        headers={**problem.headers, "Cache-Control": "no-store"},
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's 404 handler."""
+    return problem_response(NotFound("There is no such route."))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's 400 handler (a host that is not allowed, a body that is too large)."""
+    return problem_response(BadRequest("The request cannot be read."))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's 403 handler."""
+    return problem_response(Forbidden("Not allowed."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's 500 handler. What happened stands in the log."""
+    return problem_response(Problem("Something went wrong here; it has been logged."))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW."""
+    return problem_response(Forbidden("The CSRF token is missing or wrong; send it as X-CSRFToken.", code="csrf"))

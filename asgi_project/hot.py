@@ -1,0 +1,118 @@
+"""A lean way to the hot views, in front of Django's own handler.
+
+Django's handler opens a thread context and sends signals with synchronous receivers for every request; both cost more
+than a whole history answer (docs/decisions/003-hot-path.md). Views marked with `hot_view` need neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from io import BytesIO
+from typing import Any, cast
+
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, ResolverMatch, get_resolver
+
+from asgi_project.errors import BadRequest, Problem, TooLarge, problem_response
+from auth_app.http import HotView, is_hot
+
+logger = logging.getLogger(__name__)
+
+
+class Disconnected(Exception):
+    """The client went away before its answer was ready."""
+
+
+class HotHandler:
+    """Serves marked views itself and leaves everything else to `cold`."""
+
+    def __init__(self, cold: ASGI3Application) -> None:
+        self._cold = cold
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        match = _hot_match(cast(HTTPScope, scope))
+        if match is None:
+            await self._cold(scope, receive, send)
+            return
+        try:
+            body = await _read_body(receive)
+        except Disconnected:
+            return
+        except Problem as problem:
+            await _send_response(problem_response(problem), send)
+            return
+        request = ASGIRequest(cast(dict[str, Any], scope), BytesIO(body))
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        watch = asyncio.create_task(_cancel_when_gone(receive, task))
+        try:
+            await _send_response(await _answer(match, request), send)
+        except asyncio.CancelledError:
+            if not watch.done():
+                raise
+            task.uncancel()
+        finally:
+            watch.cancel()
+
+
+def _hot_match(scope: HTTPScope) -> ResolverMatch | None:
+    try:
+        match = get_resolver().resolve(scope["path"])
+    except Resolver404:
+        return None
+    return match if is_hot(match.func) else None
+
+
+async def _answer(match: ResolverMatch, request: ASGIRequest) -> HttpResponseBase:
+    try:
+        request.get_host()
+        view = cast(HotView, match.func)
+        return await view(request, *match.args, **match.kwargs)
+    except DisallowedHost:
+        return problem_response(BadRequest("Host: this name is not among ALLOWED_HOSTS."))
+    except Exception:  # the last line of defence: an answer, and the whole story in the log
+        logger.exception("error in %s", request.path)
+        return problem_response(Problem("Something went wrong here; it has been logged."))
+
+
+async def _read_body(receive: ASGIReceiveCallable) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        chunk = cast(dict[str, Any], message).get("body", b"")
+        size += len(chunk)
+        if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise TooLarge(f"body: at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are accepted.")
+        chunks.append(chunk)
+        if not cast(dict[str, Any], message).get("more_body", False):
+            return b"".join(chunks)
+
+
+async def _cancel_when_gone(receive: ASGIReceiveCallable, task: asyncio.Task[None]) -> None:
+    """A cancelled view cancels its query: nobody waits for the answer any more."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    task.cancel()
+
+
+async def _send_response(response: HttpResponseBase, send: ASGISendCallable) -> None:
+    headers = [(name.encode("ascii").lower(), value.encode("latin-1")) for name, value in response.items()]
+    if isinstance(response, HttpResponse):
+        headers.append((b"content-length", str(len(response.content)).encode()))
+    raw_send = cast(Callable[[dict[str, Any]], Awaitable[None]], send)
+    await raw_send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    if isinstance(response, StreamingHttpResponse):
+        async for chunk in cast(AsyncIterator[bytes], response.streaming_content):
+            await raw_send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await raw_send({"type": "http.response.body", "body": b""})
+    else:
+        await raw_send({"type": "http.response.body", "body": cast(HttpResponse, response).content})

@@ -1,0 +1,185 @@
+"""Settings. Everything that differs between installations comes from the environment: see .env.example."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from psycopg.conninfo import conninfo_to_dict
+
+from asgi_project.env import env_flag, env_int, env_list, env_secret, env_text
+from telemetry.keys import MIN_SECRET_LENGTH
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- what must be said -------------------------------------------------------------------------------------------
+DEBUG = env_flag("DEBUG")
+SECRET_KEY = env_secret("SECRET_KEY", minimum_length=32, required=not DEBUG) or secrets.token_urlsafe(48)
+INGEST_SECRET = env_secret("INGEST_SECRET", minimum_length=MIN_SECRET_LENGTH, required=False)
+METRICS_TOKEN = env_secret("METRICS_TOKEN", minimum_length=16, required=False)
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_ORIGINS = env_list("ALLOWED_ORIGINS")
+ALLOW_REGISTRATION = env_flag("ALLOW_REGISTRATION")
+REDIS_URL = env_text("REDIS_URL", "redis://127.0.0.1:6379/0")
+TELEMETRY_URL = env_text("TELEMETRY_URL", "postgresql://wattstream_reader@127.0.0.1:5432/wattstream")
+
+# --- limits ------------------------------------------------------------------------------------------------------
+TOKEN_LIFETIME_DAYS = env_int("TOKEN_LIFETIME_DAYS", 30, minimum=1)
+TICKET_LIFETIME_S = 30  # the contract's expires_in
+ACCESS_CACHE_S = 4  # a lost access event is made good within 5 s
+PASSWORD_HASHERS_AT_ONCE = env_int("PASSWORD_HASHERS_AT_ONCE", 2, minimum=1)
+LOGIN_FAILURES_PER_ACCOUNT = env_int("LOGIN_FAILURES_PER_ACCOUNT", 10, minimum=1)
+LOGIN_FAILURES_PER_ADDRESS = env_int("LOGIN_FAILURES_PER_ADDRESS", 100, minimum=1)
+REGISTRATIONS_PER_ADDRESS = env_int("REGISTRATIONS_PER_ADDRESS", 100, minimum=1)
+CLAIM_FAILURES_PER_USER = env_int("CLAIM_FAILURES_PER_USER", 10, minimum=1)
+ATTEMPT_WINDOW_S = env_int("ATTEMPT_WINDOW_S", 300, minimum=1)
+
+HISTORY_MAX_POINTS = 5_000
+HISTORY_MAX_EXPLICIT_POINTS = 10_000
+HISTORY_TIMEOUT_MS = env_int("HISTORY_TIMEOUT_MS", 10_000, minimum=100)
+TELEMETRY_POOL_SIZE = env_int("TELEMETRY_POOL_SIZE", 8, minimum=1)
+TELEMETRY_POOL_WAITING = env_int("TELEMETRY_POOL_WAITING", 64, minimum=1)
+TELEMETRY_POOL_TIMEOUT_MS = env_int("TELEMETRY_POOL_TIMEOUT_MS", 2_000, minimum=100)
+TELEMETRY_STATEMENT_TIMEOUT_MS = env_int("TELEMETRY_STATEMENT_TIMEOUT_MS", 15_000, minimum=100)
+DEVICE_ONLINE_S = env_int("DEVICE_ONLINE_S", 15, minimum=1)
+SHUTDOWN_GRACE_S = env_int("SHUTDOWN_GRACE_S", 10, minimum=1)
+
+LIVE_HEARTBEAT_S = 20  # the contract's heartbeat_s
+LIVE_BACKLOG_MAX_READINGS = env_int("LIVE_BACKLOG_MAX_READINGS", 10_000, minimum=1)
+LIVE_QUEUE_MAX_FRAMES = env_int("LIVE_QUEUE_MAX_FRAMES", 1_000, minimum=10)
+LIVE_FRAME_MAX_BYTES = env_int("LIVE_FRAME_MAX_BYTES", 64 * 1024, minimum=1024)
+LIVE_DEVICES_PER_SOCKET = env_int("LIVE_DEVICES_PER_SOCKET", 200, minimum=1)
+LIVE_SOCKETS_PER_USER = env_int("LIVE_SOCKETS_PER_USER", 1_000, minimum=1)
+
+# --- Django ------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "auth_app",
+    "devices_app",
+    "history_app",
+    "live_app",
+    "dashboard",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "auth_app.middleware.SessionTokenMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "asgi_project.urls"
+ASGI_APPLICATION = "asgi_project.asgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+
+def accounts_database() -> dict[str, Any]:
+    """SQLite unless DATABASE_URL says otherwise; SQLite tuned for many concurrent writers."""
+    url = env_text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'wattstream.sqlite3'}"
+    database: dict[str, Any] = dict(dj_database_url.parse(url))
+    options = database.setdefault("OPTIONS", {})
+    if database["ENGINE"].endswith("sqlite3"):
+        options["transaction_mode"] = "IMMEDIATE"
+        options["timeout"] = 20
+        options["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
+    else:
+        options["connect_timeout"] = 3
+    return database
+
+
+def telemetry_database() -> dict[str, Any]:
+    """The telemetry database under Django's own name for it; history reads it through its own pool."""
+    told = conninfo_to_dict(TELEMETRY_URL)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": told.pop("dbname", "wattstream"),
+        "USER": told.pop("user", ""),
+        "PASSWORD": told.pop("password", ""),
+        "HOST": told.pop("host", ""),
+        "PORT": str(told.pop("port", "")),
+        "OPTIONS": {"connect_timeout": 3, **told},
+    }
+
+
+DATABASES = {"default": accounts_database(), "telemetry": telemetry_database()}
+DATABASE_ROUTERS = ["history_app.router.TelemetryRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "auth_app.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "/login"
+LOGIN_REDIRECT_URL = "/"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["auth_app.rest.IdentityAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "auth_app.rest.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+# For consumers that an installation adds. The live stream does not pass through a channel layer
+# (docs/decisions/005-live-path.md).
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}},
+}
+
+# --- browsers ----------------------------------------------------------------------------------------------------
+TLS = env_flag("TLS")  # the public address is https
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+CSRF_FAILURE_VIEW = "asgi_project.errors.csrf_failure"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env_text("STATIC_ROOT", str(BASE_DIR / ".local" / "static")))
+STATICFILES_DIRS = [("vendor/uplot", BASE_DIR / "dashboard" / "node_modules" / "uplot" / "dist")]
+
+# --- language, time, logs ----------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}, "django.channels.server": {"level": "WARNING"}},
+}

@@ -1,0 +1,23 @@
+"""Every HTTP route."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from asgi_project import health
+from auth_app.urls import api_urlpatterns, page_urlpatterns
+
+urlpatterns = [
+    path("api/", include("history_app.urls")),
+    path("api/auth/", include(api_urlpatterns)),
+    path("api/", include("devices_app.urls")),
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+    path("", include(page_urlpatterns)),
+    path("", include("dashboard.urls")),
+]
+
+handler400 = "asgi_project.errors.bad_request"
+handler403 = "asgi_project.errors.forbidden"
+handler404 = "asgi_project.errors.not_found"
+handler500 = "asgi_project.errors.server_error"

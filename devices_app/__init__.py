@@ -1,0 +1,1 @@
+"""Devices, grants, claim and transfer: what may you see."""

@@ -1,0 +1,81 @@
+"""May this user see this device? The one question, and its one cache."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from asgi_project.errors import DeviceForbidden
+from auth_app.decisions import DecisionCache
+from auth_app.events import AccessChange, listen
+from devices_app.models import Device, Grant
+
+OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A yes: as what (`owner` or `viewer`), until when (seconds since the epoch, None = for good), and the device's zone."""
+
+    role: str
+    expires_at: float | None
+    timezone: str
+
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= time.time()
+
+
+_cache: DecisionCache[tuple[int, str], Access] = DecisionCache(lifetime_s=settings.ACCESS_CACHE_S)
+
+
+def _forget(change: AccessChange) -> None:
+    _cache.purge(lambda key, _: key[0] in change.users or key[1] in change.devices)
+
+
+listen(_forget)
+
+
+def access_of(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
+    """Asked of the accounts database: the devices among `device_ids` that the user may see. What is missing is a no."""
+    devices = Device.objects.filter(device_id__in=device_ids)
+    found = {
+        device_id: Access(OWNER, None, zone)
+        for device_id, zone in devices.filter(owner_id=user_id).values_list("device_id", "timezone")
+    }
+    grants = Grant.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=timezone.now()),
+        user_id=user_id,
+        device__device_id__in=device_ids,
+        device__owner__isnull=False,
+    )
+    rows = grants.values_list("device__device_id", "role", "expires_at", "device__timezone")
+    for device_id, role, expires_at, zone in rows:
+        found.setdefault(device_id, Access(role, expires_at.timestamp() if expires_at else None, zone))
+    return found
+
+
+async def access_cached(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
+    """`access_of` for the event loop: at most ACCESS_CACHE_S old, and purged by access changes."""
+    known = {device_id: _cache.get((user_id, device_id)) for device_id in device_ids}
+    unknown = [device_id for device_id, access in known.items() if access is None]
+    if unknown:
+        generation = _cache.generation
+        asked = await database_sync_to_async(access_of)(user_id, unknown)
+        for device_id, access in asked.items():
+            _cache.put((user_id, device_id), access, generation=generation)
+        known.update(asked)
+    return {device_id: access for device_id, access in known.items() if access is not None and not access.is_expired()}
+
+
+async def access_require(user_id: int, device_ids: Collection[str]) -> Mapping[str, Access]:
+    """The access to every one of `device_ids`. Raises `DeviceForbidden` if one is missing."""
+    found = await access_cached(user_id, device_ids)
+    if any(device_id not in found for device_id in device_ids):
+        raise DeviceForbidden
+    return found

@@ -1,0 +1,1 @@
+"""History: windows, queries, the columnar answer."""

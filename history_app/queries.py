@@ -1,0 +1,184 @@
+"""The statements history asks of the telemetry database. One statement an answer, so one snapshot: the rows and the
+cursor belong together. Built from catalogue names only; every value is a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from psycopg import sql
+from psycopg.sql import SQL, Composable, Identifier
+
+from history_app.catalogue import CATALOGUE
+from history_app.pool import Connection
+from history_app.window import Window, uniform_length
+from telemetry.catalogue import Metric
+from telemetry.ddl import table_of
+from telemetry.reading import Reading
+from telemetry.times import datetime_from_us, us_from_datetime
+
+AGGREGATES = ("avg", "min", "max", "count")
+Column = list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What was found, as columns of equal length, oldest first.
+
+    `starts`: µs of each reading (raw) or of each bucket that holds one; `counts`: readings in it;
+    `values`: one column for each metric and aggregate asked for, metric by metric. `newest`: µs of the newest stored
+    reading, None where there is none.
+    """
+
+    starts: Sequence[int]
+    counts: Sequence[int]
+    values: Sequence[Column]
+    newest: int | None
+
+
+async def fetch_buckets(
+    connection: Connection, device_id: str, window: Window, metrics: Sequence[Metric], aggs: Sequence[str], *, live: bool
+) -> Columns:
+    """Aggregate the raw rows of [window.low, window.high) into the window's buckets."""
+    bucket_edges = window.edges
+    length = uniform_length(bucket_edges)
+    text = _bucket_statement(tuple(metrics), tuple(aggs), uniform=length is not None, live=live)
+    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high)}
+    if length is not None:
+        parameters["length"] = length
+    else:
+        parameters["edges"] = [_moment(edge) for edge in bucket_edges]
+    newest, numbers, counts, *values = await _one_row(connection, text, parameters)
+    starts = [bucket_edges[number] for number in numbers or ()]
+    return Columns(starts, counts or [], [column or [] for column in values], _microseconds(newest))
+
+
+async def fetch_raw(
+    connection: Connection, device_id: str, window: Window, metrics: Sequence[Metric], *, limit: int, live: bool
+) -> Columns:
+    """The readings of [window.start, window.end), at most `limit` of them. `values` has one column a metric."""
+    text = _raw_statement(tuple(metrics), live=live)
+    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high), "limit": limit}
+    newest, starts, *values = await _one_row(connection, text, parameters)
+    starts = starts or []
+    return Columns(starts, [1] * len(starts), [column or [] for column in values], _microseconds(newest))
+
+
+async def fetch_after(connection: Connection, device_id: str, after: int, *, limit: int) -> list[Reading]:
+    """The readings of a device newer than `after` (µs), oldest first, at most `limit`."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(_after_statement(), {"device": device_id, "after": _moment(after), "limit": limit})
+    return [Reading(device_id, us, tuple(values)) for us, *values in await cursor.fetchall()]
+
+
+async def _one_row(connection: Connection, text: bytes, parameters: dict[str, Any]) -> tuple[Any, ...]:
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(text, parameters)
+    row = await cursor.fetchone()
+    assert row is not None  # an aggregate without GROUP BY always has one row
+    return row
+
+
+def _moment(us: int) -> Any:
+    return datetime_from_us(us)
+
+
+def _microseconds(moment: Any) -> int | None:
+    return None if moment is None else us_from_datetime(moment)
+
+
+_TABLE = table_of(CATALOGUE)
+_TIME = Identifier(CATALOGUE.time)
+_DEVICE = Identifier(CATALOGUE.device)
+_US = SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(_TIME)
+
+
+@lru_cache(maxsize=512)
+def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uniform: bool, live: bool) -> bytes:
+    if uniform:
+        # Integer arithmetic on microseconds: exact, and cheaper than intervals.
+        number = SQL("(({} - (extract(epoch FROM %(low)s::timestamptz) * 1000000)::bigint) / %(length)s)::int").format(_US)
+    else:
+        number = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(_TIME)
+    columns = [_aggregate(metric, agg) for metric in metrics for agg in aggs]
+    names = [Identifier(f"v{index}") for index in range(len(columns))]
+    inner = SQL(
+        "SELECT {number} AS number, count(*) AS readings{columns} FROM {table}"
+        " WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s GROUP BY 1 ORDER BY 1"
+    ).format(
+        number=number,
+        columns=sql.Composed(
+            [SQL(", {} AS {}").format(column, name) for column, name in zip(columns, names, strict=True)]
+        ),
+        table=_TABLE,
+        device=_DEVICE,
+        time=_TIME,
+    )
+    return _in_columns([SQL("number"), SQL("readings"), *names], inner, live=live)
+
+
+def _aggregate(metric: Metric, agg: str) -> Composable:
+    column = Identifier(metric.column)
+    if agg == "avg":
+        # Sum over count of the raw readings: what the rollup tiers answer too.
+        return SQL("sum({0}) / nullif(count({0}), 0)").format(column)
+    return SQL("{}({})").format(SQL({"min": "min", "max": "max", "count": "count"}[agg]), column)
+
+
+@lru_cache(maxsize=512)
+def _raw_statement(metrics: tuple[Metric, ...], *, live: bool) -> bytes:
+    columns = [Identifier(metric.column) for metric in metrics]
+    inner = SQL(
+        "SELECT {us} AS us{columns} FROM {table}"
+        " WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s ORDER BY {time} LIMIT %(limit)s"
+    ).format(
+        us=_US,
+        columns=sql.Composed([SQL(", {}").format(column) for column in columns]),
+        table=_TABLE,
+        device=_DEVICE,
+        time=_TIME,
+    )
+    return _in_columns([SQL("us"), *columns], inner, live=live)
+
+
+def _in_columns(names: Sequence[Composable], inner: Composable, *, live: bool) -> bytes:
+    """One row: the newest reading's time, then an array for each name. A few wide values are cheaper than many rows.
+
+    `live`: the window reaches the present. Then "newest" stops at the window's end, so that a reading stamped by a
+    clock ahead of ours is in the rows or after the cursor, never neither.
+    """
+    return (
+        SQL(
+            "SELECT (SELECT {time} FROM {table} WHERE {device} = %(device)s{until} ORDER BY {time} DESC LIMIT 1), {arrays}"
+            " FROM ({inner}) AS found"
+        )
+        .format(
+            time=_TIME,
+            table=_TABLE,
+            device=_DEVICE,
+            until=SQL(" AND {} < %(high)s").format(_TIME) if live else SQL(""),
+            arrays=SQL(", ").join(SQL("array_agg({})").format(name) for name in names),
+            inner=inner,
+        )
+        .as_bytes()
+    )
+
+
+@lru_cache(maxsize=1)
+def _after_statement() -> bytes:
+    return (
+        SQL(
+            "SELECT {us}, {columns} FROM {table} WHERE {device} = %(device)s AND {time} > %(after)s"
+            " ORDER BY {time} LIMIT %(limit)s"
+        )
+        .format(
+            us=_US,
+            columns=SQL(", ").join(Identifier(metric.column) for metric in CATALOGUE.metrics),
+            table=_TABLE,
+            device=_DEVICE,
+            time=_TIME,
+        )
+        .as_bytes()
+    )

@@ -1,0 +1,237 @@
+"""Answers history questions: window → one statement → columns. Knows no request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from asgi_project.errors import BadRequest, TooLarge
+from history_app import queries
+from history_app.catalogue import CATALOGUE
+from history_app.pool import telemetry
+from history_app.queries import Columns
+from history_app.window import (
+    RAW,
+    Step,
+    Window,
+    WindowError,
+    choose_step,
+    next_step,
+    parse_time,
+    parse_zone,
+    range_start,
+)
+from telemetry.catalogue import Metric
+from telemetry.reading import Reading
+from telemetry.times import SECOND_US, iso_from_us
+
+FILLS = ("null", "none", "previous")
+_METRIC_RULE = f"a comma-separated list of {', '.join(CATALOGUE.names)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What history is asked, all checked. `live`: the window reaches the present (see queries)."""
+
+    start: int
+    end: int
+    now: int
+    zone: ZoneInfo
+    metrics: tuple[Metric, ...]
+    aggs: tuple[str, ...]
+    resolution: str
+    max_points: int
+    fill: str
+
+    @property
+    def is_live(self) -> bool:
+        return self.end >= self.now
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start) / SECOND_US
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """An answer: the columns of `Columns` after filling, with the window and the table they come from."""
+
+    device_id: str
+    question: Question
+    window: Window
+    source: str
+    columns: Columns
+
+
+def question_parse(parameters: Mapping[str, str], *, default_zone: str) -> Question:
+    """Check the parameters of contract section 3. Raises `BadRequest` naming the first that cannot be used."""
+    unknown = set(parameters) - {
+        "range", "start", "end", "metrics", "agg", "resolution", "max_points", "tz", "fill", "format",
+    }  # fmt: skip
+    if unknown:
+        raise BadRequest(f"{min(unknown)}: there is no such parameter.")
+    now = time.time_ns() // 1000
+    try:
+        zone = parse_zone(parameters.get("tz") or default_zone)
+        start, end = _bounds(parameters, now, zone)
+        resolution = parameters.get("resolution", "auto")
+        choose_step(start, end, resolution=resolution, max_points=1, sample_period_s=CATALOGUE.sample_period_s)
+    except WindowError as error:
+        raise BadRequest(f"{error}.") from error
+    return Question(
+        start=start,
+        end=end,
+        now=now,
+        zone=zone,
+        metrics=metrics_parse(parameters.get("metrics")),
+        aggs=_choices("agg", parameters.get("agg", "avg"), queries.AGGREGATES),
+        resolution=resolution,
+        max_points=_max_points(parameters.get("max_points")),
+        fill=_choices("fill", parameters.get("fill", "null"), FILLS, single=True)[0],
+    )
+
+
+def metrics_parse(text: str | None) -> tuple[Metric, ...]:
+    """Metrics in the order asked for; all of them for None. Raises `BadRequest`."""
+    if text is None:
+        return CATALOGUE.metrics
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in CATALOGUE.by_name:
+            raise BadRequest(f"metrics: {name!r} is not in the catalogue; accepted is {_METRIC_RULE}.")
+    return tuple(CATALOGUE.by_name[name] for name in names)
+
+
+async def history_read(device_id: str, question: Question) -> History:
+    """Read one device's history. Raises `TooLarge` and `Unavailable`."""
+    step = choose_step(
+        question.start,
+        question.end,
+        resolution=question.resolution,
+        max_points=question.max_points,
+        sample_period_s=CATALOGUE.sample_period_s,
+    )
+    async with telemetry() as connection:
+        if step.is_raw:
+            window = Window(question.start, question.end, RAW, question.zone)
+            limit = settings.HISTORY_MAX_EXPLICIT_POINTS if question.resolution == "raw" else question.max_points
+            found = await queries.fetch_raw(
+                connection, device_id, window, question.metrics, limit=limit + 1, live=question.is_live
+            )
+            if len(found.starts) <= limit:
+                values = [column for column in found.values for _ in question.aggs]
+                columns = Columns(found.starts, found.counts, values, found.newest)
+                return History(device_id, question, window, CATALOGUE.table, columns)
+            if question.resolution == "raw":
+                raise _too_many(f"more than {limit} readings")
+            step = next_step(RAW, question.seconds, question.max_points)
+        window = _bucket_window(question, step)
+        found = await queries.fetch_buckets(
+            connection, device_id, window, question.metrics, question.aggs, live=question.is_live
+        )
+    return History(device_id, question, window, CATALOGUE.table, _filled(found, window, question))
+
+
+async def readings_after(device_id: str, after: int, *, limit: int) -> list[Reading]:
+    """Stored readings newer than `after` (µs), oldest first, at most `limit`. Raises `Unavailable`."""
+    async with telemetry() as connection:
+        return await queries.fetch_after(connection, device_id, after, limit=limit)
+
+
+def _bounds(parameters: Mapping[str, str], now: int, zone: ZoneInfo) -> tuple[int, int]:
+    end = parse_time("end", parameters["end"], zone) if "end" in parameters else now
+    if "start" in parameters:
+        if "range" in parameters:
+            raise WindowError("range", "give either range (with or without end) or start and end")
+        start = parse_time("start", parameters["start"], zone)
+    else:
+        start = range_start(parameters.get("range", "24h"), end, zone)
+    if start >= end:
+        raise WindowError("start", "must be before end")
+    return start, end
+
+
+def _choices(parameter: str, text: str, accepted: Sequence[str], *, single: bool = False) -> tuple[str, ...]:
+    chosen = [text] if single else list(dict.fromkeys(item.strip() for item in text.split(",")))
+    for item in chosen:
+        if item not in accepted:
+            raise BadRequest(f"{parameter}: {item!r} is not one of {', '.join(accepted)}.")
+    return tuple(chosen)
+
+
+def _max_points(text: str | None) -> int:
+    if text is None:
+        return 720
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= settings.HISTORY_MAX_POINTS and len(text) < 9):
+        raise BadRequest(f"max_points: {text[:20]!r} is not a whole number from 1 to {settings.HISTORY_MAX_POINTS}.")
+    return int(text)
+
+
+def _bucket_window(question: Question, step: Step) -> Window:
+    limit = settings.HISTORY_MAX_EXPLICIT_POINTS
+    if question.seconds > limit * step.seconds:
+        raise _too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}")
+    return Window(question.start, question.end, step, question.zone)
+
+
+def _too_many(what: str) -> TooLarge:
+    return TooLarge(
+        f"resolution: this would be {what}; take a coarser resolution, a shorter range, or"
+        " GET /api/history/{device_id}/export for every reading."
+    )
+
+
+def _filled(found: Columns, window: Window, question: Question) -> Columns:
+    """Put the buckets that hold readings among all of the window's, as `fill` asks."""
+    starts = window.edges[:-1]
+    if question.fill == "none" or len(found.starts) == len(starts):
+        return found
+    place = {start: index for index, start in enumerate(starts)}
+    slots = [place[start] for start in found.starts]
+    previous = question.fill == "previous"
+    counts = _spread(found.counts, slots, len(starts), empty=0, previous=False)
+    values = [
+        _spread(column, slots, len(starts), empty=0 if agg == "count" else None, previous=previous and agg != "count")
+        for column, agg in zip(found.values, question.aggs * len(question.metrics), strict=True)
+    ]
+    return Columns(starts, counts, values, found.newest)
+
+
+def _spread(column: Sequence[Any], slots: Sequence[int], length: int, *, empty: Any, previous: bool) -> list[Any]:
+    spread: list[Any] = [empty] * length
+    for slot, value in zip(slots, column, strict=True):
+        spread[slot] = value
+    if previous:
+        last = None
+        for index, value in enumerate(spread):
+            last = spread[index] = last if value is None else value
+    return spread
+
+
+def history_document(history: History) -> dict[str, Any]:
+    """The JSON answer of contract section 3."""
+    question, window, columns = history.question, history.window, history.columns
+    values = iter(columns.values)
+    return {
+        "device_id": history.device_id,
+        "start": iso_from_us(window.low),
+        "end": iso_from_us(window.high),
+        "resolution": window.step.name,
+        "resolution_seconds": window.step.resolution_seconds,
+        "source": history.source,
+        "tz": question.zone.key,
+        "points": len(columns.starts),
+        "partial_last": not window.step.is_raw and window.high > question.now,
+        "cursor": None if columns.newest is None else iso_from_us(columns.newest),
+        "time": [start // 1000 for start in columns.starts],
+        "count": columns.counts,
+        "metrics": {
+            metric.name: {"unit": metric.unit, **{agg: next(values) for agg in question.aggs}}
+            for metric in question.metrics
+        },
+    }

@@ -1,0 +1,10 @@
+"""History routes, mounted at /api/."""
+
+from django.urls import path
+
+from history_app import views
+
+urlpatterns = [
+    path("history/<str:device_id>", views.history, name="history"),
+    path("metrics", views.metrics, name="metrics"),
+]

@@ -1,0 +1,45 @@
+"""History routes. Hot: no middleware, no thread hop once access is known."""
+
+from __future__ import annotations
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+
+from asgi_project.errors import BadRequest
+from auth_app.http import hot_view
+from auth_app.identity import Identity
+from devices_app.access import access_require
+from history_app import service
+from history_app.catalogue import CATALOGUE
+from history_app.csv import history_csv
+
+FORMATS = ("json", "csv")
+
+
+@hot_view("GET")
+async def history(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
+    access = (await access_require(identity.user_id, [device_id]))[device_id]
+    parameters = {name: str(value) for name, value in request.GET.items()}
+    answer_format = parameters.get("format", "json")
+    if answer_format not in FORMATS:
+        raise BadRequest(f"format: {answer_format!r} is not one of {', '.join(FORMATS)}.")
+    question = service.question_parse(parameters, default_zone=access.timezone)
+    answer = await service.history_read(device_id, question)
+    if answer_format == "csv":
+        return _private(HttpResponse(history_csv(answer), content_type="text/csv; charset=utf-8"))
+    return _private(HttpResponse(orjson.dumps(service.history_document(answer)), content_type="application/json"))
+
+
+@hot_view("GET")
+async def metrics(request: HttpRequest, identity: Identity) -> HttpResponse:
+    catalogue = [
+        {"name": m.name, "unit": m.unit, "kind": m.kind, "sign": m.sign, "description": m.description}
+        for m in CATALOGUE.metrics
+    ]
+    return _private(HttpResponse(orjson.dumps(catalogue), content_type="application/json"))
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "private, no-cache"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

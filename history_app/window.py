@@ -1,0 +1,271 @@
+"""Which buckets answer a question: ranges, the ladder, alignment to the clock and the calendar. Pure; times in µs.
+
+An instant is an int: microseconds since 1970-01-01T00:00:00Z. Windows and buckets are half-open.
+Steps below an hour are aligned to the epoch. Steps of an hour and longer follow the wall clock of a zone: a bucket
+begins where the wall clock, cut down to the step, changes. So a day is 23, 24 or 25 hours long, and on the day the
+clock goes back the hour that comes twice is two buckets.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
+
+HOUR_S = 3600
+DAY_S = 86_400
+EARLIEST_US = 0
+LATEST_US = us_from_datetime(datetime(2200, 1, 1, tzinfo=UTC))
+
+
+class WindowError(ValueError):
+    """A parameter that cannot be used. `parameter` names it, the message says what is accepted."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(f"{parameter}: {message}")
+        self.parameter = parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rung of the ladder. `seconds` is its nominal length; a calendar step follows the wall clock."""
+
+    name: str
+    seconds: float
+
+    @property
+    def is_raw(self) -> bool:
+        return self.seconds == 0
+
+    @property
+    def is_calendar(self) -> bool:
+        return self.seconds >= HOUR_S
+
+    @property
+    def resolution_seconds(self) -> int | None:
+        """What an answer says: None where the length varies with the calendar by itself, or there are no buckets."""
+        return None if self.name in ("raw", "1mo") else int(self.seconds)
+
+
+RAW = Step("raw", 0)
+LADDER = (
+    RAW,
+    Step("1s", 1),
+    Step("5s", 5),
+    Step("10s", 10),
+    Step("30s", 30),
+    Step("1m", 60),
+    Step("5m", 300),
+    Step("15m", 900),
+    Step("30m", 1800),
+    Step("1h", HOUR_S),
+    Step("3h", 3 * HOUR_S),
+    Step("6h", 6 * HOUR_S),
+    Step("12h", 12 * HOUR_S),
+    Step("1d", DAY_S),
+    Step("1w", 7 * DAY_S),
+    Step("1mo", 30.436875 * DAY_S),  # a twelfth of the mean Gregorian year
+)
+STEPS = {step.name: step for step in LADDER}
+
+_RANGE = re.compile(r"([0-9]{1,6})(mo|s|m|h|d|w|y)")
+_RANGE_SECONDS = {"s": 1, "m": 60, "h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S}
+_RANGE_RULE = "<n> followed by s, m, h, d, w, mo or y, e.g. 24h"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was asked for, [start, end), and the whole buckets that cover it, [low, high)."""
+
+    start: int
+    end: int
+    step: Step
+    zone: ZoneInfo
+
+    @property
+    def low(self) -> int:
+        return self.start if self.step.is_raw else floor(self.start, self.step, self.zone)
+
+    @property
+    def high(self) -> int:
+        return self.end if self.step.is_raw else ceil(self.end, self.step, self.zone)
+
+    @property
+    def edges(self) -> Sequence[int]:
+        """The starts of the buckets and the end of the last one. Empty for raw."""
+        return () if self.step.is_raw else edges(self.low, self.high, self.step, self.zone)
+
+
+def parse_zone(text: str) -> ZoneInfo:
+    """An IANA zone. Raises `WindowError`."""
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise WindowError("tz", f"{text!r} is not an IANA time zone such as Europe/Berlin or UTC") from None
+
+
+def parse_time(parameter: str, text: str, zone: ZoneInfo) -> int:
+    """ISO 8601 or epoch milliseconds; a time without an offset is read in `zone`. Raises `WindowError`."""
+    text = text.strip()
+    try:
+        if re.fullmatch(r"-?[0-9]{1,17}", text):
+            us = int(text) * 1000
+        else:
+            # A "+" that was not escaped in a query string arrives as a blank.
+            moment = datetime.fromisoformat(re.sub(r"(T.*) (\d\d:?\d\d)$", r"\1+\2", text))
+            us = us_from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+    except (ValueError, OverflowError):
+        raise WindowError(parameter, f"{text!r} is neither ISO 8601 nor epoch milliseconds") from None
+    if not EARLIEST_US <= us <= LATEST_US:
+        raise WindowError(parameter, f"{text!r} is outside 1970 to 2200")
+    return us
+
+
+def range_start(text: str, end: int, zone: ZoneInfo) -> int:
+    """Where a range that ends at `end` begins; months and years follow the calendar of `zone`. Raises `WindowError`."""
+    match = _RANGE.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise WindowError("range", f"{text!r} is not {_RANGE_RULE}")
+    count, unit = int(match[1]), match[2]
+    if unit in _RANGE_SECONDS:
+        start = end - count * _RANGE_SECONDS[unit] * SECOND_US
+    else:
+        start = _months_before(end, count * (12 if unit == "y" else 1), zone)
+    if start < EARLIEST_US:
+        raise WindowError("range", f"{text!r} reaches back beyond 1970")
+    return start
+
+
+def _months_before(end: int, months: int, zone: ZoneInfo) -> int:
+    local = datetime_from_us(end).astimezone(zone)
+    year, month = divmod(local.year * 12 + local.month - 1 - months, 12)
+    if year < 1970:
+        return EARLIEST_US - 1
+    last_day = (datetime(year + (month == 11), (month + 1) % 12 + 1, 1) - timedelta(days=1)).day  # noqa: DTZ001
+    return us_from_datetime(local.replace(year=year, month=month + 1, day=min(local.day, last_day)))
+
+
+def choose_step(start: int, end: int, *, resolution: str, max_points: int, sample_period_s: float) -> Step:
+    """The step for `resolution`; for `auto` the finest that needs at most `max_points` buckets, else the coarsest."""
+    if resolution != "auto":
+        if resolution not in STEPS:
+            raise WindowError("resolution", f"{resolution!r} is not auto or one of {', '.join(STEPS)}")
+        return STEPS[resolution]
+    seconds = (end - start) / SECOND_US
+    if seconds <= max_points * sample_period_s:
+        return RAW
+    return next_step(RAW, seconds, max_points)
+
+
+def next_step(after: Step, seconds: float, max_points: int) -> Step:
+    """The finest step coarser than `after` that covers `seconds` with at most `max_points` buckets."""
+    coarser = LADDER[LADDER.index(after) + 1 :]
+    return next((step for step in coarser if seconds <= max_points * step.seconds), LADDER[-1])
+
+
+def floor(us: int, step: Step, zone: ZoneInfo) -> int:
+    """The start of the bucket that holds `us`."""
+    if _is_arithmetic(step, zone):
+        return us - us % int(step.seconds * SECOND_US)
+    candidates = _calendar_edges(us, us + 1, step, zone)
+    return candidates[bisect_right(candidates, us) - 1]
+
+
+def ceil(us: int, step: Step, zone: ZoneInfo) -> int:
+    """The first bucket start at or after `us`."""
+    if _is_arithmetic(step, zone):
+        return -(-us // int(step.seconds * SECOND_US)) * int(step.seconds * SECOND_US)
+    candidates = _calendar_edges(us, us, step, zone)
+    return candidates[bisect_left(candidates, us)]
+
+
+@lru_cache(maxsize=256)
+def edges(low: int, high: int, step: Step, zone: ZoneInfo) -> Sequence[int]:
+    """Every bucket start in [low, high) and `high`, which both must be edges themselves."""
+    if _is_arithmetic(step, zone):
+        return range(low, high + 1, int(step.seconds * SECOND_US))
+    candidates = _calendar_edges(low, high, step, zone)
+    return tuple(candidates[bisect_left(candidates, low) : bisect_right(candidates, high)])
+
+
+def uniform_length(bucket_edges: Sequence[int]) -> int | None:
+    """The length of every bucket in µs where all are equally long, else None."""
+    if isinstance(bucket_edges, range):
+        return bucket_edges.step
+    lengths = {after - before for before, after in zip(bucket_edges, bucket_edges[1:], strict=False)}
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def _is_arithmetic(step: Step, zone: ZoneInfo) -> bool:
+    """Whether plain integer arithmetic from the epoch gives the edges. 1970-01-01 was a Thursday: not for weeks."""
+    return not step.is_calendar or (zone.key == "UTC" and step.seconds <= DAY_S)
+
+
+def _calendar_edges(low: int, high: int, step: Step, zone: ZoneInfo) -> list[int]:
+    """Edges in order, from one at or before `low` to one at or after `high`."""
+    wall = _previous_wall(_cut(_wall(low, zone), step), step)
+    found: set[int] = set()
+    while True:
+        instants = list(_instants(wall, step, zone))
+        found.update(instants)
+        if instants[-1] >= high and instants[-1] > low:
+            return sorted(found)
+        wall = _next_wall(wall, step)
+
+
+def _wall(us: int, zone: ZoneInfo) -> datetime:
+    return datetime_from_us(us).astimezone(zone).replace(tzinfo=None)
+
+
+def _cut(wall: datetime, step: Step) -> datetime:
+    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
+    if step.seconds < DAY_S:
+        hours = int(step.seconds) // HOUR_S
+        return midnight.replace(hour=wall.hour - wall.hour % hours)
+    if step.name == "1w":
+        return midnight - timedelta(days=midnight.weekday())
+    return midnight.replace(day=1) if step.name == "1mo" else midnight
+
+
+def _next_wall(wall: datetime, step: Step) -> datetime:
+    if step.name == "1mo":
+        return wall.replace(year=wall.year + wall.month // 12, month=wall.month % 12 + 1)
+    return wall + timedelta(seconds=step.seconds)
+
+
+def _previous_wall(wall: datetime, step: Step) -> datetime:
+    return _cut(wall - timedelta(microseconds=1), step)
+
+
+def _instants(wall: datetime, step: Step, zone: ZoneInfo) -> Iterator[int]:
+    """When the wall clock showed `wall`: once; twice for an hour that is repeated; else when it jumped over it.
+
+    Folds as in PEP 495: fold 0 is read with the offset before a transition, fold 1 with the one after.
+    """
+    first = us_from_datetime(wall.replace(tzinfo=zone))
+    second = us_from_datetime(wall.replace(tzinfo=zone, fold=1))
+    if first > second:
+        yield _transition(second, first, zone)
+        return
+    yield first
+    if second != first and step.seconds == HOUR_S:
+        yield second
+
+
+def _transition(before: int, after: int, zone: ZoneInfo) -> int:
+    """The instant in (before, after] at which the offset of `zone` changes, to the second."""
+    offset = datetime_from_us(before).astimezone(zone).utcoffset()
+    low, high = before // SECOND_US, after // SECOND_US
+    while high - low > 1:
+        middle = (low + high) // 2
+        if datetime_from_us(middle * SECOND_US).astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high * SECOND_US

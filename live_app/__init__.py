@@ -1,0 +1,1 @@
+"""Live: one Redis reader a process, the seam, the sockets."""

@@ -1,0 +1,1 @@
+"""The contract between the writer and the readers: catalogue, table, times, Redis names. Knows neither Django nor FastAPI."""

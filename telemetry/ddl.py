@@ -1,0 +1,72 @@
+"""The telemetry schema as SQL, made from the catalogue. Pure: builds statements, runs none. Each is safe to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from telemetry.catalogue import Catalogue
+
+# Any number will do as long as it is always this one: two runs of the schema command wait for each other.
+SCHEMA_LOCK = 0x77617474
+
+
+def table_of(catalogue: Catalogue) -> Composable:
+    """The qualified name of the hypertable."""
+    return Identifier(catalogue.schema, catalogue.table)
+
+
+def schema_statements(catalogue: Catalogue) -> Iterator[Composable]:
+    """Extension, table and hypertable. Run as the owner role.
+
+    The primary key (device, time) is also the index that finds the newest reading of a device: read backwards,
+    newest chunk first.
+    """
+    table = table_of(catalogue)
+    regclass = Literal(f'"{catalogue.schema}"."{catalogue.table}"')
+    yield SQL("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    columns = [
+        SQL("{} timestamptz NOT NULL").format(Identifier(catalogue.time)),
+        SQL("{} text NOT NULL").format(Identifier(catalogue.device)),
+        *(SQL("{} double precision").format(Identifier(metric.column)) for metric in catalogue.metrics),
+        SQL("PRIMARY KEY ({}, {})").format(Identifier(catalogue.device), Identifier(catalogue.time)),
+    ]
+    yield SQL("CREATE TABLE IF NOT EXISTS {} (\n    {}\n)").format(table, SQL(",\n    ").join(columns))
+    yield SQL(
+        "SELECT create_hypertable({}::regclass, {}, chunk_time_interval => {}::interval,"
+        " if_not_exists => true, create_default_indexes => false)"
+    ).format(regclass, Literal(catalogue.time), Literal(catalogue.chunk_interval))
+    for metric in catalogue.metrics:
+        yield SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} double precision").format(
+            table, Identifier(metric.column)
+        )
+
+
+def role_create_statement(role: str) -> Composable:
+    """Create the role unless it is there. It cannot log in until it is given a password."""
+    create = SQL("CREATE ROLE {}").format(Identifier(role)).as_string()
+    return SQL(
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {}) THEN EXECUTE {}; END IF; END $$"
+    ).format(Literal(role), Literal(create))
+
+
+def password_statement(role: str, verifier: str) -> Composable:
+    """Let the role log in. `verifier` is the SCRAM verifier, never the password in clear."""
+    return SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(Identifier(role), Literal(verifier))
+
+
+def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[Composable]:
+    """What belongs to the role rather than to the connection, so that it survives connection poolers."""
+    name = Identifier(role)
+    yield SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name)
+    yield SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, Literal(statement_timeout_ms))
+    yield SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}").format(name, Literal("60s"))
+
+
+def grant_statements(catalogue: Catalogue, role: str) -> Iterator[Composable]:
+    """SELECT on what history reads, and nothing else."""
+    name = Identifier(role)
+    yield SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(catalogue.schema), name)
+    yield SQL("REVOKE ALL ON {} FROM {}").format(table_of(catalogue), name)
+    yield SQL("GRANT SELECT ON {} TO {}").format(table_of(catalogue), name)

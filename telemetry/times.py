@@ -1,0 +1,39 @@
+"""Times as integers: microseconds since 1970-01-01T00:00:00Z, which is exactly what PostgreSQL stores."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+SECOND_US = 1_000_000
+
+
+def us_from_datetime(moment: datetime) -> int:
+    """Microseconds since the epoch of an aware `moment`, exact (no float on the way)."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def datetime_from_us(us: int) -> datetime:
+    """The UTC datetime of `us`. Raises OverflowError outside the years 1 to 9999."""
+    return EPOCH + timedelta(microseconds=us)
+
+
+def iso_from_us(us: int) -> str:
+    """`2026-11-23T10:00:00.000Z`: three digits where that is exact, six where it is not."""
+    text = datetime_from_us(us).strftime("%Y-%m-%dT%H:%M:%S")
+    micros = us % SECOND_US
+    if micros % 1000:
+        return f"{text}.{micros:06d}Z"
+    return f"{text}.{micros // 1000:03d}Z"
+
+
+def us_from_iso(text: str) -> int:
+    """Microseconds of an ISO 8601 time with an offset. Raises ValueError when malformed or without an offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset; accepted is e.g. 2026-11-23T10:00:00Z")
+    try:
+        return us_from_datetime(moment)
+    except OverflowError:
+        raise ValueError(f"{text!r} is outside the years 1 to 9999") from None

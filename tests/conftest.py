@@ -1,0 +1,114 @@
+"""One real stack for the whole run: TimescaleDB, Redis, accounts database, server. Every test has users of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import django
+import httpx
+import pytest
+
+from tests.support.process import Process
+from tests.support.stack import Stack, stack_start
+
+if TYPE_CHECKING:
+    from tests.support.cast import Person
+
+_stack: Stack | None = None
+_folder: tempfile.TemporaryDirectory[str] | None = None
+
+
+def pytest_sessionstart() -> None:
+    """Before collection: test modules import Django's models, whose settings name the databases."""
+    global _stack, _folder
+    _folder = tempfile.TemporaryDirectory(prefix="wattstream-test-")
+    _stack = stack_start(Path(_folder.name))
+    os.environ.update(_stack.env)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "asgi_project.settings"
+    django.setup()
+
+
+def pytest_sessionfinish() -> None:
+    if _stack is not None:
+        from django.db import connections
+
+        connections.close_all()
+        _stack.close()
+    if _folder is not None:
+        _folder.cleanup()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Stack:
+    assert _stack is not None
+    return _stack
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the processes of this run write their logs."""
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="session")
+def server(stack: Stack, logs: Path) -> Iterator[Process]:
+    """The production server on a free port."""
+    from tests.support.servers import server_process
+
+    with server_process(stack.env, logs / "server.log") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def writer(stack: Stack, logs: Path) -> Iterator[Process]:
+    """The writer on a free port."""
+    from tests.support.servers import writer_process
+
+    with writer_process(stack.env, logs / "writer.log") as process:
+        yield process
+
+
+@pytest.fixture
+def anonymous(server: Process) -> Iterator[httpx.Client]:
+    """Nobody: an HTTP client without credentials."""
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        yield client
+
+
+def _person(name: str, server: Process) -> Iterator[Person]:
+    from tests.support.cast import person_create
+
+    person = person_create(f"{name}_{secrets.token_hex(4)}", base_url=server.url)
+    yield person
+    person.http.close()
+
+
+@pytest.fixture
+def alice(server: Process) -> Iterator[Person]:
+    """She owns `device`."""
+    yield from _person("alice", server)
+
+
+@pytest.fixture
+def bob(server: Process) -> Iterator[Person]:
+    """A guest: sees nothing until something is shared with him."""
+    yield from _person("bob", server)
+
+
+@pytest.fixture
+def charlie(server: Process) -> Iterator[Person]:
+    """A stranger."""
+    yield from _person("charlie", server)
+
+
+@pytest.fixture
+def device(alice: Person) -> str:
+    """The id of a fresh device that alice owns."""
+    from tests.support.cast import device_create
+
+    return device_create(owner=alice)
