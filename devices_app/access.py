@@ -8,20 +8,19 @@ from dataclasses import dataclass
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db.models import Q
-from django.utils import timezone
 
 from asgi_project.errors import DeviceForbidden
 from auth_app.decisions import DecisionCache
 from auth_app.events import AccessChange, listen
 from devices_app.models import Device, Grant
+from telemetry.names import is_device_id
 
 OWNER = "owner"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A yes: as what (`owner` or `viewer`), until when (seconds since the epoch, None = for good), and the device's zone."""
+    """A yes: as what (`owner` or `viewer`), until when (seconds since the epoch, None: for good), its zone."""
 
     role: str
     expires_at: float | None
@@ -43,17 +42,13 @@ listen(_forget)
 
 def access_of(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
     """Asked of the accounts database: the devices among `device_ids` that the user may see. What is missing is a no."""
+    device_ids = [device_id for device_id in device_ids if is_device_id(device_id)]
     devices = Device.objects.filter(device_id__in=device_ids)
     found = {
         device_id: Access(OWNER, None, zone)
         for device_id, zone in devices.filter(owner_id=user_id).values_list("device_id", "timezone")
     }
-    grants = Grant.objects.filter(
-        Q(expires_at=None) | Q(expires_at__gt=timezone.now()),
-        user_id=user_id,
-        device__device_id__in=device_ids,
-        device__owner__isnull=False,
-    )
+    grants = Grant.objects.active().filter(user_id=user_id, device__device_id__in=device_ids)
     rows = grants.values_list("device__device_id", "role", "expires_at", "device__timezone")
     for device_id, role, expires_at, zone in rows:
         found.setdefault(device_id, Access(role, expires_at.timestamp() if expires_at else None, zone))
@@ -79,3 +74,12 @@ async def access_require(user_id: int, device_ids: Collection[str]) -> Mapping[s
     if any(device_id not in found for device_id in device_ids):
         raise DeviceForbidden
     return found
+
+
+def accesses_still_valid(pairs: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Those (user id, device id) pairs that are still a yes. Two queries however many there are."""
+    device_ids = {device_id for _, device_id in pairs}
+    owned = Device.objects.filter(device_id__in=device_ids, owner__isnull=False)
+    granted = Grant.objects.active().filter(device__device_id__in=device_ids)
+    yes = set(owned.values_list("owner_id", "device_id")) | set(granted.values_list("user_id", "device__device_id"))
+    return {(user_id, device_id) for user_id, device_id in yes if user_id is not None} & set(pairs)

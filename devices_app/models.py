@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.utils import timezone
+from django.utils.timezone import now
 
 from telemetry.names import DEVICE_ID_RULE, is_device_id
+
+RESERVED_IDS = frozenset({"claim", ".", ".."})  # /api/devices/claim, and what URLs resolve away
 
 
 def validate_device_id(text: str) -> None:
     if not is_device_id(text):
         raise ValidationError(f"{text!r} is not {DEVICE_ID_RULE}")
+    if text in RESERVED_IDS:
+        raise ValidationError(f"{text!r} is a route of the API")
 
 
 class Device(models.Model):
@@ -27,13 +31,22 @@ class Device(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="devices"
     )
     claim_digest = models.CharField(max_length=64, blank=True, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
         ordering: ClassVar = ["device_id"]
 
     def __str__(self) -> str:
         return self.device_id
+
+
+class GrantQuerySet(models.QuerySet["Grant"]):
+    """Grants, with the one rule for which of them count."""
+
+    def active(self) -> Self:
+        """Not expired, and on a device that has an owner."""
+        moment = now()
+        return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=moment), device__owner__isnull=False)
 
 
 class Grant(models.Model):
@@ -46,7 +59,9 @@ class Grant(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="grants")
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.VIEWER)
     expires_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    objects = GrantQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["device", "user"], name="one_grant_per_user")]

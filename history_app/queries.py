@@ -73,6 +73,14 @@ async def fetch_after(connection: Connection, device_id: str, after: int, *, lim
     return [Reading(device_id, us, tuple(values)) for us, *values in await cursor.fetchall()]
 
 
+async def fetch_newest(connection: Connection, device_id: str) -> int | None:
+    """µs of the newest stored reading of a device, None where there is none."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(_newest_statement(), {"device": device_id})
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
 async def _one_row(connection: Connection, text: bytes, parameters: dict[str, Any]) -> tuple[Any, ...]:
     cursor = connection.cursor(binary=True)
     await cursor.execute(text, parameters)
@@ -182,3 +190,9 @@ def _after_statement() -> bytes:
         )
         .as_bytes()
     )
+
+
+@lru_cache(maxsize=1)
+def _newest_statement() -> bytes:
+    statement = SQL("SELECT {us} FROM {table} WHERE {device} = %(device)s ORDER BY {time} DESC LIMIT 1")
+    return statement.format(us=_US, table=_TABLE, device=_DEVICE, time=_TIME).as_bytes()

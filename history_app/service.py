@@ -143,6 +143,12 @@ async def readings_after(device_id: str, after: int, *, limit: int) -> list[Read
         return await queries.fetch_after(connection, device_id, after, limit=limit)
 
 
+async def newest_stored(device_id: str) -> int | None:
+    """µs of the newest stored reading of a device, None where there is none. Raises `Unavailable`."""
+    async with telemetry() as connection:
+        return await queries.fetch_newest(connection, device_id)
+
+
 def _bounds(parameters: Mapping[str, str], now: int, zone: ZoneInfo) -> tuple[int, int]:
     end = parse_time("end", parameters["end"], zone) if "end" in parameters else now
     if "start" in parameters:

@@ -63,9 +63,10 @@ class Stack:
 
 
 def stack_start(folder: Path) -> Stack:
-    """Use the databases the environment names, else start private ones; make a fresh telemetry database, schema applied."""
-    named = all(os.environ.get(name) for name in ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL"))
-    if not named:
+    """Use the databases the environment names, else private ones; make a fresh telemetry database, schema applied."""
+    found = subprocess.run([*SERVICES, "status", "--data", SERVICES_DATA], cwd=ROOT, check=False, timeout=60)
+    is_running = found.returncode == 0
+    if not is_running:
         subprocess.run([*SERVICES, "start", "--data", SERVICES_DATA], cwd=ROOT, check=True, timeout=300)
     env = _services_env()
     database = f"wattstream_test_{secrets.token_hex(4)}"
@@ -82,7 +83,7 @@ def stack_start(folder: Path) -> Stack:
         ALLOW_REGISTRATION="1",
         DEBUG="0",
     )
-    stack = Stack(env=env, database=database, started=not named)
+    stack = Stack(env=env, database=database, started=not is_running)
     for command in (["telemetry_schema", "--apply"], ["migrate", "--verbosity", "0"]):
         manage(stack.env, *command)
     return stack

@@ -1,0 +1,67 @@
+"""The ASGI entry point: http (static files, hot views, Django), websocket (Channels), lifespan.
+
+Servers that send no lifespan (daphne) work too: whatever is needed is opened by the first connection.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, cast
+
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "asgi_project.settings")
+django_application = cast(ASGI3Application, get_asgi_application())
+
+# Only now: these import models, for which Django must be set up.
+from channels.routing import URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
+from starlette.staticfiles import StaticFiles  # noqa: E402
+
+from asgi_project.hot import HotHandler  # noqa: E402
+from history_app.pool import pool_close  # noqa: E402
+from live_app.guard import guard_of_loop  # noqa: E402
+from live_app.hub import hub_of_loop  # noqa: E402
+from live_app.routing import websocket_urlpatterns  # noqa: E402
+
+
+class Application:
+    """Routes a connection by its type and path."""
+
+    def __init__(self) -> None:
+        self._http = HotHandler(django_application)
+        self._static: Any = StaticFiles(directory=settings.STATIC_ROOT, check_dir=False)
+        self._websocket: Any = URLRouter(websocket_urlpatterns)
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        hub_of_loop()
+        guard_of_loop()
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["path"].startswith(settings.STATIC_URL):
+            mounted = {**scope, "root_path": settings.STATIC_URL.rstrip("/")}
+            await self._static(mounted, receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def _lifespan(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        raw_send = cast(Any, send)
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                hub_of_loop()
+                guard_of_loop()
+                await raw_send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await guard_of_loop().close()
+                await hub_of_loop().close()
+                await pool_close()
+                await raw_send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+application = Application()

@@ -1,0 +1,1 @@
+"""Users, hashed tokens, tickets, attempt limits: who are you."""

@@ -1,0 +1,30 @@
+"""What a request shows: the same reading of it for HTTP requests, pages and websocket handshakes."""
+
+from __future__ import annotations
+
+import re
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from auth_app.identity import Credentials
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.IGNORECASE)  # RFC 6750, section 2.1
+_SESSION_KEY = re.compile(r"[a-z0-9]{8,40}")
+NO_TOKEN = ""  # the bearer of a header that carries none: it belongs to nobody
+
+
+def credentials_of(authorization: str | None, session_key: str | None) -> Credentials:
+    """The credentials in an Authorization header's value and a session cookie's, each None where it was not sent.
+
+    A header that is malformed or of another scheme counts as a bad token, not as none: whoever sends one means it,
+    and must not be let in as the owner of a session cookie that happens to be there.
+    """
+    if authorization is not None:
+        match = _BEARER.fullmatch(authorization.strip())
+        return Credentials(bearer=match[1] if match else NO_TOKEN)
+    return Credentials(session_key=session_key if session_key and _SESSION_KEY.fullmatch(session_key) else None)
+
+
+def credentials_of_request(request: HttpRequest) -> Credentials:
+    return credentials_of(request.META.get("HTTP_AUTHORIZATION"), request.COOKIES.get(settings.SESSION_COOKIE_NAME))

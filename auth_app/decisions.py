@@ -1,0 +1,50 @@
+"""A bounded cache for decisions about access: entries live a few seconds and are purged when something changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class DecisionCache(Generic[K, V]):
+    """Least recently stored goes first. Safe to purge from another thread.
+
+    A decision read from the database before a purge must not be stored after it: take `generation` before reading
+    and hand it to `put`, which drops the value if a purge came in between.
+    """
+
+    def __init__(self, *, lifetime_s: float, size: int = 20_000) -> None:
+        self._lifetime_s = lifetime_s
+        self._size = size
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self.generation = 0
+
+    def get(self, key: K) -> V | None:
+        entry = self._entries.get(key)
+        if entry is None or entry[0] <= time.monotonic():
+            return None
+        return entry[1]
+
+    def put(self, key: K, value: V, *, generation: int) -> None:
+        with self._lock:
+            if generation != self.generation:
+                return
+            self._entries[key] = (time.monotonic() + self._lifetime_s, value)
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+
+    def purge(self, matches: Callable[[K, V], bool] | None = None) -> None:
+        """Forget the entries that match, or all of them."""
+        with self._lock:
+            self.generation += 1
+            for key, (_, value) in list(self._entries.items()):
+                if matches is None or matches(key, value):
+                    del self._entries[key]

@@ -1,0 +1,34 @@
+"""Who a browser session belongs to, for pages and the admin."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from auth_app.identity import identity_of_session
+from auth_app.models import User
+
+
+class SessionTokenMiddleware(AuthenticationMiddleware):
+    """A session's user counts only while the session's access token is valid: what ends the token ends the session."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.user = SimpleLazyObject(partial(session_user, request))  # type: ignore[assignment]
+        request.auser = partial(sync_to_async(session_user), request)
+
+
+def session_user(request: HttpRequest) -> User | AnonymousUser:
+    """The user of the request's session while its token is valid, else AnonymousUser."""
+    user = get_user(request)
+    if isinstance(user, User):
+        identity = identity_of_session(request.session)
+        if identity is not None and identity.user_id == user.pk:
+            return user
+    return AnonymousUser()

@@ -1,0 +1,69 @@
+"""Passwords: few are hashed at once, since each takes 100 MB and all of a core."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.contrib.auth import password_validation
+from django.contrib.auth.hashers import check_password, make_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from asgi_project.errors import BadRequest, Unavailable
+from auth_app.limits import failures_counted, login_failures
+from auth_app.models import User
+from auth_app.tokens import tokens_revoke_others
+
+WAIT_S = 5.0
+_NOBODY = "!"  # not a usable hash: Django then spends the time of a real check on it
+_hashers = threading.BoundedSemaphore(settings.PASSWORD_HASHERS_AT_ONCE)
+
+
+@contextmanager
+def hasher_slot() -> Iterator[None]:
+    """Hold one of PASSWORD_HASHERS_AT_ONCE places. Raises `Unavailable` when none gets free within WAIT_S."""
+    if not _hashers.acquire(timeout=WAIT_S):
+        raise Unavailable("Too many people are signing in at this moment.", retry_after_s=5)
+    try:
+        yield
+    finally:
+        _hashers.release()
+
+
+def password_matches(user: User | None, password: str) -> bool:
+    """Whether `password` lets `user` in; as slow for nobody and for a disabled user. Call it in a `hasher_slot`."""
+    is_right = check_password(password, user.password if user else _NOBODY)
+    return is_right and user is not None and user.is_active
+
+
+def password_hash(password: str) -> str:
+    with hasher_slot():
+        return make_password(password)
+
+
+def password_require_good(password: str, *, user: User, field: str) -> None:
+    """Raises `BadRequest` with the password validators' own words, naming `field`."""
+    try:
+        password_validation.validate_password(password, user)
+    except ValidationError as error:
+        raise BadRequest(f"{field}: {' '.join(error.messages)}", code="weak_password") from error
+
+
+def password_change(*, user: User, current_password: str, new_password: str, keep: int, address: str) -> None:
+    """Set a new password and revoke every token of the user but the one with the id `keep`.
+
+    Raises `BadRequest` (code `wrong_password`, `weak_password`), `TooManyAttempts`, `Unavailable`. A wrong current
+    password counts like a failed login: a stolen token must not be a way to guess it.
+    """
+    with hasher_slot(), failures_counted(*login_failures(user.username, address)):
+        if not password_matches(user, current_password):
+            raise BadRequest("current_password: this is not your password.", code="wrong_password")
+    password_require_good(new_password, user=user, field="new_password")
+    user.password = password_hash(new_password)
+    with transaction.atomic():
+        # Past save(), which would end the kept token too.
+        User.objects.filter(pk=user.pk).update(password=user.password)
+        tokens_revoke_others(user=user, keep=keep)

@@ -1,0 +1,121 @@
+"""What happens to accounts: register, sign in, API keys, disable."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from asgi_project.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from auth_app.events import AccessChange, announce
+from auth_app.limits import failures_counted, login_failures, registrations
+from auth_app.models import AccessToken, User
+from auth_app.passwords import hasher_slot, password_hash, password_matches, password_require_good
+from auth_app.selectors import api_keys_of
+from auth_app.tokens import token_create, tokens_revoke
+
+API_KEY_DEFAULT_DAYS = 90
+API_KEY_MAX_DAYS = 730
+API_KEYS_PER_USER = 100
+_WRONG = "Wrong username or password."
+_TAKEN = "username: this name is taken."
+
+
+def registration_require_open() -> None:
+    """Raises `Forbidden` (code `registration_closed`) where ALLOW_REGISTRATION is off."""
+    if not settings.ALLOW_REGISTRATION:
+        raise Forbidden("Registration is closed here; ask an administrator.", code="registration_closed")
+
+
+def user_register(*, username: str, password: str, email: str, address: str) -> User:
+    """Raises `BadRequest`, `TooManyAttempts`, `Unavailable`. Ask `registration_require_open` first."""
+    registrations(address).take()
+    user = User(username=username, email=User.objects.normalize_email(email))
+    if User.objects.filter(username__iexact=username).exists():
+        raise BadRequest(_TAKEN, code="username_taken")
+    password_require_good(password, user=user, field="password")
+    user.password = password_hash(password)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:
+        raise BadRequest(_TAKEN, code="username_taken") from error
+    return user
+
+
+def user_authenticate(*, username: str, password: str, address: str) -> User:
+    """The user these belong to. Raises `Unauthorized`, `TooManyAttempts`, `Unavailable`.
+
+    Same words and same time whether the name is unknown, the password wrong or the user disabled.
+    """
+    user = User.objects.filter(username=username).first()
+    # Counted while holding the slot: people who sign in at the same time do not use up each other's attempts.
+    with hasher_slot(), failures_counted(*login_failures(username, address)):
+        is_right = password_matches(user, password)
+        if user is None or not is_right:
+            raise Unauthorized(_WRONG)
+    return user
+
+
+def login_token_create(
+    *, user: User, kind: AccessToken.Kind, expires_at: datetime | None = None
+) -> tuple[str, AccessToken]:
+    """A token for a user who has just been authenticated. Raises `Unauthorized` if that no longer holds."""
+    with transaction.atomic():
+        # Checking a password takes a while; it may have been changed (and every token revoked) meanwhile.
+        unchanged = User.objects.select_for_update().filter(pk=user.pk, password=user.password, is_active=True)
+        if not unchanged.exists():
+            raise Unauthorized(_WRONG)
+        unchanged.update(last_login=timezone.now())
+        return token_create(user=user, kind=kind, expires_at=expires_at)
+
+
+def token_revoke(*, token_id: int) -> None:
+    with transaction.atomic():
+        tokens_revoke(AccessToken.objects.filter(pk=token_id))
+
+
+def api_key_create(
+    *, user: User, presented_token_id: int, name: str, expires_at: datetime | None = None
+) -> tuple[str, AccessToken]:
+    """A named key, shown this once; good for API_KEY_DEFAULT_DAYS unless `expires_at` says otherwise.
+
+    Raises `Forbidden` where the presented token is itself an API key: a key could outlive its own expiry that way.
+    """
+    if AccessToken.objects.filter(pk=presented_token_id, kind=AccessToken.Kind.API_KEY).exists():
+        raise Forbidden("An API key cannot make another; sign in with a password.", code="api_key_not_accepted")
+    now = timezone.now()
+    expires_at = expires_at or now + timedelta(days=API_KEY_DEFAULT_DAYS)
+    if not now < expires_at <= now + timedelta(days=API_KEY_MAX_DAYS):
+        raise BadRequest(f"expires_at: accepted is a time from now to {API_KEY_MAX_DAYS} days ahead.")
+    with transaction.atomic():
+        if api_keys_of(user).filter(expires_at__gt=now).count() >= API_KEYS_PER_USER:
+            raise BadRequest(
+                f"At most {API_KEYS_PER_USER} API keys are accepted; delete one.", code="too_many_api_keys"
+            )
+        return token_create(user=user, kind=AccessToken.Kind.API_KEY, name=name, expires_at=expires_at)
+
+
+def api_key_revoke(*, user: User, token_id: int) -> None:
+    """Raises `NotFound`, in the same words for somebody else's key and for none."""
+    with transaction.atomic():
+        keys = list(api_keys_of(user).filter(pk=token_id))
+        if not keys:
+            raise NotFound("There is no such API key among yours.")
+        tokens_revoke(keys)
+
+
+def user_disable(*, user: User) -> None:
+    """Shut a user out: pages, API and open sockets (`User.save` announces it)."""
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+
+
+def user_delete(*, user: User) -> None:
+    """Delete a user. Their devices are left without an owner, so the viewers of these lose them too."""
+    with transaction.atomic():
+        devices = tuple(user.devices.values_list("device_id", flat=True))
+        announce(AccessChange(users=(user.pk,), devices=devices))
+        user.delete()

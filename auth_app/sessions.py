@@ -1,0 +1,38 @@
+"""Browser sessions, each tied to an access token of its own."""
+
+from __future__ import annotations
+
+from django.contrib.auth import login, logout, update_session_auth_hash
+from django.http import HttpRequest
+
+from auth_app.models import AccessToken, User
+from auth_app.services import login_token_create, token_revoke
+from auth_app.tokens import SESSION_TOKEN_KEY
+
+
+def session_open(request: HttpRequest, user: User) -> None:
+    """Sign `user` in under a new session key. The token's clear text is dropped: nobody ever holds it."""
+    session_close(request)
+    _, token = login_token_create(
+        user=user, kind=AccessToken.Kind.SESSION, expires_at=request.session.get_expiry_date()
+    )
+    login(request, user)
+    request.session[SESSION_TOKEN_KEY] = token.pk
+
+
+def session_close(request: HttpRequest) -> None:
+    """Revoke the session's token, which closes its sockets, and forget the session."""
+    token_id = request.session.get(SESSION_TOKEN_KEY)
+    if isinstance(token_id, int):
+        token_revoke(token_id=token_id)
+    logout(request)
+
+
+def session_holds(request: HttpRequest, token_id: int) -> bool:
+    """Whether `token_id` is the token of the request's session."""
+    return bool(request.session.get(SESSION_TOKEN_KEY) == token_id)
+
+
+def session_keep(request: HttpRequest, user: User) -> None:
+    """Let the session live on after its user's password has changed."""
+    update_session_auth_hash(request, user)

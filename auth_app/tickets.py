@@ -1,0 +1,44 @@
+"""Tickets: how a browser, which cannot set headers on a websocket, shows who it is. Single use, short-lived."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+
+from asgi_project.errors import Unavailable
+from auth_app.identity import Identity, identity_of_token
+from telemetry.redis import RedisError, redis_client, redis_client_sync
+
+_AWAY = "Redis does not answer, so there are no tickets at this moment."
+
+
+def ticket_issue(identity: Identity) -> str:
+    """A ticket for whoever `identity` is, good once and for TICKET_LIFETIME_S. Raises `Unavailable`.
+
+    Redis holds the ticket's SHA-256 and the id of the token behind it, so a ticket ends with its token.
+    """
+    ticket = secrets.token_urlsafe(32)
+    try:
+        redis_client_sync(settings.REDIS_URL).set(_key(ticket), identity.token_id, ex=settings.TICKET_LIFETIME_S)
+    except RedisError as error:
+        raise Unavailable(_AWAY) from error
+    return ticket
+
+
+async def ticket_redeem(ticket: str) -> Identity | None:
+    """The identity behind `ticket`, which is used up by this; None where it is not (or no longer) good.
+
+    Raises `Unavailable`.
+    """
+    try:
+        token_id = await redis_client(settings.REDIS_URL).getdel(_key(ticket))
+    except RedisError as error:
+        raise Unavailable(_AWAY) from error
+    return None if token_id is None else await database_sync_to_async(identity_of_token)(int(token_id))
+
+
+def _key(ticket: str) -> str:
+    return f"wattstream:ticket:{hashlib.sha256(ticket.encode(errors='replace')).hexdigest()}"

@@ -1,0 +1,49 @@
+"""Access tokens: made, hashed, revoked. 256 random bits, so a plain SHA-256 is enough (no dictionary to try)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from auth_app.events import AccessChange, announce
+from auth_app.models import AccessToken, User
+
+PREFIX = "wst_"  # lets secret scanners recognise a leaked token
+SESSION_TOKEN_KEY = "access_token_id"  # noqa: S105 - the name of a session field
+
+
+def token_digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def token_create(
+    *, user: User, kind: AccessToken.Kind, name: str = "", expires_at: datetime | None = None
+) -> tuple[str, AccessToken]:
+    """Make a token; the clear text is returned this once and is stored nowhere."""
+    clear = PREFIX + secrets.token_urlsafe(32)
+    row = AccessToken.objects.create(
+        user=user,
+        kind=kind,
+        name=name,
+        digest=token_digest(clear),
+        expires_at=expires_at or timezone.now() + timedelta(days=settings.TOKEN_LIFETIME_DAYS),
+    )
+    return clear, row
+
+
+def tokens_revoke(tokens: Iterable[AccessToken]) -> None:
+    """Revoke, and tell every process, which closes the sockets that came with them."""
+    ids = tuple(token.pk for token in tokens)
+    AccessToken.objects.filter(pk__in=ids, revoked_at=None).update(revoked_at=timezone.now())
+    announce(AccessChange(tokens=ids))
+
+
+def tokens_revoke_others(*, user: User, keep: int) -> None:
+    """Revoke every token of `user` but the one with the id `keep`."""
+    user.access_tokens.filter(revoked_at=None).exclude(pk=keep).update(revoked_at=timezone.now())
+    announce(AccessChange(users=(user.pk,)))

@@ -1,0 +1,5 @@
+"""The page's route."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,94 @@
+"""The admin's pages for devices and grants. What is changed here takes effect at once, as in services.py."""
+
+# ruff: noqa: ARG002 - the signatures are Django's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from auth_app.events import AccessChange, announce
+from devices_app.models import Device, Grant
+from devices_app.zones import is_zone
+
+if TYPE_CHECKING:
+    DeviceAdminBase = admin.ModelAdmin[Device]
+    GrantAdminBase = admin.ModelAdmin[Grant]
+    DeviceFormBase = forms.ModelForm[Device]
+else:
+    DeviceAdminBase = GrantAdminBase = admin.ModelAdmin
+    DeviceFormBase = forms.ModelForm
+
+
+class DeviceForm(DeviceFormBase):
+    def clean_timezone(self) -> str:
+        zone = str(self.cleaned_data["timezone"])
+        if not is_zone(zone):
+            raise ValidationError(f"{zone!r} is not an IANA name such as Europe/Berlin")
+        return zone
+
+
+@admin.register(Device)
+class DeviceAdmin(DeviceAdminBase):
+    form = DeviceForm
+    list_display = ["device_id", "name", "owner", "timezone", "created_at"]
+    search_fields = ["device_id", "name", "owner__username"]
+    autocomplete_fields = ["owner"]
+    list_select_related = ["owner"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Device | None = None) -> list[str]:
+        """The id is what readings are stored under; it cannot change."""
+        return ["created_at"] if obj is None else ["device_id", "created_at"]
+
+    def save_model(self, request: HttpRequest, obj: Device, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            announce(AccessChange(devices=(obj.device_id,)))
+
+    def delete_model(self, request: HttpRequest, obj: Device) -> None:
+        with transaction.atomic():
+            announce(AccessChange(devices=(obj.device_id,)))
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
+        with transaction.atomic():
+            announce(AccessChange(devices=tuple(queryset.values_list("device_id", flat=True))))
+            super().delete_queryset(request, queryset)
+
+
+@admin.register(Grant)
+class GrantAdmin(GrantAdminBase):
+    list_display = ["device", "user", "role", "expires_at", "created_at"]
+    search_fields = ["device__device_id", "user__username"]
+    autocomplete_fields = ["device", "user"]
+    list_select_related = ["device", "user"]
+    readonly_fields = ["created_at"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Grant | None = None) -> list[str]:
+        """Whose access a grant is cannot change, only until when: another is another grant."""
+        return ["created_at"] if obj is None else ["device", "user", "created_at"]
+
+    def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            announce(_change([obj]))
+
+    def delete_model(self, request: HttpRequest, obj: Grant) -> None:
+        with transaction.atomic():
+            announce(_change([obj]))
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Grant]) -> None:
+        with transaction.atomic():
+            announce(_change(list(queryset.select_related("device"))))
+            super().delete_queryset(request, queryset)
+
+
+def _change(grants: list[Grant]) -> AccessChange:
+    return AccessChange(devices=tuple(grant.device.device_id for grant in grants))

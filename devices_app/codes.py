@@ -1,0 +1,20 @@
+"""Claim codes: shown once, typed in by the person who gets the device."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing that reads like something else
+_READS_AS = str.maketrans("OIL", "011", "- ")
+
+
+def claim_code_make() -> str:
+    """100 random bits as four groups of five, e.g. `7K2QX-M94TD-0ZB8N-WJ3RH`."""
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(20))
+    return "-".join(code[start : start + 5] for start in range(0, 20, 5))
+
+
+def claim_code_digest(code: str) -> str:
+    """SHA-256 of the code as it was meant: case, hyphens and blanks do not count, O is 0, I and L are 1."""
+    return hashlib.sha256(code.upper().translate(_READS_AS).encode()).hexdigest()

@@ -1,0 +1,82 @@
+"""Questions about devices. Who may see what is decided in access.py alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db.models import Q, QuerySet
+
+from asgi_project.errors import DeviceForbidden, Forbidden
+from devices_app.access import OWNER, Access, access_of
+from devices_app.models import Device, Grant
+from devices_app.presence import is_online, last_seen
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleDevice:
+    """A device as one user sees it. `expires_at`: when their grant ends; None for the owner and for good."""
+
+    device_id: str
+    name: str
+    role: str
+    online: bool
+    last_seen: datetime | None
+    timezone: str
+    owner: str
+    expires_at: datetime | None
+
+
+def devices_of(user_id: int) -> list[VisibleDevice]:
+    """Owned by the user or shared with them, by device id."""
+    candidates = Device.objects.filter(Q(owner_id=user_id) | Q(grants__user_id=user_id)).distinct()
+    return _visible(user_id, list(candidates.values_list("device_id", flat=True)))
+
+
+def device_of(user_id: int, device_id: str) -> VisibleDevice:
+    """Raises `DeviceForbidden`."""
+    visible = _visible(user_id, [device_id])
+    if not visible:
+        raise DeviceForbidden
+    return visible[0]
+
+
+def device_owned(user_id: int, device_id: str) -> Device:
+    """Raises `DeviceForbidden`, and `Forbidden` (code `owner_only`) for a viewer."""
+    access = access_of(user_id, [device_id]).get(device_id)
+    if access is None:
+        raise DeviceForbidden
+    if access.role != OWNER:
+        raise Forbidden("Only the owner of the device may do this.", code="owner_only")
+    device = Device.objects.filter(device_id=device_id, owner_id=user_id).first()
+    if device is None:
+        raise DeviceForbidden
+    return device
+
+
+def shares_of(device: Device) -> QuerySet[Grant]:
+    """The grants that count at this moment, by username."""
+    return Grant.objects.active().filter(device=device).select_related("user")
+
+
+def _visible(user_id: int, device_ids: Collection[str]) -> list[VisibleDevice]:
+    accesses = access_of(user_id, device_ids)
+    if not accesses:
+        return []
+    devices = Device.objects.filter(device_id__in=accesses).select_related("owner")
+    seen = last_seen(accesses)
+    return [_view(device, accesses[device.device_id], seen[device.device_id]) for device in devices]
+
+
+def _view(device: Device, access: Access, seen: datetime | None) -> VisibleDevice:
+    return VisibleDevice(
+        device_id=device.device_id,
+        name=device.name,
+        role=access.role,
+        online=is_online(seen),
+        last_seen=seen,
+        timezone=device.timezone,
+        owner=device.owner.username if device.owner else "",
+        expires_at=None if access.expires_at is None else datetime.fromtimestamp(access.expires_at, UTC),
+    )

@@ -1,0 +1,146 @@
+"""What happens to devices: provision, claim, update, share, transfer, release. Each change is announced."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from asgi_project.errors import BadRequest, DeviceForbidden, Forbidden
+from auth_app.events import AccessChange, announce
+from auth_app.limits import claim_failures, failures_counted
+from auth_app.models import User
+from auth_app.selectors import user_by_name
+from devices_app.codes import claim_code_digest, claim_code_make
+from devices_app.models import Device, Grant
+from devices_app.selectors import device_owned
+from devices_app.zones import is_zone
+
+_NO_DIGEST = "-" * 64  # as long as a digest and never one
+
+
+def device_provision(*, device_id: str, name: str = "", owner: User | None = None) -> tuple[Device, str]:
+    """Register a device; returns it and its claim code, of which only a digest is stored.
+
+    Raises Django's ValidationError where the id breaks the rule or is registered already.
+    """
+    code = claim_code_make()
+    device = Device(device_id=device_id, name=name, owner=owner, claim_digest=claim_code_digest(code))
+    device.full_clean()
+    with transaction.atomic():
+        device.save()
+        _announce(device)
+    return device, code
+
+
+def device_reissue(*, device: Device) -> str:
+    """A new claim code in place of the old one. It works as soon as the device has no owner."""
+    code = claim_code_make()
+    Device.objects.filter(pk=device.pk).update(claim_digest=claim_code_digest(code))
+    return code
+
+
+def device_claim(*, user: User, device_id: str, claim_code: str) -> None:
+    """Make `user` the owner; the code is used up by it.
+
+    Raises `Forbidden` (code `claim_refused`), in the same words whether the device is unknown, has an owner or has
+    another code, and `TooManyAttempts`.
+    """
+    digest = claim_code_digest(claim_code)
+    with failures_counted(claim_failures(user.pk)), transaction.atomic():
+        device = Device.objects.select_for_update().filter(device_id=device_id).first()
+        matches = constant_time_compare(digest, (device.claim_digest if device else "") or _NO_DIGEST)
+        if device is None or device.owner_id is not None or not matches:
+            raise Forbidden("This device cannot be claimed with this code.", code="claim_refused")
+        _hand_over(device, user)
+
+
+def device_update(*, user: User, device_id: str, name: str | None = None, timezone: str | None = None) -> None:
+    """Change what is given. Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `timezone`."""
+    if timezone is not None and not is_zone(timezone):
+        raise BadRequest(f"timezone: {timezone!r} is not an IANA name such as Europe/Berlin.")
+    with transaction.atomic():
+        device = _lock_owned(user=user, device_id=device_id)
+        device.name = device.name if name is None else name
+        device.timezone = timezone or device.timezone
+        device.save(update_fields=["name", "timezone"])
+        _announce(device)
+
+
+def device_release(*, user: User, device_id: str) -> None:
+    """Give a device up: no owner, no grants, so nobody sees it.
+
+    To be claimed again it needs a new code, from `manage.py provision_device ID --reissue` (the first one is used up;
+    only a device that was provisioned with an owner still has its own). Raises `DeviceForbidden`, `Forbidden`.
+    """
+    with transaction.atomic():
+        device = _lock_owned(user=user, device_id=device_id)
+        device.grants.all().delete()
+        device.owner = None
+        device.save(update_fields=["owner"])
+        _announce(device)
+
+
+def device_transfer(*, user: User, device_id: str, username: str) -> None:
+    """Make somebody else the owner. They start clean: every grant ends, and the former owner sees nothing any more.
+
+    Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username`.
+    """
+    with transaction.atomic():
+        device = _lock_owned(user=user, device_id=device_id)
+        _hand_over(device, _other_user(user, username))
+
+
+def share_set(*, user: User, device_id: str, username: str, role: str, expires_at: datetime | None) -> Grant:
+    """Let somebody else see the device, until `expires_at` where that is given; again, to change that.
+
+    Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username` or `expires_at`.
+    """
+    if expires_at is not None and expires_at <= timezone.now():
+        raise BadRequest("expires_at: accepted is a time in the future.")
+    with transaction.atomic():
+        device = _lock_owned(user=user, device_id=device_id)
+        grant, _ = Grant.objects.update_or_create(
+            device=device, user=_other_user(user, username), defaults={"role": role, "expires_at": expires_at}
+        )
+        _announce(device)
+    return grant
+
+
+def share_remove(*, user: User, device_id: str, username: str) -> None:
+    """End a grant; nothing to do where there is none. Raises `DeviceForbidden`, `Forbidden` (`owner_only`)."""
+    with transaction.atomic():
+        device = _lock_owned(user=user, device_id=device_id)
+        device.grants.filter(user__username=username).delete()
+        _announce(device)
+
+
+def _lock_owned(*, user: User, device_id: str) -> Device:
+    """`device_owned`, the row locked until the transaction ends, so that it cannot change hands meanwhile."""
+    device = Device.objects.select_for_update().filter(pk=device_owned(user.pk, device_id).pk).first()
+    if device is None or device.owner_id != user.pk:
+        raise DeviceForbidden
+    return device
+
+
+def _hand_over(device: Device, owner: User) -> None:
+    device.grants.all().delete()
+    device.owner = owner
+    device.claim_digest = ""
+    device.save(update_fields=["owner", "claim_digest"])
+    _announce(device)
+
+
+def _other_user(user: User, username: str) -> User:
+    other = user_by_name(username)
+    if other is None:
+        raise BadRequest(f"username: {username!r} is nobody here.")
+    if other.pk == user.pk:
+        raise BadRequest("username: the device is yours already.")
+    return other
+
+
+def _announce(device: Device) -> None:
+    announce(AccessChange(devices=(device.device_id,)))

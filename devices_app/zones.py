@@ -1,0 +1,16 @@
+"""Time zones a device may be in."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from zoneinfo import available_timezones
+
+
+@lru_cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def is_zone(name: str) -> bool:
+    """Whether `name` is an IANA name that this machine knows."""
+    return name in _zones()

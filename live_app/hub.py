@@ -1,0 +1,285 @@
+"""The one Redis reader of this process: subscribed to the devices somebody here watches, to access changes and heartbeats.
+
+A connection that breaks, or falls silent without answering a PING (half-open), is made anew; every watched device is
+then refilled from ring and TimescaleDB before its stream goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.conf import settings
+from redis.asyncio.client import PubSub
+
+from asgi_project.errors import Unavailable
+from auth_app import events
+from history_app.catalogue import CATALOGUE
+from live_app import seam
+from live_app.feed import Feed, Subscription
+from telemetry.names import HEARTBEAT_CHANNEL, LIVE_PREFIX, live_channel
+from telemetry.reading import ReadingError, reading_decode
+from telemetry.redis import AsyncRedis, RedisError, redis_client, redis_connect
+
+READ_TIMEOUT_S = 1.0
+SILENCE_BEFORE_PING_S = 1.5
+SILENCE_BEFORE_RECONNECT_S = 3.0
+RECONNECT_PAUSE_S = 0.2
+logger = logging.getLogger(__name__)
+
+
+class Hub:
+    """Constructed closed. `start` is safe to call again and again; `close` ends it."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._feeds: dict[str, Feed] = {}
+        self._pubsub: PubSub | None = None
+        self._sending = asyncio.Lock()
+        self._unconfirmed: Counter[str] = Counter()
+        self._reader: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.malformed = 0
+        self.heartbeat_at: float | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._pubsub is not None
+
+    def start(self) -> None:
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read_for_ever(), name="live hub")
+
+    async def close(self) -> None:
+        tasks = [task for task in (self._reader, *self._tasks) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def join(self, subscription: Subscription, since: int | None) -> bool:
+        """Close the seam between `since` (µs) and the stream, and release the subscription.
+
+        Waits until Redis has confirmed the subscription, however long that takes: meanwhile the socket is told
+        nothing. Returns whether everything after `since` was found; calls `subscription.on_joined` before the first
+        reading is sent.
+        """
+        feed = self._watch(subscription)
+        while True:
+            await feed.subscribed.wait()
+            losses = feed.losses
+            try:
+                missed, position = await self._missed(subscription, since)
+            except RedisError:
+                await asyncio.sleep(RECONNECT_PAUSE_S)
+                continue
+            if feed.losses == losses:
+                break
+        # From here to the release nothing is awaited, so nothing can come in between.
+        feed.is_unverified |= not missed.is_verified
+        after = position if position is not None else -1
+        readings = seam.in_order([*missed.readings, *(subscription.held or [])], after)
+        subscription.on_joined(since if missed.is_complete and since is not None else position, missed.is_complete)
+        subscription.release(readings, position)
+        return missed.is_complete
+
+    def leave(self, subscription: Subscription) -> None:
+        subscription.close()
+        feed = self._feeds.get(subscription.device_id)
+        if feed is None:
+            return
+        feed.subscriptions.discard(subscription)
+        if not feed.subscriptions:
+            del self._feeds[feed.device_id]
+            self._spawn(self._send(lambda pubsub: pubsub.unsubscribe(live_channel(feed.device_id))))
+
+    async def _missed(self, subscription: Subscription, since: int | None) -> tuple[seam.Missed, int | None]:
+        """What to replay, and the position (µs) after which it comes."""
+        redis = self._commands()
+        device_id = subscription.device_id
+        if since is not None:
+            missed = await seam.missed_since(
+                redis,
+                device_id,
+                since,
+                subscription.held or [],
+                limit=settings.LIVE_BACKLOG_MAX_READINGS,
+                timeout_s=settings.LIVE_JOIN_TIMEOUT_S,
+            )
+            if missed.is_complete:
+                return missed, since
+        try:
+            position = await seam.newest_known(redis, device_id)
+        except Unavailable:
+            position = None
+        return seam.Missed([], is_complete=since is None), position
+
+    def _watch(self, subscription: Subscription) -> Feed:
+        device_id = subscription.device_id
+        feed = self._feeds.get(device_id)
+        if feed is None:
+            feed = self._feeds[device_id] = Feed(device_id)
+            self._spawn(self._subscribe(device_id))
+        feed.subscriptions.add(subscription)
+        return feed
+
+    async def _subscribe(self, device_id: str) -> None:
+        channel = live_channel(device_id)
+        if self._pubsub is not None and device_id in self._feeds:
+            self._unconfirmed[channel] += 1
+            await self._send(lambda pubsub: pubsub.subscribe(channel))
+
+    async def _send(self, command: Callable[[PubSub], Awaitable[Any]]) -> None:
+        """A failure needs no handling here: the reader meets it too, and subscribes to everything anew."""
+        async with self._sending:
+            if self._pubsub is not None:
+                with suppress(RedisError, OSError):
+                    await command(self._pubsub)
+
+    async def _read_for_ever(self) -> None:
+        while True:
+            try:
+                await self._read()
+            except (RedisError, OSError) as error:
+                logger.warning("Redis connection lost, trying again: %s", error)
+            await asyncio.sleep(RECONNECT_PAUSE_S)
+
+    async def _read(self) -> None:
+        """One connection's life."""
+        client = redis_connect(self._redis_url)
+        pubsub = client.pubsub()
+        try:
+            channels = [live_channel(device_id) for device_id in self._feeds]
+            self._unconfirmed = Counter(channels)
+            self._pubsub = pubsub
+            async with self._sending:
+                await pubsub.subscribe(HEARTBEAT_CHANNEL, events.CHANNEL, *channels)
+            await self._read_messages(pubsub)
+        finally:
+            self._pubsub = None
+            for feed in self._feeds.values():
+                feed.lose()
+            with suppress(RedisError, OSError):
+                await pubsub.aclose()
+                await client.aclose()
+
+    async def _read_messages(self, pubsub: PubSub) -> None:
+        heard_at = time.monotonic()
+        while True:
+            message = await pubsub.get_message(timeout=READ_TIMEOUT_S)
+            now = time.monotonic()
+            if message is not None:
+                heard_at = now
+                self._handle(message)
+            elif now - heard_at > SILENCE_BEFORE_RECONNECT_S:
+                raise ConnectionError(f"silent for {SILENCE_BEFORE_RECONNECT_S} s")
+            elif now - heard_at > SILENCE_BEFORE_PING_S:
+                await self._send(lambda pubsub: pubsub.ping())
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "message":
+            self._handle_payload(message["channel"].decode(), message["data"])
+        elif kind == "subscribe":
+            self._confirm(message["channel"].decode())
+
+    def _handle_payload(self, channel: str, payload: bytes) -> None:
+        try:
+            if channel.startswith(LIVE_PREFIX):
+                self._take(channel.removeprefix(LIVE_PREFIX), payload)
+            elif channel == HEARTBEAT_CHANNEL:
+                self.heartbeat_at = time.monotonic()
+            elif channel == events.CHANNEL:
+                events.hear(payload)
+        except ValueError as error:
+            self.malformed += 1
+            logger.warning("dropped a malformed message on %s: %s", channel, error)
+
+    def _take(self, device_id: str, payload: bytes) -> None:
+        feed = self._feeds.get(device_id)
+        if feed is None:
+            return
+        reading = reading_decode(payload, CATALOGUE)
+        if reading.device_id != device_id:
+            raise ReadingError(f"device_id: {reading.device_id!r} is not the channel's")
+        if feed.is_unverified and feed.held is None:
+            feed.is_unverified = False
+            self._refill(feed)
+        feed.take(reading)
+
+    def _confirm(self, channel: str) -> None:
+        """Redis has confirmed a subscription. One nobody asked for means that redis-py reconnected without a word."""
+        feed = self._feeds.get(channel.removeprefix(LIVE_PREFIX)) if channel.startswith(LIVE_PREFIX) else None
+        self._unconfirmed[channel] -= 1
+        if self._unconfirmed[channel] > 0 or feed is None:
+            return
+        self._unconfirmed[channel] = 0
+        if feed.subscribed.is_set():
+            feed.lose()
+        feed.subscribed.set()
+        if feed.oldest_position is not None:
+            self._refill(feed)
+
+    def _refill(self, feed: Feed) -> None:
+        """Hold the feed's stream, fetch what is missing, go on."""
+        feed.held = []
+        self._spawn(self._catch_up(feed))
+
+    async def _catch_up(self, feed: Feed) -> None:
+        losses = feed.losses
+        while feed.losses == losses and feed.held is not None:
+            since = feed.oldest_position
+            if since is None:
+                feed.catch_up(seam.in_order(feed.held, -1))
+                return
+            try:
+                missed = await seam.missed_since(
+                    self._commands(),
+                    feed.device_id,
+                    since,
+                    feed.held,
+                    limit=settings.LIVE_BACKLOG_MAX_READINGS,
+                    timeout_s=settings.LIVE_REFILL_TIMEOUT_S,
+                )
+            except RedisError:
+                await asyncio.sleep(RECONNECT_PAUSE_S)
+                continue
+            if feed.losses == losses:
+                self._resume(feed, missed, since)
+                return
+
+    def _resume(self, feed: Feed, missed: seam.Missed, since: int) -> None:
+        readings = seam.in_order([*missed.readings, *(feed.held or [])], since)
+        feed.is_unverified = not missed.is_verified
+        if not missed.is_complete:
+            first = readings[0].us if readings else time.time_ns() // 1000
+            for subscription in feed.subscriptions:
+                if subscription.is_live and subscription.position is not None and subscription.position + 1 < first:
+                    subscription.gap(subscription.position + 1, first - 1)
+        feed.catch_up(readings)
+
+    def _commands(self) -> AsyncRedis:
+        return redis_client(self._redis_url)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def hub_of_loop() -> Hub:
+    """The hub of the running loop, started."""
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None:
+        hub = _hubs[loop] = Hub(settings.REDIS_URL)
+    hub.start()
+    return hub

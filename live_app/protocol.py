@@ -1,0 +1,187 @@
+"""The live protocol, version 1, as data and pure functions: client requests in, server frames out, close codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from telemetry.catalogue import Catalogue
+from telemetry.reading import Reading
+from telemetry.times import iso_from_us, us_from_iso
+
+PROTOCOL = 1
+SUBPROTOCOL = "wattstream.v1"
+TICKET_PREFIX = "ticket."
+
+CLOSE_BYE = 1000
+CLOSE_INTERNAL = 1011
+CLOSE_RESTARTING = 1012
+CLOSE_MALFORMED = 4400
+CLOSE_UNAUTHENTICATED = 4401
+CLOSE_FORBIDDEN = 4403
+CLOSE_TOO_SLOW = 4408
+CLOSE_TOO_MANY = 4429
+
+Cursor = int | None  # µs since the epoch; None where there is none
+RequestId = int | str | None
+
+
+class MalformedFrame(ValueError):
+    """Not a frame of this protocol at all: the socket is closed with 4400."""
+
+
+class RequestRefused(ValueError):
+    """A request that cannot be carried out: answered with an `error` frame; the socket lives on."""
+
+    def __init__(self, code: str, message: str, request_id: RequestId = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """`since` has an entry for each device; `metrics` None means all, else indexes into the catalogue."""
+
+    request_id: RequestId
+    since: Mapping[str, Cursor]
+    metrics: tuple[int, ...] | None
+    interval_ms: int
+
+    @property
+    def devices(self) -> Sequence[str]:
+        return tuple(self.since)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    request_id: RequestId
+    devices: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    request_id: RequestId
+
+
+Request = Subscribe | Unsubscribe | Ping
+
+
+def parse_request(text: str, catalogue: Catalogue) -> Request:
+    """Raises `MalformedFrame` where the text is not a JSON object with a `type`, `RequestRefused` where a field is wrong."""
+    try:
+        frame = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise MalformedFrame("not JSON") from error
+    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
+        raise MalformedFrame("not a JSON object with a type")
+    request_id = frame.get("id")
+    if isinstance(request_id, bool) or not isinstance(request_id, (int, str, type(None))):
+        raise RequestRefused("bad_request", "id: a number or a string")
+    try:
+        if frame["type"] == "subscribe":
+            return _subscribe(frame, request_id, catalogue)
+        if frame["type"] == "unsubscribe":
+            return Unsubscribe(request_id, _devices(frame))
+    except ValueError as error:
+        raise RequestRefused("bad_request", str(error), request_id) from error
+    if frame["type"] == "ping":
+        return Ping(request_id)
+    raise RequestRefused("bad_request", "type: accepted are subscribe, unsubscribe, ping", request_id)
+
+
+def parse_cursor(value: object) -> Cursor:
+    """A cursor as an answer or a frame gave it. Raises ValueError."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            return us_from_iso(value)
+        except ValueError:
+            pass
+    raise ValueError(f"since: {value!r} is not a cursor, i.e. null or the cursor or time that an answer or a frame gave")
+
+
+def _subscribe(frame: Mapping[str, Any], request_id: RequestId, catalogue: Catalogue) -> Subscribe:
+    devices = _devices(frame)
+    since = frame.get("since")
+    if isinstance(since, dict):
+        cursors = {device_id: parse_cursor(since.get(device_id)) for device_id in devices}
+    else:
+        cursors = dict.fromkeys(devices, parse_cursor(since))
+    interval_ms = frame.get("interval_ms", 0)
+    if interval_ms is None:
+        interval_ms = 0
+    if isinstance(interval_ms, bool) or not isinstance(interval_ms, int) or not 0 <= interval_ms <= 3_600_000:
+        raise ValueError("interval_ms: a whole number from 0 to 3600000")
+    return Subscribe(request_id, cursors, _metrics(frame.get("metrics"), catalogue), interval_ms)
+
+
+def _devices(frame: Mapping[str, Any]) -> tuple[str, ...]:
+    devices = frame.get("devices")
+    if not isinstance(devices, list) or not devices or not all(isinstance(device, str) for device in devices):
+        raise ValueError("devices: a list of at least one device id")
+    return tuple(dict.fromkeys(devices))
+
+
+def _metrics(names: object, catalogue: Catalogue) -> tuple[int, ...] | None:
+    if names is None:
+        return None
+    if not isinstance(names, list) or not names or not all(name in catalogue.names for name in names):
+        raise ValueError(f"metrics: a list of {', '.join(catalogue.names)}")
+    return tuple(sorted({catalogue.names.index(name) for name in names}))
+
+
+def _text(frame: Mapping[str, Any]) -> str:
+    return orjson.dumps(frame).decode()
+
+
+def welcome(user: str, heartbeat_s: int) -> str:
+    return _text({"type": "welcome", "protocol": PROTOCOL, "user": user, "heartbeat_s": heartbeat_s})
+
+
+def subscribed(request_id: RequestId, device_id: str, cursor: Cursor, *, recovered: bool) -> str:
+    iso = None if cursor is None else iso_from_us(cursor)
+    frame = {"type": "subscribed", "id": request_id, "device_id": device_id, "cursor": iso, "recovered": recovered}
+    return _text(frame)
+
+
+def unsubscribed(request_id: RequestId, device_id: str) -> str:
+    return _text({"type": "unsubscribed", "id": request_id, "device_id": device_id})
+
+
+def revoked(device_id: str) -> str:
+    return _text({"type": "revoked", "device_id": device_id})
+
+
+def pong(request_id: RequestId) -> str:
+    return _text({"type": "pong", "id": request_id})
+
+
+def error(request_id: RequestId, code: str, message: str) -> str:
+    return _text({"type": "error", "id": request_id, "code": code, "message": message})
+
+
+def gap(device_id: str, first: int, last: int) -> str:
+    """Readings from `first` to `last` (µs, both included) are not sent to this socket; history has them."""
+    return _text({"type": "gap", "device_id": device_id, "from": iso_from_us(first), "to": iso_from_us(last)})
+
+
+def reading(item: Reading, names: Sequence[str], metrics: tuple[int, ...] | None) -> str:
+    """A `reading` frame with all metrics, or those whose indexes `metrics` lists."""
+    if metrics is None:
+        values = dict(zip(names, item.values, strict=True))
+    else:
+        values = {names[index]: item.values[index] for index in metrics}
+    return _text({"type": "reading", "device_id": item.device_id, "time": iso_from_us(item.us), "values": values})
+
+
+def backlog(items: Sequence[Reading], names: Sequence[str], metrics: tuple[int, ...] | None) -> str:
+    """A `backlog` frame of one device's readings, oldest first."""
+    indexes = range(len(names)) if metrics is None else metrics
+    columns = ["time", *(names[index] for index in indexes)]
+    rows = [[iso_from_us(item.us), *(item.values[index] for index in indexes)] for item in items]
+    return _text({"type": "backlog", "device_id": items[0].device_id, "columns": columns, "rows": rows})

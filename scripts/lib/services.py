@@ -1,0 +1,173 @@
+"""TimescaleDB and Redis for this checkout: start, stop, status, env."""
+
+import argparse
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lib import account, postgres, prefix, redis
+from lib.console import ScriptError, entry, locked, say
+from lib.daemon import Daemon, choose_port
+from lib.instance import Instance
+from lib.paths import shown
+
+ABOUT = """\
+A real TimescaleDB and a real Redis, on loopback, without root and without Docker.
+
+  start   start them (the first time fetches Debian's packages, about 10 s); does nothing where they are running
+  stop    stop them
+  status  say what is running and where; exit code 0 when all is, 3 when not
+  env     print the export lines that lead to them: eval "$(./scripts/services env)"
+
+Where TELEMETRY_URL and TELEMETRY_ADMIN_URL, or REDIS_URL, already name servers of yours, those are used and none are
+started in their place. Passwords are made at the first start and kept in instance.json beside the data, readable by
+you only; the superuser's (user postgres) is there too."""
+NOT_RUNNING = 3
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of the two servers, as this script deals with it."""
+
+    name: str
+    port_field: str
+    variables: tuple[str, ...]
+    daemon: Callable[[Instance], Daemon]
+    is_running: Callable[[Instance], bool]
+    start: Callable[[Instance, Path], None]
+
+    def port(self, instance: Instance) -> int | None:
+        """The port it has, or had when it last ran."""
+        port: int | None = getattr(instance, self.port_field)
+        return port
+
+
+SERVICES = [
+    Service(
+        postgres.NAME,
+        "postgres_port",
+        ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL"),
+        postgres.daemon,
+        postgres.is_running,
+        postgres.start,
+    ),
+    Service(redis.NAME, "redis_port", ("REDIS_URL",), redis.daemon, redis.is_running, redis.start),
+]
+
+
+def main() -> int:
+    """Parse the arguments and do what is asked."""
+    options = parse_arguments()
+    folder = account.services_folder()
+    data = options.data.resolve() if options.data else folder / "data"
+    if options.action == "start":
+        return start(folder / "prefix", data, vars(options))
+    instance = Instance.load(data)
+    actions = {"stop": stop, "status": status, "env": print_environment}
+    return actions[options.action](instance)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What was asked on the command line."""
+    parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["start", "stop", "status", "env"])
+    parser.add_argument("--data", type=Path, metavar="DIR", help="another pair of servers, with its data in DIR")
+    parser.add_argument("--postgres-port", type=int, metavar="N", help="to start on; default: the last, or a free one")
+    parser.add_argument("--redis-port", type=int, metavar="N", help="to start on; default: the last, or a free one")
+    return parser.parse_args()
+
+
+def start(programs: Path, data: Path, asked: dict[str, int | None]) -> int:
+    """Start what the environment does not name and what is not running yet."""
+    instance = Instance.load(data)
+    wanted = [service for service in SERVICES if not is_given(service, instance)]
+    for service in SERVICES:
+        if service not in wanted:
+            say(f"{service.name}: using the one that the environment names")
+    if not wanted:
+        return 0
+    prefix.prepare(programs)
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with locked(data / "lock"):
+        instance = Instance.load(data) or Instance.create(data)
+        if not account.can_reach(data):
+            raise ScriptError(
+                f"{shown(data)} is out of reach for nobody, who runs the servers for root: use another --data."
+            )
+        for service in wanted:
+            start_one(service, instance, programs, asked[service.port_field])
+    return 0
+
+
+def start_one(service: Service, instance: Instance, programs: Path, asked: int | None) -> None:
+    """Start one server, or say that it is running."""
+    if service.is_running(instance):
+        if asked not in (None, service.port(instance)):
+            raise ScriptError(f"{service.name} is already running on port {service.port(instance)}: stop it first.")
+        say(f"{service.name}: already running on 127.0.0.1:{service.port(instance)}")
+        return
+    setattr(instance, service.port_field, choose_port(service.name, asked, service.port(instance)))
+    instance.save()
+    service.start(instance, programs)
+    say(f"{service.name}: running on 127.0.0.1:{service.port(instance)}")
+
+
+def stop(instance: Instance | None) -> int:
+    """Stop what is running."""
+    if instance is None:
+        say("nothing to stop: never started")
+        return 0
+    with locked(instance.data / "lock"):
+        for service in SERVICES:
+            say(f"{service.name}: {'stopped' if service.daemon(instance).stop() else 'was not running'}")
+    return 0
+
+
+def status(instance: Instance | None) -> int:
+    """Say what is running, where, and where its data and logs are."""
+    missing = False
+    for service in SERVICES:
+        daemon = service.daemon(instance) if instance else None
+        if is_given(service, instance):
+            print(f"{service.name}: the one that the environment names")
+        elif instance and daemon and (pid := daemon.pid()):
+            address = f"127.0.0.1:{service.port(instance)}"
+            print(f"{service.name}: running on {address}, process {pid}, log {shown(daemon.log)}")
+        else:
+            print(f"{service.name}: not running")
+            missing = True
+    return NOT_RUNNING if missing else 0
+
+
+def print_environment(instance: Instance | None) -> int:
+    """Print the export lines: the environment's own values where it names a server, else those of ours."""
+    values: dict[str, str] = {}
+    for service in SERVICES:
+        if is_given(service, instance):
+            values |= {name: os.environ[name] for name in service.variables}
+        elif instance and service.is_running(instance):
+            values |= {name: instance.urls()[name] for name in service.variables}
+        else:
+            raise ScriptError(f"{service.name} is not running: run ./scripts/services start.")
+    for name, value in values.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def is_given(service: Service, instance: Instance | None) -> bool:
+    """Whether the environment names a server of somebody else's; what `env` printed names ours."""
+    ours = {urlsplit(url).password for url in instance.urls().values()} if instance else set()
+    values = {name: os.environ.get(name, "") for name in service.variables}
+    given = [name for name, value in values.items() if value and urlsplit(value).password not in ours]
+    if given and len(given) < len(values):
+        missing = ", ".join(name for name in values if name not in given)
+        raise ScriptError(f"{given[0]} is set and {missing} is not: set both to use your own database, or neither.")
+    return bool(given)
+
+
+def script() -> int:
+    """The entry point of scripts/services."""
+    return entry(main)
