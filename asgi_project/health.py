@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 
 from asgi_project.errors import Unavailable
-from history_app.pool import telemetry
+from history_app.pool import telemetry_run
 from live_app.hub import hub_of_loop
 from telemetry.redis import RedisError, redis_client
 
@@ -30,8 +30,7 @@ async def readyz(request: HttpRequest) -> JsonResponse:
 
 async def _telemetry_answers() -> bool:
     try:
-        async with telemetry() as connection:
-            await connection.execute("SELECT 1")
+        await telemetry_run(lambda connection: connection.execute("SELECT 1"))
     except Unavailable:
         return False
     return True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -20,6 +21,13 @@ Pool = AsyncConnectionPool[Connection]
 CONNECT_TIMEOUT_S = 2
 # After this long without success the pool stops trying by itself; the next request makes it try again at once.
 RECONNECT_TIMEOUT_S = 2.0
+IDLE_BEFORE_CHECK_S = 1.0
+BORROW_TIMEOUT_S = settings.TELEMETRY_POOL_TIMEOUT_MS / 1000 + 0.3
+_AWAY = "The telemetry database is unreachable or saturated."
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+_heard: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+_abandoned: set[asyncio.Task[Any]] = set()
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
 
@@ -36,7 +44,7 @@ async def _pool() -> Pool:
             max_waiting=settings.TELEMETRY_POOL_WAITING,
             timeout=settings.TELEMETRY_POOL_TIMEOUT_MS / 1000,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             open=False,
             name="telemetry",
         )
@@ -51,20 +59,54 @@ async def pool_close() -> None:
         await pool.close(timeout=2.0)
 
 
-@asynccontextmanager
-async def telemetry() -> AsyncIterator[Connection]:
-    """Borrow a connection (autocommit, the role that can only SELECT).
+async def telemetry_run(work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run `work` on a borrowed connection (autocommit, the role that can only SELECT).
 
-    Raises `Unavailable` when none is to be had in time, when the database goes away meanwhile, or when a statement
-    takes longer than HISTORY_TIMEOUT_MS; a statement that is cut short is cancelled in the database too.
+    Raises `Unavailable` when none is to be had in time, when the database goes away meanwhile, or when the work takes
+    longer than HISTORY_TIMEOUT_MS. Whoever is cancelled, or gives up, cancels the statement in the database too; that
+    can take seconds when the database is silent, so it is left to go on by itself.
     """
     pool = await _pool()
+    is_borrowed = asyncio.Event()
+
+    async def borrowed() -> T:
+        async with pool.connection() as connection:
+            is_borrowed.set()
+            result = await work(connection)
+            _heard[connection] = time.monotonic()
+            return result
+
+    task = asyncio.create_task(borrowed())
     try:
-        async with pool.connection() as connection, asyncio.timeout(settings.HISTORY_TIMEOUT_MS / 1000):
-            yield connection
-    except (PoolTimeout, TooManyRequests) as error:
-        raise Unavailable("The telemetry database is unreachable or saturated.") from error
-    except (TimeoutError, psycopg.errors.QueryCanceled) as error:
-        raise Unavailable("The telemetry database took too long; ask for a shorter range.", retry_after_s=5) from error
-    except psycopg.OperationalError as error:
-        raise Unavailable("The telemetry database is unreachable.") from error
+        await asyncio.wait({task}, timeout=BORROW_TIMEOUT_S)
+        if not task.done() and is_borrowed.is_set():
+            await asyncio.wait({task}, timeout=settings.HISTORY_TIMEOUT_MS / 1000)
+    finally:
+        if not task.done():
+            _abandon(task)
+    if not task.done():
+        if is_borrowed.is_set():
+            raise Unavailable("The telemetry database took too long; ask for a shorter range.", retry_after_s=5)
+        raise Unavailable(_AWAY)
+    try:
+        return task.result()
+    except (PoolTimeout, TooManyRequests, psycopg.OperationalError) as error:
+        raise Unavailable(_AWAY) from error
+
+
+def _abandon(task: asyncio.Task[Any]) -> None:
+    _abandoned.add(task)
+    task.add_done_callback(_forget)
+    task.cancel()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _abandoned.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        logger.info("an abandoned query ended: %s", error)
+
+
+async def _check(connection: Connection) -> None:
+    """Ask a connection that was idle for a while whether it still works, before it is lent."""
+    if time.monotonic() - _heard.get(connection, 0.0) > IDLE_BEFORE_CHECK_S:
+        await AsyncConnectionPool.check_connection(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from django.conf import settings
 from asgi_project.errors import BadRequest, TooLarge
 from history_app import queries
 from history_app.catalogue import CATALOGUE
-from history_app.pool import telemetry
+from history_app.pool import Connection, telemetry_run
 from history_app.queries import Columns
 from history_app.window import (
     RAW,
@@ -116,37 +116,50 @@ async def history_read(device_id: str, question: Question) -> History:
         max_points=question.max_points,
         sample_period_s=CATALOGUE.sample_period_s,
     )
-    async with telemetry() as connection:
-        if step.is_raw:
-            window = Window(question.start, question.end, RAW, question.zone)
-            limit = settings.HISTORY_MAX_EXPLICIT_POINTS if question.resolution == "raw" else question.max_points
-            found = await queries.fetch_raw(
-                connection, device_id, window, question.metrics, limit=limit + 1, live=question.is_live
-            )
-            if len(found.starts) <= limit:
-                values = [column for column in found.values for _ in question.aggs]
-                columns = Columns(found.starts, found.counts, values, found.newest)
-                return History(device_id, question, window, CATALOGUE.table, columns)
-            if question.resolution == "raw":
-                raise _too_many(f"more than {limit} readings")
-            step = next_step(RAW, question.seconds, question.max_points)
-        window = _bucket_window(question, step)
-        found = await queries.fetch_buckets(
+    if step.is_raw:
+        history = await _raw(device_id, question)
+        if history is not None:
+            return history
+        step = next_step(RAW, question.seconds, question.max_points)
+    window = _bucket_window(question, step)
+
+    async def work(connection: Connection) -> Columns:
+        return await queries.fetch_buckets(
             connection, device_id, window, question.metrics, question.aggs, live=question.is_live
         )
+
+    found = await telemetry_run(work)
     return History(device_id, question, window, CATALOGUE.table, _filled(found, window, question))
+
+
+async def _raw(device_id: str, question: Question) -> History | None:
+    """The readings themselves; None where there are too many of them and buckets will do."""
+    window = Window(question.start, question.end, RAW, question.zone)
+    limit = settings.HISTORY_MAX_EXPLICIT_POINTS if question.resolution == "raw" else question.max_points
+
+    async def work(connection: Connection) -> Columns:
+        return await queries.fetch_raw(
+            connection, device_id, window, question.metrics, limit=limit + 1, live=question.is_live
+        )
+
+    found = await telemetry_run(work)
+    if len(found.starts) > limit:
+        if question.resolution == "raw":
+            raise _too_many(f"more than {limit} readings")
+        return None
+    # Every aggregate of a reading is the reading itself.
+    values = [column for column in found.values for _ in question.aggs]
+    return History(device_id, question, window, CATALOGUE.table, replace(found, values=values))
 
 
 async def readings_after(device_id: str, after: int, *, limit: int) -> list[Reading]:
     """Stored readings newer than `after` (µs), oldest first, at most `limit`. Raises `Unavailable`."""
-    async with telemetry() as connection:
-        return await queries.fetch_after(connection, device_id, after, limit=limit)
+    return await telemetry_run(lambda connection: queries.fetch_after(connection, device_id, after, limit=limit))
 
 
 async def newest_stored(device_id: str) -> int | None:
     """µs of the newest stored reading of a device, None where there is none. Raises `Unavailable`."""
-    async with telemetry() as connection:
-        return await queries.fetch_newest(connection, device_id)
+    return await telemetry_run(lambda connection: queries.fetch_newest(connection, device_id))
 
 
 def _bounds(parameters: Mapping[str, str], now: int, zone: ZoneInfo) -> tuple[int, int]:

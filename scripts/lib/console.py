@@ -84,20 +84,15 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     input: str = "",  # noqa: A002 - as subprocess.run calls it
-    path_first: Path | None = None,
 ) -> str:
     """Run a command without showing it and return its standard output.
 
-    `env` is added to the environment, `path_first` put before PATH. Raises ScriptError with the sentence `failing` and
-    the command's last words.
+    Raises ScriptError with the sentence `failing` and the command's last words.
     """
-    added = dict(env or {})
-    if path_first:
-        added["PATH"] = f"{path_first}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     parts = [str(part) for part in command]
     try:
         done = subprocess.run(
-            parts, env=os.environ | added, cwd=cwd, input=input, capture_output=True, text=True, check=False
+            parts, env=env, cwd=cwd, input=input, capture_output=True, text=True, errors="replace", check=False
         )
     except OSError as error:
         raise ScriptError(failing, [str(error)]) from error

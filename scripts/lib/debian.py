@@ -4,6 +4,7 @@ Nothing on the machine changes: apt gets its own lists, cache, status and config
 mirrors' addresses, the keyring that their signatures are checked with, and how to reach the network (proxies).
 """
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,9 +70,10 @@ class PrivateApt:
         for name in ("state/lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         architecture = run(["dpkg", "--print-architecture"], failing="this machine has no dpkg").strip()
-        (folder / "status").write_text(
-            MACHINE_STATUS.read_text() if assumed is None else "".join(stub(name, architecture) for name in assumed)
-        )
+        if assumed is None:
+            shutil.copyfile(MACHINE_STATUS, folder / "status")
+        else:
+            (folder / "status").write_text("".join(stub(name, architecture) for name in assumed))
         (folder / "sources.list").write_text(source_lines(release))
         settings = CONFIGURATION.format(folder=folder, architecture=architecture)
         (folder / "apt.conf").touch(mode=0o600)  # a proxy's address may hold a password
@@ -83,6 +85,7 @@ class PrivateApt:
             self.apt_get("update", failing="Debian's mirror cannot be read")
             if not any(self.folder.glob("state/lists/*_Packages*")):  # apt only warns where it reached no mirror
                 raise ScriptError("Debian's mirror cannot be reached")
+        self.apt_get("autoclean", failing="apt cannot clear out old downloads")  # an interrupted run's, long ago
         wanted = ["install", "--yes", "--download-only", *packages]
         with step("downloading Debian packages"):
             self.apt_get(*wanted, failing=f"Debian has not all of {', '.join(packages)} for this machine")
@@ -90,7 +93,7 @@ class PrivateApt:
 
     def apt_get(self, *arguments: str, failing: str) -> str:
         """Run apt-get on this state."""
-        environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
+        environment = os.environ | {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
         return run(["apt-get", "-qq", *arguments], failing=failing, env=environment)
 
 

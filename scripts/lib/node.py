@@ -1,6 +1,7 @@
 """Node.js and npm, the machine's or PyPI's where it has none: for the dashboard's packages, and for Playwright."""
 
 import hashlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -25,7 +26,8 @@ def install() -> bool:
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
         failing = "npm could not install the dashboard's packages; check the network and run again."
         # npm is a script that looks for its node in PATH.
-        run(command, failing=failing, cwd=DASHBOARD, path_first=npm.parent)
+        path = f"{npm.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        run(command, failing=failing, cwd=DASHBOARD, env=os.environ | {"PATH": path})
     STAMP.write_text(wanted)
     return True
 

@@ -1,6 +1,5 @@
 """PostgreSQL with TimescaleDB: made once, then started and stopped."""
 
-import os
 import shutil
 import signal
 import tempfile
@@ -95,8 +94,8 @@ def is_ready(server: Daemon) -> bool:
 
 def run_sql(instance: Instance, prefix: Path, sql: str) -> str:
     """Run SQL as the superuser."""
-    command = [prefix / POSTGRES_BIN / "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
-    address = {"PGHOST": "127.0.0.1", "PGPORT": str(instance.postgres_port), "PGDATABASE": "postgres"}
-    login = {"PGUSER": "postgres", "PGPASSWORD": instance.superuser_password}
-    clean = {name: "" for name in os.environ if name.startswith("PG")}
-    return run(command, failing="The new database cannot be set up.", input=sql, env=clean | address | login)
+    address = f"host=127.0.0.1 port={instance.postgres_port} user=postgres dbname=postgres"
+    command = [prefix / POSTGRES_BIN / "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", address]
+    # Nothing else from the environment, which may hold settings for another server.
+    login = {"PGPASSWORD": instance.superuser_password, "LC_ALL": "C"}
+    return run(command, failing="The new database cannot be set up.", input=sql, env=login)

@@ -64,9 +64,9 @@ def read_stanzas(text: str) -> Iterator[dict[str, str]]:
 def read_sources(etc_apt: Path) -> list[Source]:
     """Every source that apt itself would read."""
     lists = [etc_apt / "sources.list", *sorted(etc_apt.glob("sources.list.d/*.list"))]
-    found = [source for file in lists if file.is_file() for source in parse_list(file.read_text())]
+    found = [source for file in lists if file.is_file() for source in parse_list(file.read_text(errors="replace"))]
     for file in sorted(etc_apt.glob("sources.list.d/*.sources")):
-        found += parse_deb822(file.read_text())
+        found += parse_deb822(file.read_text(errors="replace"))
     return found
 
 

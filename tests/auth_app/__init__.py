@@ -1,0 +1,1 @@
+"""Tests of auth_app: one file an endpoint or module."""

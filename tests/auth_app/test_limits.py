@@ -1,0 +1,109 @@
+"""Attempt limits, against a real Redis."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.conf import settings
+
+from asgi_project.errors import TooManyAttempts, Unauthorized, Unavailable
+from auth_app.limits import Counter, LocalCounters, address_group, failures_counted
+from telemetry.redis import redis_client_sync
+
+
+def counter(most: int = 3) -> Counter:
+    return Counter("test", secrets.token_hex(8), most)
+
+
+def use_up(one: Counter) -> None:
+    for _ in range(one.most):
+        one.take()
+
+
+def test_the_next_attempt_after_the_last_is_refused_with_the_time_to_wait() -> None:
+    one = counter()
+    use_up(one)
+    with pytest.raises(TooManyAttempts) as refused:
+        one.take()
+    assert 0 < int(refused.value.headers["Retry-After"]) <= settings.ATTEMPT_WINDOW_S
+
+
+def test_a_burst_gets_exactly_as_many_as_allowed() -> None:
+    one = counter(5)
+
+    def passes(_: int) -> bool:
+        try:
+            one.take()
+        except TooManyAttempts:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(passes, range(64))) == 5
+
+
+def test_redis_forgets_the_count_and_never_knows_the_subject() -> None:
+    one = counter()
+    one.take()
+    assert one.subject not in one.key
+    assert 0 < redis_client_sync(settings.REDIS_URL).pttl(one.key) <= settings.ATTEMPT_WINDOW_S * 1000
+
+
+def test_success_and_being_busy_are_given_back() -> None:
+    one = counter(1)
+    for _ in range(3):
+        with failures_counted(one):
+            pass
+        with pytest.raises(Unavailable), failures_counted(one):
+            raise Unavailable("busy")
+
+
+def test_a_refusal_counts() -> None:
+    one = counter(1)
+    with pytest.raises(Unauthorized), failures_counted(one):
+        raise Unauthorized
+    with pytest.raises(TooManyAttempts), failures_counted(one):
+        pytest.fail("the block must not run")
+
+
+def test_where_one_counter_is_used_up_the_others_are_not_charged() -> None:
+    free, used = counter(1), counter(1)
+    use_up(used)
+    with pytest.raises(TooManyAttempts), failures_counted(free, used):
+        pytest.fail("the block must not run")
+    free.take()
+
+
+def test_giving_back_what_expired_leaves_nothing_behind() -> None:
+    one = counter()
+    one.give_back()
+    assert not redis_client_sync(settings.REDIS_URL).exists(one.key)
+
+
+def test_in_process_counters_are_bounded_and_forget_the_oldest() -> None:
+    counters = LocalCounters(size=2)
+    assert [counters.take(key, 1, 60_000) for key in "abc"] == [0, 0, 0]
+    assert counters.take("c", 1, 60_000) > 0
+    assert counters.take("a", 1, 60_000) == 0
+
+
+def test_in_process_counters_start_again_after_the_window() -> None:
+    counters = LocalCounters()
+    assert counters.take("a", 1, 0) == 0
+    assert counters.take("a", 1, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "group"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_customer_counts_as_one_address(address: str, group: str) -> None:
+    assert address_group(address) == group

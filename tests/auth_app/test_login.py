@@ -1,0 +1,105 @@
+"""POST /api/auth/login."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from django.conf import settings
+
+from auth_app.models import AccessToken
+from auth_app.services import user_disable
+from auth_app.tokens import token_digest
+from tests.auth_app.answers import assert_problem
+from tests.support.cast import Person
+from tests.support.process import Process
+
+URL = "/api/auth/login"
+
+
+def test_the_token_opens_the_api(anonymous: httpx.Client, alice: Person) -> None:
+    answer = anonymous.post(URL, json={"username": alice.username, "password": alice.password})
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert body["user"] == {"username": alice.username, "email": "", "is_staff": False}
+    me = anonymous.get("/api/auth/me", headers={"Authorization": f"Bearer {body['token']}"})
+    assert me.json() == body["user"]
+
+
+def test_the_token_says_when_it_expires(anonymous: httpx.Client, alice: Person) -> None:
+    body = anonymous.post(URL, json={"username": alice.username, "password": alice.password}).json()
+    expires_at = datetime.strptime(body["expires_at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    lifetime = timedelta(days=settings.TOKEN_LIFETIME_DAYS)
+    assert timedelta(0) <= datetime.now(UTC) + lifetime - expires_at < timedelta(minutes=1)
+
+
+def test_only_a_hash_of_the_token_is_stored(anonymous: httpx.Client, alice: Person) -> None:
+    token = anonymous.post(URL, json={"username": alice.username, "password": alice.password}).json()["token"]
+    row = AccessToken.objects.get(digest=token_digest(token))
+    assert token not in {str(value) for value in vars(row).values()}
+
+
+def test_no_cookie_is_set(anonymous: httpx.Client, alice: Person) -> None:
+    anonymous.post(URL, json={"username": alice.username, "password": alice.password})
+    assert not anonymous.cookies
+
+
+def test_unknown_user_wrong_password_and_disabled_user_get_the_same_answer(
+    anonymous: httpx.Client, alice: Person, bob: Person
+) -> None:
+    user_disable(user=bob.user)
+    attempts = [
+        (f"nobody_{secrets.token_hex(4)}", alice.password),
+        (alice.username, "wrong"),
+        (bob.username, bob.password),
+        (alice.username.upper(), alice.password),
+    ]
+    answers = [anonymous.post(URL, json={"username": name, "password": word}) for name, word in attempts]
+    for answer in answers:
+        assert_problem(answer, 401, code="unauthorized")
+    assert len({answer.content for answer in answers}) == 1
+
+
+def test_an_account_is_locked_after_too_many_failures_however_its_name_is_written(
+    anonymous: httpx.Client, alice: Person
+) -> None:
+    limit = settings.LOGIN_FAILURES_PER_ACCOUNT
+    names = [alice.username, alice.username.upper()]
+    for attempt in range(limit):
+        answer = anonymous.post(URL, json={"username": names[attempt % 2], "password": "wrong"})
+        assert_problem(answer, 401)
+    locked = anonymous.post(URL, json={"username": alice.username, "password": alice.password})
+    assert_problem(locked, 429, code="too_many_attempts")
+    assert 0 < int(locked.headers["retry-after"]) <= settings.ATTEMPT_WINDOW_S
+
+
+def test_a_burst_of_failures_cannot_slip_past_the_limit(anonymous: httpx.Client, alice: Person) -> None:
+    limit = settings.LOGIN_FAILURES_PER_ACCOUNT
+
+    def attempt(_: int) -> int:
+        return anonymous.post(URL, json={"username": alice.username, "password": "wrong"}).status_code
+
+    with ThreadPoolExecutor(limit + 6) as pool:
+        statuses = list(pool.map(attempt, range(limit + 6)))
+    assert sorted(statuses) == [401] * limit + [429] * 6
+
+
+def test_signing_in_does_not_use_up_attempts(anonymous: httpx.Client, alice: Person) -> None:
+    def attempt(_: int) -> int:
+        return anonymous.post(URL, json={"username": alice.username, "password": alice.password}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = set(pool.map(attempt, range(settings.LOGIN_FAILURES_PER_ACCOUNT + 4)))
+    assert statuses == {200}
+
+
+def test_the_limit_holds_without_redis(lonely_server: Process, alice: Person) -> None:
+    with httpx.Client(base_url=lonely_server.url, timeout=30) as client:
+        right = {"username": alice.username, "password": alice.password}
+        assert client.post(URL, json=right).status_code == 200
+        for _ in range(settings.LOGIN_FAILURES_PER_ACCOUNT):
+            assert_problem(client.post(URL, json={**right, "password": "wrong"}), 401)
+        assert_problem(client.post(URL, json=right), 429)

@@ -1,0 +1,76 @@
+"""GET /api/auth/me, and with it every way of showing who you are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from django.utils import timezone
+
+from auth_app.services import user_disable
+from tests.auth_app.answers import assert_problem, browser
+from tests.support.cast import Person
+from tests.support.process import Process
+
+URL = "/api/auth/me"
+
+
+def test_it_says_who_i_am(alice: Person) -> None:
+    answer = alice.http.get(URL)
+    assert answer.json() == {"username": alice.username, "email": "", "is_staff": False}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_scheme_is_not_case_sensitive(anonymous: httpx.Client, alice: Person) -> None:
+    assert anonymous.get(URL, headers={"Authorization": f"bEARER {alice.token}"}).status_code == 200
+
+
+def test_nobody_is_told_how_to_sign_in(anonymous: httpx.Client) -> None:
+    assert_problem(anonymous.get(URL), 401, naming="Bearer")
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer nonsense", "Basic YTpi", "Token abc", "nonsense", ""])
+def test_a_bad_authorization_header_is_refused_also_beside_a_good_session(
+    server: Process, alice: Person, header: str
+) -> None:
+    with browser(server, alice) as client:
+        assert client.get(URL).status_code == 200
+        assert_problem(client.get(URL, headers={"Authorization": header}), 401)
+
+
+def test_an_expired_token_is_refused(alice: Person) -> None:
+    alice.user.access_tokens.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert_problem(alice.http.get(URL), 401)
+
+
+def test_a_disabled_user_is_refused(alice: Person) -> None:
+    user_disable(user=alice.user)
+    assert_problem(alice.http.get(URL), 401)
+
+
+def test_the_token_in_the_address_counts_for_nothing(anonymous: httpx.Client, alice: Person) -> None:
+    assert_problem(anonymous.get(URL, params={"token": alice.token, "access_token": alice.token}), 401)
+
+
+@pytest.mark.parametrize("cookie", ["", "short", "x" * 32, "../../etc/passwd", "a" * 5000])
+def test_a_made_up_session_is_nobody(anonymous: httpx.Client, cookie: str) -> None:
+    assert_problem(anonymous.get(URL, cookies={"sessionid": cookie}), 401)
+
+
+def test_a_session_ends_when_its_token_is_revoked(server: Process, alice: Person) -> None:
+    with browser(server, alice) as client:
+        alice.user.access_tokens.filter(kind="session").update(revoked_at=timezone.now())
+        assert_problem(client.get(URL), 401)
+
+
+def test_json_is_the_answer_whatever_is_asked_for(alice: Person) -> None:
+    answer = alice.http.get(URL, params={"format": "html"}, headers={"Accept": "text/html"})
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_another_method_is_refused(alice: Person) -> None:
+    for method in ("POST", "DELETE", "OPTIONS"):
+        answer = alice.http.request(method, URL)
+        assert_problem(answer, 405)
+        assert answer.headers["allow"] == "GET, HEAD"

@@ -1,0 +1,62 @@
+"""POST /api/auth/password."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from django.conf import settings
+
+from auth_app.models import AccessToken
+from auth_app.tokens import token_create
+from tests.auth_app.answers import assert_problem, browser, csrf_header
+from tests.support.cast import Person
+from tests.support.process import Process
+
+URL = "/api/auth/password"
+NEW = "quite-another-secret"
+
+
+def test_the_new_password_counts_and_the_old_one_does_not(anonymous: httpx.Client, alice: Person) -> None:
+    answer = alice.http.post(URL, json={"current_password": alice.password, "new_password": NEW})
+    assert answer.status_code == 204
+    login = {"username": alice.username, "password": NEW}
+    assert anonymous.post("/api/auth/login", json=login).status_code == 200
+    assert_problem(anonymous.post("/api/auth/login", json={**login, "password": alice.password}), 401)
+
+
+def test_every_other_token_ends(anonymous: httpx.Client, server: Process, alice: Person) -> None:
+    others = [
+        token_create(user=alice.user, kind=kind)[0] for kind in (AccessToken.Kind.LOGIN, AccessToken.Kind.API_KEY)
+    ]
+    with browser(server, alice) as session:
+        alice.http.post(URL, json={"current_password": alice.password, "new_password": NEW})
+        assert alice.http.get("/api/auth/me").status_code == 200
+        assert_problem(session.get("/api/auth/me"), 401)
+    for token in others:
+        assert_problem(anonymous.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"}), 401)
+
+
+def test_a_session_that_changes_it_lives_on(server: Process, alice: Person) -> None:
+    with browser(server, alice) as session:
+        body = {"current_password": alice.password, "new_password": NEW}
+        assert session.post(URL, json=body, headers=csrf_header(session)).status_code == 204
+        assert session.get("/api/auth/me").status_code == 200
+        assert alice.username in session.get("/login").text
+        assert_problem(alice.http.get("/api/auth/me"), 401)
+
+
+def test_a_wrong_current_password_is_refused_and_counted(alice: Person) -> None:
+    body = {"current_password": "wrong", "new_password": NEW}
+    for _ in range(settings.LOGIN_FAILURES_PER_ACCOUNT):
+        assert_problem(alice.http.post(URL, json=body), 400, code="wrong_password", naming="current_password")
+    assert_problem(alice.http.post(URL, json={**body, "current_password": alice.password}), 429)
+
+
+def test_a_weak_new_password_is_refused(alice: Person) -> None:
+    answer = alice.http.post(URL, json={"current_password": alice.password, "new_password": "short"})
+    assert_problem(answer, 400, code="weak_password", naming="new_password")
+
+
+@pytest.mark.parametrize("body", [{}, {"current_password": "x"}, {"current_password": [], "new_password": NEW}])
+def test_a_bad_field_is_named(alice: Person, body: dict[str, object]) -> None:
+    assert_problem(alice.http.post(URL, json=body), 400, naming="_password: ")

@@ -1,0 +1,1 @@
+"""Tests of devices_app: one file an endpoint or module."""

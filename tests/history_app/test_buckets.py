@@ -1,0 +1,82 @@
+"""Buckets over random readings, compared with a plain Python oracle."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from history_app.catalogue import CATALOGUE
+from history_app.window import LADDER, Step, Window
+from telemetry.reading import Reading
+from telemetry.times import SECOND_US, iso_from_us, us_from_iso
+from tests.history_app.test_window import ZONES
+from tests.support.cast import Person, device_create
+from tests.support.stack import Stack
+from tests.support.telemetry import store
+
+BASE = us_from_iso("2025-10-20T00:00:00Z")  # a change of clock lies within the drawn windows
+WIDTH = len(CATALOGUE.names)
+numbers = st.none() | st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: round(value, 6))
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> tuple[list[tuple[int, tuple[float | None, ...]]], int, int, Step, str]:
+    """Irregular readings with holes, and a window over (part of) them."""
+    step = draw(st.sampled_from(LADDER[1:]))
+    span_s = max(10.0, min(step.seconds * 40, 120 * 86_400))
+    offsets = draw(st.lists(st.integers(0, int(span_s * SECOND_US)), max_size=60, unique=True))
+    rows = [(BASE + offset, tuple(draw(numbers) for _ in range(2)) + (None,) * (WIDTH - 2)) for offset in offsets]
+    start = BASE + draw(st.integers(-int(span_s / 4), int(span_s))) * SECOND_US
+    end = start + draw(st.integers(1, int(span_s))) * SECOND_US
+    return rows, start, end, step, draw(st.sampled_from(ZONES))
+
+
+def oracle(rows: list[tuple[int, tuple[float | None, ...]]], low: int, high: int) -> dict[str, Any]:
+    """One bucket, [low, high), of the first metric: by hand."""
+    inside = [values[0] for us, values in rows if low <= us < high]
+    present = [value for value in inside if value is not None]
+    return {
+        "readings": len(inside),
+        "count": len(present),
+        "avg": math.fsum(present) / len(present) if present else None,
+        "min": min(present, default=None),
+        "max": max(present, default=None),
+    }
+
+
+def is_close(found: float | None, expected: float | None, scale: float) -> bool:
+    if found is None or expected is None:
+        return found is expected
+    return math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9 * scale)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(question=questions())
+def test_every_bucket_is_what_the_oracle_says(
+    stack: Stack, alice: Person, question: tuple[list[tuple[int, tuple[float | None, ...]]], int, int, Step, str]
+) -> None:
+    rows, start, end, step, zone = question
+    device_id = device_create(owner=alice)
+    store(stack, [Reading(device_id, us, values) for us, values in rows])
+    answer: httpx.Response = alice.http.get(
+        f"/api/history/{device_id}",
+        params={"start": iso_from_us(start), "end": iso_from_us(end), "resolution": step.name, "tz": zone,
+                "agg": "avg,min,max,count", "metrics": CATALOGUE.names[0]},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    edges = Window(start, end, step, ZoneInfo(zone)).edges
+    assert body["time"] == [edge // 1000 for edge in edges[:-1]]
+    found = body["metrics"][CATALOGUE.names[0]]
+    for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+        expected = oracle(rows, low, high)
+        scale = max((abs(values[0] or 0.0) for us, values in rows if low <= us < high), default=0.0)
+        assert body["count"][index] == expected["readings"]
+        assert found["count"][index] == expected["count"]
+        for agg in ("avg", "min", "max"):
+            assert is_close(found[agg][index], expected[agg], scale), (agg, index)

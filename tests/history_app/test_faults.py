@@ -1,0 +1,128 @@
+"""What history does when the database is away, slow, or not to be touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.cast import Person, person_create
+from tests.support.process import Process
+from tests.support.proxy import TcpProxy
+from tests.support.servers import server_process
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us, readings_each_second, store
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def proxied(stack: Stack, logs: Path) -> Iterator[tuple[Process, TcpProxy]]:
+    """A server of its own whose way to TimescaleDB can be cut."""
+    proxy, url = stack.telemetry_proxy()
+    with server_process({**stack.env, "TELEMETRY_URL": url}, logs / "proxied.log") as server:
+        yield server, proxy
+
+
+@pytest.fixture
+def at_proxied(proxied: tuple[Process, TcpProxy], alice: Person) -> Iterator[httpx.Client]:
+    """alice, asking that server."""
+    headers = {"Authorization": f"Bearer {alice.token}"}
+    with httpx.Client(base_url=proxied[0].url, headers=headers, timeout=30) as client:
+        yield client
+
+
+def test_a_stranger_is_told_no_although_the_database_is_down(
+    proxied: tuple[Process, TcpProxy], charlie: Person, device: str
+) -> None:
+    server, proxy = proxied
+    proxy.cut()
+    try:
+        for asked in (device, "no-such-device"):
+            answer = httpx.get(f"{server.url}/api/history/{asked}", headers={"Authorization": f"Bearer {charlie.token}"})
+            assert answer.status_code == 403
+    finally:
+        proxy.restore()
+
+
+def test_a_strangers_request_leaves_no_trace_in_the_telemetry_database(
+    stack: Stack, logs: Path, alice: Person, device: str
+) -> None:
+    """A server that has only seen strangers has not opened a single connection."""
+    proxy, url = stack.telemetry_proxy()
+    with server_process({**stack.env, "TELEMETRY_URL": url}, logs / "untouched.log") as server:
+        stranger = person_create(f"stranger_{now_us()}", base_url=server.url)
+        for path in (f"/api/history/{device}", f"/api/history/{device}?range=30d", "/api/history/nothing"):
+            assert stranger.http.get(path).status_code == 403
+            assert httpx.get(server.url + path).status_code == 401
+        stranger.http.close()
+        assert proxy.connections_accepted == 0
+        owner = httpx.get(f"{server.url}/api/history/{device}", headers={"Authorization": f"Bearer {alice.token}"})
+        assert owner.status_code == 200
+        assert proxy.connections_accepted > 0
+
+
+def test_without_the_database_503_soon_and_recovery_without_a_restart(
+    stack: Stack, proxied: tuple[Process, TcpProxy], at_proxied: httpx.Client, device: str
+) -> None:
+    _, proxy = proxied
+    store(stack, readings_each_second(device, now_us() - 60_000_000, 10))
+    assert at_proxied.get(f"/api/history/{device}?range=10m").status_code == 200
+    proxy.cut()
+    try:
+        for _ in range(3):
+            begun = time.monotonic()
+            answer = at_proxied.get(f"/api/history/{device}?range=10m")
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert time.monotonic() - begun < 10  # never a hang; it takes about 2 s
+        assert at_proxied.get("/readyz").status_code == 503
+        assert at_proxied.get("/livez").status_code == 200
+    finally:
+        proxy.restore()
+    wait_until(
+        lambda: at_proxied.get(f"/api/history/{device}?range=10m").status_code == 200, "history after the outage"
+    )
+
+
+def test_a_database_that_answers_nothing_is_503_not_a_hang(
+    stack: Stack, logs: Path, alice: Person, device: str
+) -> None:
+    proxy, url = stack.telemetry_proxy()
+    env = {**stack.env, "TELEMETRY_URL": url, "HISTORY_TIMEOUT_MS": "1500"}
+    with server_process(env, logs / "silent.log") as server:
+        headers = {"Authorization": f"Bearer {alice.token}"}
+        with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+            assert client.get(f"/api/history/{device}").status_code == 200
+            proxy.pause()
+            try:
+                assert client.get(f"/api/history/{device}").status_code == 503
+            finally:
+                proxy.resume()
+            wait_until(lambda: client.get(f"/api/history/{device}").status_code == 200, "history after the silence")
+
+
+def test_a_client_that_leaves_cancels_its_query(
+    stack: Stack, server: Process, alice: Person, device: str
+) -> None:
+    """The table is locked, so that the query is certainly still running when the client leaves."""
+
+    def waiting_queries() -> int:
+        with stack.admin() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'wattstream server' AND wait_event_type = 'Lock'"
+            ).fetchone()
+        assert row is not None
+        return int(str(row[0]))
+
+    with stack.admin() as locker:
+        with locker.transaction():
+            locker.execute("LOCK TABLE energy_data IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(httpx.ReadTimeout):
+                alice.http.get(f"/api/history/{device}?range=24h", timeout=1.5)
+            wait_until(lambda: waiting_queries() == 0, "the query was cancelled")
+    assert alice.http.get(f"/api/history/{device}?range=24h").status_code == 200

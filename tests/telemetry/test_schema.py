@@ -1,0 +1,92 @@
+"""The schema command, and what the server's role may not do."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connections, models
+from django.db.utils import DatabaseError
+
+from history_app.router import TelemetryRouter, TelemetryWriteRefused
+from tests.support.stack import Stack, manage
+
+SERVER_WRITES = [
+    "INSERT INTO energy_data (time, device_id) VALUES (now(), 'x')",
+    "UPDATE energy_data SET solar_power = 0",
+    "DELETE FROM energy_data",
+    "TRUNCATE energy_data",
+    "DROP TABLE energy_data",
+    "CREATE TABLE mine (a int)",
+    "ALTER TABLE energy_data ADD COLUMN b int",
+]
+
+
+def reader(stack: Stack) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(stack.env["TELEMETRY_URL"], autocommit=True, connect_timeout=5)
+
+
+def test_the_schema_is_printed_and_safe_to_apply_again(stack: Stack) -> None:
+    printed = manage(stack.env, "telemetry_schema")
+    assert 'CREATE TABLE IF NOT EXISTS "public"."energy_data"' in printed
+    assert "create_hypertable" in printed
+    password = stack.env["TELEMETRY_URL"].split(":")[2].split("@")[0]
+    assert password not in printed
+    for _ in range(2):
+        assert "applied" in manage(stack.env, "telemetry_schema", "--apply")
+    with stack.admin() as connection:
+        names = connection.execute("SELECT hypertable_name FROM timescaledb_information.hypertables").fetchall()
+    assert ("energy_data",) in names
+
+
+def test_the_printed_schema_can_be_run_as_it_stands(stack: Stack) -> None:
+    printed = manage(stack.env, "telemetry_schema")
+    with stack.admin() as connection:
+        connection.execute(printed)
+
+
+@pytest.mark.parametrize("statement", SERVER_WRITES)
+def test_the_servers_role_cannot_write(stack: Stack, statement: str) -> None:
+    with reader(stack) as connection, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize("statement", SERVER_WRITES)
+def test_not_even_when_it_asks_for_a_writable_transaction(stack: Stack, statement: str) -> None:
+    with reader(stack) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_the_role_carries_its_statement_timeout(stack: Stack) -> None:
+    with reader(stack) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("15s",)
+
+
+def test_django_cannot_write_either(stack: Stack) -> None:
+    with pytest.raises(DatabaseError), connections["telemetry"].cursor() as cursor:
+        cursor.execute(SERVER_WRITES[0])
+
+
+def test_the_router_refuses_writes_and_migrations() -> None:
+    class Energy(models.Model):
+        class Meta:
+            app_label = "history_app"
+            managed = False
+
+    router = TelemetryRouter()
+    assert router.db_for_read(Energy) == "telemetry"
+    with pytest.raises(TelemetryWriteRefused):
+        router.db_for_write(Energy)
+    assert router.allow_migrate("telemetry", "auth_app") is False
+    assert router.allow_migrate("default", "history_app") is False
+    assert router.allow_migrate("default", "auth_app") is None
+
+
+def test_migrating_the_telemetry_database_changes_nothing_there(stack: Stack) -> None:
+    with pytest.raises(DatabaseError):
+        call_command("migrate", database="telemetry", verbosity=0)
+    with stack.admin() as connection:
+        found = connection.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'django_migrations'").fetchone()
+    assert found == (0,)

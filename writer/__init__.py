@@ -1,0 +1,1 @@
+"""The writer: validates, stores and publishes readings. Knows telemetry/ and nothing of Django."""

@@ -1,0 +1,67 @@
+"""`python -m writer`: the writer as one process, configured by the environment."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+import uvicorn
+
+from telemetry.catalogue import CatalogueError, catalogue_load
+from writer.settings import SettingsError, settings_from
+
+ABOUT = """\
+Take readings from devices over HTTP (POST /ingest) and websockets (/ws/device/ID), store them in TimescaleDB and
+publish them through Redis. SIGTERM or Ctrl-C stores what is queued, then ends.
+
+environment:
+  TELEMETRY_ADMIN_URL, REDIS_URL   where to; ./scripts/services env prints those of this checkout
+  INGEST_SECRET                    what device keys are derived from, at least 32 characters
+  TELEMETRY_CATALOGUE              another list of metrics than telemetry/catalogue.toml
+  WRITER_…                         limits, see .env.example"""
+MAX_MESSAGE_BYTES = 64 * 1024
+# How long requests under way may take at the end. The queue has its own grace period, WRITER_GRACE_S, after that.
+REQUESTS_GRACE_S = 3
+
+
+def main() -> int:
+    """Check the environment, then serve until a signal ends it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m writer", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8001, help="port to listen on (default: %(default)s)")
+    options = parser.parse_args()
+    try:
+        settings_from(os.environ)
+        catalogue_load()
+    except (SettingsError, CatalogueError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
+        return 1
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    serve(options.host, options.port)
+    return 0
+
+
+def serve(host: str, port: int) -> None:
+    """Run uvicorn in this process; one process only, as the order of a device's readings is kept within it."""
+    uvicorn.run(
+        "writer.main:app",
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=REQUESTS_GRACE_S,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,64 @@
+"""The parts of a running writer, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from telemetry.catalogue import catalogue_load
+from telemetry.reading import Reading
+from telemetry.redis import AsyncRedis, redis_connect
+from writer.heartbeat import heartbeat
+from writer.metrics import Metrics
+from writer.publish import Publisher
+from writer.settings import Settings, settings_from
+from writer.store import Store
+from writer.validate import Validator
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the routes work with."""
+
+    settings: Settings
+    metrics: Metrics
+    validator: Validator
+    store: Store
+    publisher: Publisher
+    redis: AsyncRedis
+
+    def take(self, readings: list[Reading]) -> bool:
+        """Queue readings for both, oldest first; or none of them, and say False, where a queue has no room."""
+        readings.sort(key=lambda reading: reading.us)
+        if not self.publisher.has_room(len(readings)) or not self.store.offer(readings):
+            return False
+        self.publisher.offer(readings)
+        self.metrics.accepted += len(readings)
+        return True
+
+
+@asynccontextmanager
+async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Service]:
+    """A service as the environment says. Neither database need be there. Raises `SettingsError`, `CatalogueError`.
+
+    Leaving stores and publishes what is queued, for at most the grace period.
+    """
+    settings, catalogue, metrics = settings_from(environment), catalogue_load(), Metrics()
+    store = Store(settings, catalogue, metrics)
+    publisher = Publisher(settings, catalogue, metrics, lambda: store.unstored)
+    redis = redis_connect(settings.redis_url)
+    service = Service(
+        settings, metrics, Validator(catalogue, max_future_s=settings.max_future_s), store, publisher, redis
+    )
+    store.open()
+    publisher.open()
+    beating = asyncio.create_task(heartbeat(redis, store, metrics), name="heartbeat")
+    try:
+        yield service
+    finally:
+        await asyncio.gather(publisher.close(), store.close())
+        beating.cancel()
+        await asyncio.wait([beating])
+        await redis.aclose()
