@@ -21,7 +21,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from asgi_project.errors import BadRequest, Problem, TooLarge, problem_response
-from auth_app.http import HotView, is_hot
+from auth_app.http import is_hot
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +72,8 @@ def _hot_match(scope: HTTPScope) -> ResolverMatch | None:
 async def _answer(match: ResolverMatch, request: ASGIRequest) -> HttpResponseBase:
     try:
         request.get_host()
-        view = cast(HotView, match.func)
-        return await view(request, *match.args, **match.kwargs)
+        response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
+        return response
     except DisallowedHost:
         return problem_response(BadRequest("Host: this name is not among ALLOWED_HOSTS."))
     except Exception:  # the last line of defence: an answer, and the whole story in the log

@@ -1,7 +1,5 @@
 """The admin's pages for users and tokens. It signs in and out through /login and /logout like everything else."""
 
-# ruff: noqa: ARG001, ARG002 - the signatures are Django's
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -88,5 +86,5 @@ def admin_logout(request: HttpRequest, extra_context: dict[str, Any] | None = No
 
 
 # One way in and out: only /login gives a session the access token without which it counts for nothing.
-admin.site.login = admin_login  # type: ignore[method-assign, assignment]
-admin.site.logout = admin_logout  # type: ignore[method-assign]
+admin.site.login = admin_login  # type: ignore[method-assign]
+admin.site.logout = admin_logout  # type: ignore[method-assign, assignment]

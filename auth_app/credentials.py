@@ -23,7 +23,12 @@ def credentials_of(authorization: str | None, session_key: str | None) -> Creden
     if authorization is not None:
         match = _BEARER.fullmatch(authorization.strip())
         return Credentials(bearer=match[1] if match else NO_TOKEN)
-    return Credentials(session_key=session_key if session_key and _SESSION_KEY.fullmatch(session_key) else None)
+    return Credentials(session_key=session_key if is_session_key(session_key) else None)
+
+
+def is_session_key(text: str | None) -> bool:
+    """Whether `text` can be a session's key at all. What cannot is not shown to a database."""
+    return text is not None and _SESSION_KEY.fullmatch(text) is not None
 
 
 def credentials_of_request(request: HttpRequest) -> Credentials:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -15,7 +15,8 @@ from auth_app.credentials import credentials_of_request
 from auth_app.identity import Identity, identify_cached
 
 P = ParamSpec("P")
-HotView = Callable[..., Awaitable[HttpResponseBase]]
+# Django's stubs know only synchronous views, hence Any.
+HotView = Callable[..., Any]
 _MARK = "wattstream_hot"
 
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from auth_app.credentials import is_session_key
 from auth_app.identity import identity_of_session
 from auth_app.models import User
 
@@ -20,6 +21,8 @@ class SessionTokenMiddleware(AuthenticationMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
+        if request.session.session_key and not is_session_key(request.session.session_key):
+            request.session = type(request.session)()
         request.user = SimpleLazyObject(partial(session_user, request))  # type: ignore[assignment]
         request.auser = partial(sync_to_async(session_user), request)
 

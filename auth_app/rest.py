@@ -52,7 +52,7 @@ class IdentityAuthentication(BaseAuthentication):
             csrf_require(request._request)
         return user, identity
 
-    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - REST framework's signature
+    def authenticate_header(self, request: Request) -> str:
         return "Bearer"
 
 

@@ -1,7 +1,5 @@
 """Account routes, mounted at /api/auth/."""
 
-# ruff: noqa: ARG002 - the signatures are REST framework's
-
 from __future__ import annotations
 
 from typing import Any

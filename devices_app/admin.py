@@ -1,7 +1,5 @@
 """The admin's pages for devices and grants. What is changed here takes effect at once, as in services.py."""
 
-# ruff: noqa: ARG002 - the signatures are Django's
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -113,7 +113,8 @@ def share_remove(*, user: User, device_id: str, username: str) -> None:
     """End a grant; nothing to do where there is none. Raises `DeviceForbidden`, `Forbidden` (`owner_only`)."""
     with transaction.atomic():
         device = _lock_owned(user=user, device_id=device_id)
-        device.grants.filter(user__username=username).delete()
+        if username.isprintable():  # PostgreSQL does not take NUL, not even in a question
+            device.grants.filter(user__username=username).delete()
         _announce(device)
 
 

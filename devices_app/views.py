@@ -1,7 +1,5 @@
 """Device routes, mounted at /api/."""
 
-# ruff: noqa: ARG002 - the signatures are REST framework's
-
 from __future__ import annotations
 
 from rest_framework.request import Request

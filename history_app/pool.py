@@ -1,4 +1,4 @@
-"""Connections to the telemetry database: a bounded pool per event loop, bounded waits, the driver's errors translated."""
+"""Connections to the telemetry database: a bounded pool per event loop, bounded waits, errors translated."""
 
 from __future__ import annotations
 

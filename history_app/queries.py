@@ -39,7 +39,13 @@ class Columns:
 
 
 async def fetch_buckets(
-    connection: Connection, device_id: str, window: Window, metrics: Sequence[Metric], aggs: Sequence[str], *, live: bool
+    connection: Connection,
+    device_id: str,
+    window: Window,
+    metrics: Sequence[Metric],
+    aggs: Sequence[str],
+    *,
+    live: bool,
 ) -> Columns:
     """Aggregate the raw rows of [window.low, window.high) into the window's buckets."""
     bucket_edges = window.edges
@@ -107,7 +113,9 @@ _US = SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(_TIME)
 def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uniform: bool, live: bool) -> bytes:
     if uniform:
         # Integer arithmetic on microseconds: exact, and cheaper than intervals.
-        number = SQL("(({} - (extract(epoch FROM %(low)s::timestamptz) * 1000000)::bigint) / %(length)s)::int").format(_US)
+        number = SQL("(({} - (extract(epoch FROM %(low)s::timestamptz) * 1000000)::bigint) / %(length)s)::int").format(
+            _US
+        )
     else:
         number = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(_TIME)
     columns = [_aggregate(metric, agg) for metric in metrics for agg in aggs]
@@ -159,8 +167,8 @@ def _in_columns(names: Sequence[Composable], inner: Composable, *, live: bool) -
     """
     return (
         SQL(
-            "SELECT (SELECT {time} FROM {table} WHERE {device} = %(device)s{until} ORDER BY {time} DESC LIMIT 1), {arrays}"
-            " FROM ({inner}) AS found"
+            "SELECT (SELECT {time} FROM {table} WHERE {device} = %(device)s{until} ORDER BY {time} DESC LIMIT 1),"
+            " {arrays} FROM ({inner}) AS found"
         )
         .format(
             time=_TIME,

@@ -1,4 +1,4 @@
-"""Keeps Django's hands off the telemetry database: no migrations there, no writes. The database role refuses them too."""
+"""Keeps Django's hands off the telemetry database: no migrations, no writes. The role refuses them too."""
 
 from __future__ import annotations
 

@@ -186,7 +186,9 @@ def _choices(parameter: str, text: str, accepted: Sequence[str], *, single: bool
 def _max_points(text: str | None) -> int:
     if text is None:
         return 720
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= settings.HISTORY_MAX_POINTS and len(text) < 9):
+    if not (
+        text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= settings.HISTORY_MAX_POINTS and len(text) < 9
+    ):
         raise BadRequest(f"max_points: {text[:20]!r} is not a whole number from 1 to {settings.HISTORY_MAX_POINTS}.")
     return int(text)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
@@ -198,7 +199,7 @@ def uniform_length(bucket_edges: Sequence[int]) -> int | None:
     """The length of every bucket in µs where all are equally long, else None."""
     if isinstance(bucket_edges, range):
         return bucket_edges.step
-    lengths = {after - before for before, after in zip(bucket_edges, bucket_edges[1:], strict=False)}
+    lengths = {after - before for before, after in pairwise(bucket_edges)}
     return lengths.pop() if len(lengths) == 1 else None
 
 

@@ -50,7 +50,7 @@ class Subscription:
         return self.held is None
 
     def release(self, readings: Sequence[Reading], position: int | None) -> None:
-        """Close the seam: send `readings` (all newer than `position`) as backlog, and pass on what comes from now on."""
+        """Close the seam: send `readings` (newer than `position`) as backlog, and pass on what comes from now on."""
         self.held = None
         self.position = readings[-1].us if readings else position
         for start in range(0, len(readings), BACKLOG_ROWS_PER_FRAME):

@@ -1,4 +1,4 @@
-"""Ends live delivery when access ends: at once on an access change or at an expiry, by a sweep where an event was lost."""
+"""Ends live delivery when access ends: at once on an access change or an expiry, by a sweep where an event was lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one Redis reader of this process: subscribed to the devices somebody here watches, to access changes and heartbeats.
+"""The one Redis reader of this process: the devices somebody here watches, access changes, heartbeats.
 
 A connection that breaks, or falls silent without answering a PING (half-open), is made anew; every watched device is
 then refilled from ring and TimescaleDB before its stream goes on.
@@ -165,7 +165,7 @@ class Hub:
             for feed in self._feeds.values():
                 feed.lose()
             with suppress(RedisError, OSError):
-                await pubsub.aclose()
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
                 await client.aclose()
 
     async def _read_messages(self, pubsub: PubSub) -> None:

@@ -71,7 +71,7 @@ Request = Subscribe | Unsubscribe | Ping
 
 
 def parse_request(text: str, catalogue: Catalogue) -> Request:
-    """Raises `MalformedFrame` where the text is not a JSON object with a `type`, `RequestRefused` where a field is wrong."""
+    """Raises `MalformedFrame` where this is no JSON object with a `type`, `RequestRefused` where a field is wrong."""
     try:
         frame = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -102,7 +102,7 @@ def parse_cursor(value: object) -> Cursor:
             return us_from_iso(value)
         except ValueError:
             pass
-    raise ValueError(f"since: {value!r} is not a cursor, i.e. null or the cursor or time that an answer or a frame gave")
+    raise ValueError(f"since: {value!r} is not a cursor: null, or the cursor or time that an answer or frame gave")
 
 
 def _subscribe(frame: Mapping[str, Any], request_id: RequestId, catalogue: Catalogue) -> Subscribe:

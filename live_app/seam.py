@@ -23,7 +23,7 @@ from history_app.catalogue import CATALOGUE
 from history_app.service import newest_stored, readings_after
 from telemetry.names import RING_FIELD, ring_key
 from telemetry.reading import Reading, ReadingError, reading_decode
-from telemetry.redis import AsyncRedis, RedisError
+from telemetry.redis import AsyncRedis
 
 POLL_S = 0.2
 
@@ -43,7 +43,7 @@ class Missed:
 
 async def ring_readings(redis: AsyncRedis, device_id: str) -> list[Reading]:
     """The ring of a device in the order of arrival; malformed entries are left out. Raises RedisError."""
-    entries = await redis.xrange(ring_key(device_id))
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = await redis.xrange(ring_key(device_id))  # type: ignore[assignment]
     readings = []
     for _, fields in entries:
         try:

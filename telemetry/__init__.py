@@ -1,1 +1,1 @@
-"""The contract between the writer and the readers: catalogue, table, times, Redis names. Knows neither Django nor FastAPI."""
+"""The contract between the writer and the readers: catalogue, table, times, Redis names. Imports neither."""

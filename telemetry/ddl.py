@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from psycopg.sql import SQL, Composable, Identifier, Literal
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from telemetry.catalogue import Catalogue
 
@@ -12,12 +12,12 @@ from telemetry.catalogue import Catalogue
 SCHEMA_LOCK = 0x77617474
 
 
-def table_of(catalogue: Catalogue) -> Composable:
+def table_of(catalogue: Catalogue) -> Identifier:
     """The qualified name of the hypertable."""
     return Identifier(catalogue.schema, catalogue.table)
 
 
-def schema_statements(catalogue: Catalogue) -> Iterator[Composable]:
+def schema_statements(catalogue: Catalogue) -> Iterator[Composed]:
     """Extension, table and hypertable. Run as the owner role.
 
     The primary key (device, time) is also the index that finds the newest reading of a device: read backwards,
@@ -25,7 +25,7 @@ def schema_statements(catalogue: Catalogue) -> Iterator[Composable]:
     """
     table = table_of(catalogue)
     regclass = Literal(f'"{catalogue.schema}"."{catalogue.table}"')
-    yield SQL("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    yield Composed([SQL("CREATE EXTENSION IF NOT EXISTS timescaledb")])
     columns = [
         SQL("{} timestamptz NOT NULL").format(Identifier(catalogue.time)),
         SQL("{} text NOT NULL").format(Identifier(catalogue.device)),
@@ -43,7 +43,7 @@ def schema_statements(catalogue: Catalogue) -> Iterator[Composable]:
         )
 
 
-def role_create_statement(role: str) -> Composable:
+def role_create_statement(role: str) -> Composed:
     """Create the role unless it is there. It cannot log in until it is given a password."""
     create = SQL("CREATE ROLE {}").format(Identifier(role)).as_string()
     return SQL(
@@ -51,12 +51,12 @@ def role_create_statement(role: str) -> Composable:
     ).format(Literal(role), Literal(create))
 
 
-def password_statement(role: str, verifier: str) -> Composable:
+def password_statement(role: str, verifier: str) -> Composed:
     """Let the role log in. `verifier` is the SCRAM verifier, never the password in clear."""
     return SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(Identifier(role), Literal(verifier))
 
 
-def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[Composable]:
+def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[Composed]:
     """What belongs to the role rather than to the connection, so that it survives connection poolers."""
     name = Identifier(role)
     yield SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name)
@@ -64,7 +64,7 @@ def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[C
     yield SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}").format(name, Literal("60s"))
 
 
-def grant_statements(catalogue: Catalogue, role: str) -> Iterator[Composable]:
+def grant_statements(catalogue: Catalogue, role: str) -> Iterator[Composed]:
     """SELECT on what history reads, and nothing else."""
     name = Identifier(role)
     yield SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(catalogue.schema), name)

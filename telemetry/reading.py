@@ -18,7 +18,7 @@ class ReadingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One measurement of one device. `us`: microseconds since the epoch; `values`: in catalogue order, None = missing."""
+    """What a device measured at one time. `us`: microseconds since the epoch; `values`: in catalogue order, or None."""
 
     device_id: str
     us: int

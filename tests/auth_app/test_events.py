@@ -22,7 +22,7 @@ Heard = Callable[[str, int], bool]
 def heard(alice: Person) -> Iterator[Heard]:
     """Waits until a change naming this id was announced."""
     changes: list[dict[str, list[int]]] = []
-    with redis_client_sync(settings.REDIS_URL).pubsub() as pubsub:
+    with redis_client_sync(settings.REDIS_URL).pubsub() as pubsub:  # type: ignore[no-untyped-call]
         pubsub.subscribe(CHANNEL)
         wait_until(lambda: pubsub.get_message(timeout=1), "subscribed")
 

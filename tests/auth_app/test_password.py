@@ -60,3 +60,10 @@ def test_a_weak_new_password_is_refused(alice: Person) -> None:
 @pytest.mark.parametrize("body", [{}, {"current_password": "x"}, {"current_password": [], "new_password": NEW}])
 def test_a_bad_field_is_named(alice: Person, body: dict[str, object]) -> None:
     assert_problem(alice.http.post(URL, json=body), 400, naming="_password: ")
+
+
+def test_a_form_is_refused_also_where_it_carries_the_csrf_token(server: Process, alice: Person) -> None:
+    with browser(server, alice) as session:
+        for kind in ({"files": {"a": b"x"}}, {"data": {"a": "x"}}):
+            answer = session.post(URL, headers=csrf_header(session), **kind)
+            assert_problem(answer, 400, naming="Content-Type")

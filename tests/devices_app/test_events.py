@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 @pytest.fixture
 def announced(device: str) -> Iterator[Callable[[], bool]]:
     """Waits until `device` was announced since it was last asked."""
-    with redis_client_sync(settings.REDIS_URL).pubsub() as pubsub:
+    with redis_client_sync(settings.REDIS_URL).pubsub() as pubsub:  # type: ignore[no-untyped-call]
         pubsub.subscribe(CHANNEL)
         wait_until(lambda: pubsub.get_message(timeout=1), "subscribed")
 

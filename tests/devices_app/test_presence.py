@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -60,8 +60,8 @@ def test_another_source_is_asked_about_the_rest(ring: str, monkeypatch: pytest.M
     put(ring, f'{{"device_id": "{ring}", "time": "{TIME}"}}')
     asked: list[str] = []
 
-    def source(device_ids: object) -> dict[str, datetime | None]:
-        asked.extend(device_ids)  # type: ignore[call-overload]
+    def source(device_ids: Collection[str]) -> dict[str, datetime | None]:
+        asked.extend(device_ids)
         return {"quiet": MOMENT}
 
     monkeypatch.setattr(presence, "_sources", [presence.ring_last_seen])

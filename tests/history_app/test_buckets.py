@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -73,7 +74,7 @@ def test_every_bucket_is_what_the_oracle_says(
     edges = Window(start, end, step, ZoneInfo(zone)).edges
     assert body["time"] == [edge // 1000 for edge in edges[:-1]]
     found = body["metrics"][CATALOGUE.names[0]]
-    for index, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+    for index, (low, high) in enumerate(pairwise(edges)):
         expected = oracle(rows, low, high)
         scale = max((abs(values[0] or 0.0) for us, values in rows if low <= us < high), default=0.0)
         assert body["count"][index] == expected["readings"]

@@ -41,7 +41,9 @@ def test_a_stranger_is_told_no_although_the_database_is_down(
     proxy.cut()
     try:
         for asked in (device, "no-such-device"):
-            answer = httpx.get(f"{server.url}/api/history/{asked}", headers={"Authorization": f"Bearer {charlie.token}"})
+            answer = httpx.get(
+                f"{server.url}/api/history/{asked}", headers={"Authorization": f"Bearer {charlie.token}"}
+            )
             assert answer.status_code == 403
     finally:
         proxy.restore()
@@ -105,9 +107,7 @@ def test_a_database_that_answers_nothing_is_503_not_a_hang(
             wait_until(lambda: client.get(f"/api/history/{device}").status_code == 200, "history after the silence")
 
 
-def test_a_client_that_leaves_cancels_its_query(
-    stack: Stack, server: Process, alice: Person, device: str
-) -> None:
+def test_a_client_that_leaves_cancels_its_query(stack: Stack, server: Process, alice: Person, device: str) -> None:
     """The table is locked, so that the query is certainly still running when the client leaves."""
 
     def waiting_queries() -> int:
@@ -119,10 +119,9 @@ def test_a_client_that_leaves_cancels_its_query(
         assert row is not None
         return int(str(row[0]))
 
-    with stack.admin() as locker:
-        with locker.transaction():
-            locker.execute("LOCK TABLE energy_data IN ACCESS EXCLUSIVE MODE")
-            with pytest.raises(httpx.ReadTimeout):
-                alice.http.get(f"/api/history/{device}?range=24h", timeout=1.5)
-            wait_until(lambda: waiting_queries() == 0, "the query was cancelled")
+    with stack.admin() as locker, locker.transaction():
+        locker.execute("LOCK TABLE energy_data IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(httpx.ReadTimeout):
+            alice.http.get(f"/api/history/{device}?range=24h", timeout=1.5)
+        wait_until(lambda: waiting_queries() == 0, "the query was cancelled")
     assert alice.http.get(f"/api/history/{device}?range=24h").status_code == 200

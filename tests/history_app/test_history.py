@@ -59,14 +59,18 @@ def test_the_three_views(
 
 def test_a_bucket_holds_sum_over_count_minimum_and_maximum(stack: Stack, alice: Person, device: str) -> None:
     start = us("2026-06-15T12:00:00Z")
-    store(stack, [reading_at(device, start + offset * SECOND_US, value) for offset, value in [(0, 1), (7, 5), (59, -3)]])
+    store(
+        stack, [reading_at(device, start + offset * SECOND_US, value) for offset, value in [(0, 1), (7, 5), (59, -3)]]
+    )
     body = ask(
         alice, device, start=iso_from_us(start), end=iso_from_us(start + MINUTE_US), resolution="1m",
         agg="avg,min,max,count", metrics="battery_voltage",
     )  # fmt: skip
     assert body["time"] == [start // 1000]
     assert body["count"] == [3]
-    assert body["metrics"] == {"battery_voltage": {"unit": "V", "avg": [1.0], "min": [-3.0], "max": [5.0], "count": [3]}}
+    assert body["metrics"] == {
+        "battery_voltage": {"unit": "V", "avg": [1.0], "min": [-3.0], "max": [5.0], "count": [3]}
+    }
     assert body["partial_last"] is False
 
 
@@ -186,9 +190,10 @@ def test_without_good_credentials_401(anonymous: httpx.Client, device: str, head
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
-        ("range", "soon"), ("range", "0h"), ("start", "yesterday"), ("end", "2026-99-01"), ("metrics", "solar_power,nonsense"),
-        ("metrics", ""), ("agg", "median"), ("resolution", "7m"), ("max_points", "0"), ("max_points", "5001"),
-        ("max_points", "1e3"), ("max_points", "٣"), ("tz", "Mars/Base"), ("fill", "zero"), ("format", "xml"), ("nonsense", "1"),
+        ("range", "soon"), ("range", "0h"), ("start", "yesterday"), ("end", "2026-99-01"), 
+        ("metrics", "solar_power,nonsense"), ("metrics", ""), ("agg", "median"), ("resolution", "7m"), ("max_points", "0"), ("max_points", "5001"),
+        ("max_points", "1e3"), ("max_points", "٣"), ("tz", "Mars/Base"), ("fill", "zero"), 
+        ("format", "xml"), ("nonsense", "1"),
     ],
 )  # fmt: skip
 def test_a_parameter_that_cannot_be_used_is_named(alice: Person, device: str, parameter: str, value: str) -> None:

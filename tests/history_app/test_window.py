@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -115,7 +116,7 @@ def lengths_h(day: str, step: str, zone: str) -> list[float]:
     end = us_from_datetime((datetime.fromisoformat(day) + timedelta(days=1)).replace(tzinfo=ZoneInfo(zone)))
     found = Window(start, end, STEPS[step], ZoneInfo(zone)).edges
     assert (found[0], found[-1]) == (start, end)
-    return [(after - before) / SECOND_US / 3600 for before, after in zip(found, found[1:], strict=False)]
+    return [(after - before) / SECOND_US / 3600 for before, after in pairwise(found)]
 
 
 def test_the_day_the_clock_goes_back_has_25_hours() -> None:
@@ -185,7 +186,7 @@ def test_a_moment_lies_in_the_bucket_of_its_wall_clock(moment: int, step: Step, 
 
 
 @given(moments, st.integers(1, 40 * DAY_US), st.sampled_from(LADDER[6:]), zones)
-def test_edges_are_in_order_without_holes_and_cover_the_window(start: int, length: int, step: Step, zone: ZoneInfo) -> None:
+def test_edges_are_in_order_and_cover_the_window(start: int, length: int, step: Step, zone: ZoneInfo) -> None:
     found = Window(start, start + length, step, zone).edges
     assert list(found) == sorted(set(found))
     assert found[0] <= start < found[1]

@@ -20,7 +20,9 @@ def history_of(person: Person, device_id: str, **parameters: str) -> tuple[list[
     return [ms * 1000 for ms in body["time"]], body["cursor"]
 
 
-def test_history_then_subscribe_gives_every_reading_once(server: Process, stack: Stack, alice: Person, device: str) -> None:
+def test_history_then_subscribe_gives_every_reading_once(
+    server: Process, stack: Stack, alice: Person, device: str
+) -> None:
     readings = readings_each_second(device, now_us() - 100 * SECOND_US, 90)
     store(stack, readings[:40])
     publish(stack, readings[:50])  # the stream is ten readings ahead of the store

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -86,12 +87,10 @@ class LiveSocket:
 
     def close_code(self, deadline_s: float = DEADLINE_S) -> int:
         """Read until the server closes; the close code."""
-        try:
-            while True:
-                self.next(deadline_s)
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None, "the connection broke without a close frame"
-            return closed.rcvd.code
+        with pytest.raises(ConnectionClosed) as closed:
+            self.until(lambda _: False, deadline_s)
+        assert closed.value.rcvd is not None, "the connection broke without a close frame"
+        return closed.value.rcvd.code
 
     def close(self) -> None:
         self._opening.__exit__(None, None, None)

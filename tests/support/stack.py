@@ -7,9 +7,10 @@ import secrets
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -104,13 +105,11 @@ def _services_env() -> dict[str, str]:
         [*SERVICES, "env", "--data", SERVICES_DATA], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60
     )
     exports = [shlex.split(line)[1].split("=", 1) for line in told.stdout.splitlines() if line.startswith("export ")]
-    return {name: value for name, value in exports}
+    return dict(exports)
 
 
-def _url(told: dict[str, object]) -> str:
+def _url(told: Mapping[str, object]) -> str:
     """Parts of a connection as a URI, because that is what the settings document."""
-    from urllib.parse import quote
-
     rest = dict(told)
     user, password = quote(str(rest.pop("user", "")), safe=""), quote(str(rest.pop("password", "")), safe="")
     host, port, dbname = rest.pop("host", "127.0.0.1"), rest.pop("port", 5432), rest.pop("dbname", "")

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = "Print the DDL for the telemetry database, or apply it as the owner role. Safe to run again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--apply", action="store_true", help="run it with TELEMETRY_ADMIN_URL instead of printing it")
+        parser.add_argument("--apply", action="store_true", help="run it with TELEMETRY_ADMIN_URL")
 
     def handle(self, *args: Any, apply: bool, **options: Any) -> None:
         reader = conninfo_to_dict(settings.TELEMETRY_URL)
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             raise CommandError(f"the telemetry schema was not applied: {error}") from error
 
 
-def _statements(role: str) -> list[sql.Composable]:
+def _statements(role: str) -> list[sql.Composed]:
     return [
         *ddl.schema_statements(CATALOGUE),
         ddl.role_create_statement(role),

@@ -1,0 +1,90 @@
+"""Who may open a live socket."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.support.cast import Person
+from tests.support.process import Process
+from tests.support.socket import LiveSocket
+
+
+def ticket_of(person: Person) -> str:
+    answer = person.http.post("/api/auth/ws-ticket")
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["ticket"])
+
+
+def with_ticket(server: Process, ticket: str) -> LiveSocket:
+    return LiveSocket(server.url, subprotocols=["wattstream.v1", f"ticket.{ticket}"])
+
+
+def test_a_program_shows_its_token(server: Process, alice: Person) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        assert live.next() == {"type": "welcome", "protocol": 1, "user": alice.username, "heartbeat_s": 20}
+
+
+def test_a_browser_shows_a_ticket_once(server: Process, alice: Person) -> None:
+    ticket = ticket_of(alice)
+    with with_ticket(server, ticket) as live:
+        assert live.next()["user"] == alice.username
+        assert live.subprotocol == "wattstream.v1"
+    with with_ticket(server, ticket) as again:
+        assert again.close_code() == 4401
+
+
+def test_a_session_cookie_is_enough(server: Process, alice: Person) -> None:
+    with httpx.Client(base_url=server.url) as browser:
+        browser.get("/login")
+        form = {"username": alice.username, "password": alice.password, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        assert browser.post("/login", data=form, headers={"Referer": server.url}).status_code == 302
+        cookie = f"sessionid={browser.cookies['sessionid']}"
+    with LiveSocket(server.url, headers={"Cookie": cookie}) as live:
+        assert live.next()["user"] == alice.username
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer wst_nonsense", "Basic YTpi", ""])
+def test_bad_or_missing_credentials_are_accepted_and_closed(server: Process, authorization: str | None) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    with LiveSocket(server.url, headers=headers) as live:
+        assert live.close_code() == 4401
+        assert live.frames == []
+
+
+def test_a_token_in_the_url_is_not_read(server: Process, alice: Person) -> None:
+    for query in (f"token={alice.token}", f"access_token={alice.token}", f"ticket={ticket_of(alice)}"):
+        with LiveSocket(server.url, path=f"/ws/live?{query}") as live:
+            assert live.close_code() == 4401
+
+
+def test_a_foreign_origin_is_403_whatever_the_credential(server: Process, alice: Person) -> None:
+    for origin in ("https://evil.example", "null", server.url.replace("http", "ftp"), server.url + ".evil.example"):
+        with pytest.raises(InvalidStatus) as refused:
+            LiveSocket(server.url, person=alice, headers={"Origin": origin})
+        assert refused.value.response.status_code == 403
+
+
+def test_the_servers_own_origin_is_allowed(server: Process, alice: Person) -> None:
+    with LiveSocket(server.url, person=alice, headers={"Origin": server.url}) as live:
+        assert live.next()["type"] == "welcome"
+
+
+def test_another_path_is_refused(server: Process, alice: Person) -> None:
+    with pytest.raises(InvalidStatus):
+        LiveSocket(server.url, person=alice, path="/ws/nonsense")
+
+
+def test_the_device_of_the_url_is_subscribed_on_connect(server: Process, alice: Person, device: str) -> None:
+    with LiveSocket(server.url, person=alice, path=f"/ws/live/{device}") as live:
+        assert live.next()["type"] == "welcome"
+        assert live.next() == {
+            "type": "subscribed", "id": None, "device_id": device, "cursor": None, "recovered": True,
+        }  # fmt: skip
+
+
+def test_the_device_of_the_url_is_not_yours(server: Process, charlie: Person, device: str) -> None:
+    for asked in (device, "no-such-device"):
+        with LiveSocket(server.url, person=charlie, path=f"/ws/live/{asked}") as live:
+            assert live.close_code() == 4403

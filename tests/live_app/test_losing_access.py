@@ -1,0 +1,109 @@
+"""Live delivery ends when access ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.utils import timezone
+
+from auth_app.models import AccessToken
+from devices_app.models import Device, Grant
+from tests.support.cast import Person, device_share
+from tests.support.process import Process
+from tests.support.socket import LiveSocket
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us, publish, reading_at
+
+
+def subscribed(server: Process, person: Person, device: str) -> LiveSocket:
+    live = LiveSocket(server.url, person=person)
+    live.subscribe(device)
+    live.until_type("subscribed")
+    return live
+
+
+def test_a_share_taken_away(server: Process, stack: Stack, alice: Person, bob: Person, device: str) -> None:
+    device_share(device, bob)
+    with subscribed(server, bob, device) as live:
+        assert alice.http.delete(f"/api/devices/{device}/shares/{bob.username}").status_code == 204
+        assert live.until_type("revoked")["device_id"] == device
+        publish(stack, [reading_at(device, now_us())])
+        live.send(type="ping", id=1)
+        live.until_type("pong")
+        assert live.times(device) == []
+        assert bob.http.get(f"/api/history/{device}").status_code == 403
+        live.subscribe(device, request_id=2)
+        assert live.until_type("error")["code"] == "forbidden"
+
+
+def test_the_one_device_of_the_url_taken_away_closes_the_socket(
+    server: Process, alice: Person, bob: Person, device: str
+) -> None:
+    device_share(device, bob)
+    with LiveSocket(server.url, person=bob, path=f"/ws/live/{device}") as live:
+        live.until_type("subscribed")
+        alice.http.delete(f"/api/devices/{device}/shares/{bob.username}")
+        assert live.close_code() == 4403
+        assert live.frames[-1] == {"type": "revoked", "device_id": device}
+
+
+def test_a_share_that_expires(server: Process, bob: Person, device: str) -> None:
+    device_share(device, bob)
+    Grant.objects.filter(user=bob.user).update(expires_at=timezone.now() + timedelta(seconds=2))
+    with subscribed(server, bob, device) as live:
+        assert live.until_type("revoked")["device_id"] == device
+
+
+@pytest.mark.parametrize("how", ["release", "transfer"])
+def test_a_device_given_away(server: Process, alice: Person, bob: Person, device: str, how: str) -> None:
+    with subscribed(server, alice, device) as live:
+        if how == "release":
+            alice.http.delete(f"/api/devices/{device}")
+        else:
+            alice.http.post(f"/api/devices/{device}/transfer", json={"username": bob.username})
+        assert live.until_type("revoked")["device_id"] == device
+
+
+@pytest.mark.parametrize("how", ["logout", "token expired", "user disabled"])
+def test_credentials_that_end(server: Process, alice: Person, device: str, how: str) -> None:
+    if how == "token expired":
+        AccessToken.objects.filter(user=alice.user).update(expires_at=timezone.now() + timedelta(seconds=2))
+    with subscribed(server, alice, device) as live:
+        if how == "logout":
+            assert alice.http.post("/api/auth/logout").status_code == 204
+        elif how == "user disabled":  # without any event: found by the sweep
+            type(alice.user).objects.filter(pk=alice.user.pk).update(is_active=False)
+        assert live.close_code() == 4401
+
+
+def test_another_sessions_password_change(server: Process, alice: Person, device: str) -> None:
+    with subscribed(server, alice, device) as live:
+        login = {"username": alice.username, "password": alice.password}
+        token = alice.http.post("/api/auth/login", json=login).json()["token"]
+        change = {"current_password": alice.password, "new_password": "another-long-secret-42"}
+        answer = alice.http.post("/api/auth/password", json=change, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 204, answer.text
+        assert live.close_code() == 4401
+
+
+def test_a_lost_event_is_made_good_by_the_sweep(server: Process, alice: Person, bob: Person, device: str) -> None:
+    device_share(device, bob)
+    with subscribed(server, bob, device) as live:
+        Grant.objects.filter(device__device_id=device).delete()  # nobody is told
+        assert live.until_type("revoked")["device_id"] == device
+
+
+def test_rubbish_on_the_event_channel_harms_nobody(
+    server: Process, stack: Stack, alice: Person, bob: Person, device: str
+) -> None:
+    device_share(device, bob)
+    rubbish: list[Any] = ["", "nonsense", "[]", '{"users": 5}', '{"nonsense": [1]}', b"\xff"]
+    with subscribed(server, bob, device) as live, redis.Redis.from_url(stack.env["REDIS_URL"]) as client:
+        for payload in rubbish:
+            client.publish("wattstream:access", payload)
+        Device.objects.get(device_id=device)
+        alice.http.delete(f"/api/devices/{device}/shares/{bob.username}")
+        assert live.until_type("revoked")["device_id"] == device

@@ -1,0 +1,171 @@
+"""Requests on a live socket, and the answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from history_app.catalogue import CATALOGUE
+from telemetry.times import SECOND_US, iso_from_us
+from tests.support.cast import Person, device_create
+from tests.support.process import Process
+from tests.support.socket import LiveSocket
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us, publish, reading_at, readings_each_second
+
+
+def test_a_reading_arrives_as_it_was_published(server: Process, stack: Stack, alice: Person, device: str) -> None:
+    reading = reading_at(device, now_us(), 7.0)
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device)
+        live.until_type("subscribed")
+        publish(stack, [reading])
+        assert live.until_type("reading") == {
+            "type": "reading",
+            "device_id": device,
+            "time": iso_from_us(reading.us),
+            "values": dict(zip(CATALOGUE.names, reading.values, strict=True)),
+        }
+
+
+def test_the_backlog_comes_before_any_newer_reading(server: Process, stack: Stack, alice: Person, device: str) -> None:
+    readings = readings_each_second(device, now_us() - 60 * SECOND_US, 20)
+    publish(stack, readings[:10])
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device, since=iso_from_us(readings[3].us))
+        assert live.until_type("subscribed")["cursor"] == iso_from_us(readings[3].us)
+        backlog = live.next()
+        assert backlog["type"] == "backlog"
+        assert backlog["columns"] == ["time", *CATALOGUE.names]
+        assert backlog["rows"] == [[iso_from_us(reading.us), *reading.values] for reading in readings[4:10]]
+        publish(stack, readings[10:])
+        live.until_time(device, readings[-1].us)
+        assert live.times(device) == [reading.us for reading in readings[4:]]
+
+
+def test_without_since_only_what_is_new(server: Process, stack: Stack, alice: Person, device: str) -> None:
+    readings = readings_each_second(device, now_us() - 60 * SECOND_US, 4)
+    publish(stack, readings[:2])
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device)
+        assert live.until_type("subscribed")["cursor"] == iso_from_us(readings[1].us)
+        publish(stack, readings[1:])
+        live.until_time(device, readings[-1].us)
+        assert live.times(device) == [reading.us for reading in readings[2:]]
+
+
+def test_many_devices_with_a_cursor_each(server: Process, stack: Stack, alice: Person) -> None:
+    first, second = device_create(owner=alice), device_create(owner=alice)
+    base = now_us() - 60 * SECOND_US
+    publish(stack, readings_each_second(first, base, 5) + readings_each_second(second, base, 5))
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(first, second, since={first: iso_from_us(base + 3 * SECOND_US), second: iso_from_us(base)})
+        live.until_time(first, base + 4 * SECOND_US)
+        live.until_time(second, base + 4 * SECOND_US)
+        assert len(live.times(first)) == 1
+        assert len(live.times(second)) == 4
+
+
+def test_metrics_filters_readings_and_backlog(server: Process, stack: Stack, alice: Person, device: str) -> None:
+    readings = readings_each_second(device, now_us() - 60 * SECOND_US, 3)
+    publish(stack, readings[:2])
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device, since=iso_from_us(readings[0].us), metrics=["grid_power", "battery_soc"])
+        assert live.until_type("backlog")["columns"] == ["time", "battery_soc", "grid_power"]
+        publish(stack, readings[2:])
+        assert set(live.until_type("reading")["values"]) == {"battery_soc", "grid_power"}
+
+
+def test_interval_keeps_the_newest(server: Process, stack: Stack, alice: Person, device: str) -> None:
+    readings = readings_each_second(device, now_us() - 60 * SECOND_US, 30)
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device, interval_ms=500)
+        live.until_type("subscribed")
+        publish(stack, readings)
+        live.until_time(device, readings[-1].us)
+        given = live.times(device)
+        assert given == sorted(given)
+        assert given[0] == readings[0].us
+        assert len(given) < len(readings)
+
+
+def test_after_unsubscribe_nothing_comes(server: Process, stack: Stack, alice: Person, device: str) -> None:
+    other = device_create(owner=alice)
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device, other)
+        live.until(lambda frame: frame.get("device_id") == other and frame["type"] == "subscribed")
+        live.send(type="unsubscribe", id=9, devices=[device])
+        assert live.until_type("unsubscribed") == {"type": "unsubscribed", "id": 9, "device_id": device}
+        publish(stack, [reading_at(device, now_us()), reading_at(other, now_us())])
+        live.until_type("reading")
+        assert live.times(device) == []
+
+
+def test_ping_is_answered(server: Process, alice: Person) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        live.send(type="ping", id=3)
+        assert live.until_type("pong") == {"type": "pong", "id": 3}
+
+
+def test_a_foreign_device_is_refused_and_the_socket_lives(server: Process, charlie: Person, device: str) -> None:
+    mine = device_create(owner=charlie)
+    with LiveSocket(server.url, person=charlie) as live:
+        live.subscribe(device, "unknown", mine, request_id=5)
+        errors = [live.until_type("error"), live.until_type("error")]
+        assert [(frame["id"], frame["code"]) for frame in errors] == [(5, "forbidden")] * 2
+        assert live.until_type("subscribed")["device_id"] == mine
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"type": "subscribe", "id": 1},
+        {"type": "subscribe", "id": 1, "devices": []},
+        {"type": "subscribe", "id": 1, "devices": "ems_001"},
+        {"type": "subscribe", "id": 1, "devices": [1]},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "since": "yesterday"},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "since": 5},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "metrics": ["nonsense"]},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "metrics": [{}]},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "interval_ms": -1},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "interval_ms": "fast"},
+        {"type": "unsubscribe", "id": 1},
+        {"type": "nonsense", "id": 1},
+    ],
+)
+def test_a_request_that_cannot_be_carried_out_is_answered(
+    server: Process, alice: Person, request_: dict[str, object]
+) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        live.send(**request_)
+        frame = live.until_type("error")
+        assert (frame["id"], frame["code"]) == (1, "bad_request")
+        live.send(type="ping", id=2)
+        assert live.until_type("pong")["id"] == 2
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "[]", "5", "{}", '{"type": 5}', b"\x00\x01"])
+def test_what_is_not_a_frame_closes_the_socket(server: Process, alice: Person, text: str | bytes) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        live.send_text(text)
+        assert live.close_code() == 4400
+
+
+def test_more_devices_than_a_socket_may_have(server: Process, alice: Person) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(*(f"device_{number}" for number in range(201)))
+        assert live.until_type("error")["code"] == "too_many"
+
+
+def test_a_reading_that_comes_late_is_named_and_not_sent(
+    server: Process, stack: Stack, alice: Person, device: str
+) -> None:
+    readings = readings_each_second(device, now_us() - 60 * SECOND_US, 5)
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device)
+        live.until_type("subscribed")
+        publish(stack, [readings[0], readings[2], readings[1], readings[2], readings[3]])
+        gap = live.until_type("gap")
+        assert gap["from"] == gap["to"] == iso_from_us(readings[1].us)
+        live.until_time(device, readings[3].us)
+        assert live.times(device) == [readings[index].us for index in (0, 2, 3)]
+        assert sum(frame["type"] == "gap" for frame in live.frames) == 1
