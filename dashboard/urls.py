@@ -1,5 +1,9 @@
 """The page's route."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from dashboard import views
+
+urlpatterns = [
+    path("", views.dashboard_page, name="dashboard"),
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 
 import uvicorn
@@ -47,6 +48,8 @@ def main() -> int:
 
 def serve(host: str, port: int) -> None:
     """Run uvicorn in this process; one process only, as the order of a device's readings is kept within it."""
+    # When uvicorn has shut down it raises the signal again; ended as asked is a success.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         "writer.main:app",
         host=host,

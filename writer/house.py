@@ -71,9 +71,9 @@ class House:
         sun, load = self._sun_and_load(day)
         wished, soc = self.battery.day(self.battery.wish(sun - load), midnight(day, self._minute_gains))
         volts = self.battery.voltage(wished, soc).round(2)
-        amperes = (wished / volts).round(2)
+        amperes = (wished / volts).round(2) + 0.0  # turns -0.0 into 0.0
         power = (volts * amperes).round(1)
-        grid = (load + power - sun).round(1)
+        grid = (load + power - sun).round(1) + 0.0
         measured = (volts, amperes, power, soc.round(3), self._grid_voltage(day, grid), grid, self._frequency(day))
         return dict(zip(METRICS, (*measured, sun, load), strict=True))
 
