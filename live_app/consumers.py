@@ -65,7 +65,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return None
 
     def _open(self) -> None:
-        self.outlet = Outlet(self._send_text, max_frames=settings.LIVE_QUEUE_MAX_FRAMES)
+        self.outlet = Outlet(
+            self._send_text,
+            max_frames=settings.LIVE_QUEUE_MAX_FRAMES,
+            on_hopeless=lambda: self._end(protocol.CLOSE_TOO_SLOW),
+        )
         self._spawn(self.outlet.run())
         guard = guard_of_loop()
         guard.add(self)
@@ -168,10 +172,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._spawn(self._close_after_queue(protocol.CLOSE_FORBIDDEN))
 
     def sign_out(self) -> None:
+        self._end(protocol.CLOSE_UNAUTHENTICATED)
+
+    def _end(self, code: int) -> None:
+        """Send nothing more, and close."""
         guard_of_loop().remove(self)
         for device_id in list(self._subscriptions):
             self._drop(device_id)
-        self._spawn(self.close(protocol.CLOSE_UNAUTHENTICATED))
+        self._spawn(self.close(code))
 
     async def _close_after_queue(self, code: int) -> None:
         with suppress(TimeoutError):

@@ -72,7 +72,8 @@ class Subscription:
             self.gap(reading.us, reading.us)
 
     def gap(self, first: int, last: int) -> None:
-        self._outlet.put(protocol.gap(self.device_id, first, last))
+        """Name readings (µs, both included) that this socket is not given."""
+        self._outlet.put_readings(protocol.gap(self.device_id, first, last), self.device_id, first, last)
 
     def close(self) -> None:
         if self.joining is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from live_app import protocol
 
+HOPELESS_OVERFLOWS = 3  # times the queue's length
 SendText = Callable[[str], Awaitable[None]]
 
 
@@ -29,19 +30,16 @@ class Queued:
 class Outlet:
     """Constructed closed; `run` sends until it is cancelled or the socket fails."""
 
-    def __init__(self, send: SendText, *, max_frames: int) -> None:
+    def __init__(self, send: SendText, *, max_frames: int, on_hopeless: Callable[[], None]) -> None:
+        """`on_hopeless` is called once when the queue overflowed many times over without a single frame going out."""
         self._send = send
+        self._on_hopeless = on_hopeless
         self._max_frames = max_frames
         self._queue: deque[Queued] = deque()
         self._gaps: dict[str, tuple[int, int]] = {}
         self._wake = asyncio.Event()
         self.drained = asyncio.Event()
-        self.dropped_in_a_row = 0
-
-    @property
-    def is_hopeless(self) -> bool:
-        """More was dropped since the last frame went out than the queue holds ten times over."""
-        return self.dropped_in_a_row > 10 * self._max_frames
+        self._overflows = 0
 
     def put(self, text: str) -> None:
         """Queue a control frame."""
@@ -62,13 +60,16 @@ class Outlet:
             self._wake.clear()
             while self._queue or self._gaps:
                 await self._send(self._next())
-                self.dropped_in_a_row = 0
+                self._overflows = 0
             self.drained.set()
 
     def _append(self, queued: Queued) -> None:
         self._queue.append(queued)
         if len(self._queue) > self._max_frames:
             self._drop_oldest_readings()
+            self._overflows += 1
+            if self._overflows == HOPELESS_OVERFLOWS * self._max_frames:
+                self._on_hopeless()
         self.drained.clear()
         self._wake.set()
 
@@ -76,9 +77,8 @@ class Outlet:
         for index, queued in enumerate(self._queue):
             if queued.device_id is not None:
                 del self._queue[index]
-                first, _ = self._gaps.get(queued.device_id, (queued.first, 0))
-                self._gaps[queued.device_id] = (first, queued.last)
-                self.dropped_in_a_row += 1
+                first, last = self._gaps.get(queued.device_id, (queued.first, queued.last))
+                self._gaps[queued.device_id] = (min(first, queued.first), max(last, queued.last))
                 return
 
     def _next(self) -> str:
