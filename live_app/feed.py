@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from history_app.catalogue import CATALOGUE
 from live_app import protocol
 from live_app.outlet import Outlet
+from live_app.protocol import Frame
 from telemetry.names import RING_LENGTH
 from telemetry.reading import Reading
 
 NAMES = CATALOGUE.names
 BACKLOG_ROWS_PER_FRAME = 500
 
-Encode = Callable[[tuple[int, ...] | None], str]
+Encode = Callable[[tuple[int, ...] | None], Frame]
 
 
 class Subscription:
@@ -161,9 +162,9 @@ class Feed:
 
 def _encoder(reading: Reading) -> Encode:
     """Encodes a reading once for each set of metrics, whoever asks for it first."""
-    frames: dict[tuple[int, ...] | None, str] = {}
+    frames: dict[tuple[int, ...] | None, Frame] = {}
 
-    def encode(metrics: tuple[int, ...] | None) -> str:
+    def encode(metrics: tuple[int, ...] | None) -> Frame:
         frame = frames.get(metrics)
         if frame is None:
             frame = frames[metrics] = protocol.reading(reading, NAMES, metrics)
