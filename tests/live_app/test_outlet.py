@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from typing import Any
 
 import pytest
@@ -163,10 +162,8 @@ async def test_with_a_transport_the_frames_of_one_turn_are_one_write() -> None:
 async def test_a_transport_that_is_not_read_goes_through_the_bounded_queue() -> None:
     transport, _, theirs, server = await direct_pair()
     theirs.pause_reading()
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-    theirs.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
     reader = Reader()
-    outlet = Outlet(
+    outlet = reader.outlet = Outlet(
         reader.send, max_frames=MAX_FRAMES, max_bytes=1_000_000, on_hopeless=reader.give_up, transport=transport
     )
     large = Frame({"text": "x" * 100_000})
