@@ -52,6 +52,10 @@ class Process:
         assert self._process is not None, "not started"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self, *, wait: bool = True) -> Self:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
