@@ -79,6 +79,15 @@ class Load:
         self.sent[device_id] += times
         await self.send(device_id, times)
 
+    async def late(self, device_id: str) -> None:
+        """A reading that is older than some sent before, and one that is newer, in two requests."""
+        times = self.sent[device_id]
+        late, newest = times[-1] + MS_US, times[-1] + 2 * MS_US
+        times.append(newest)
+        await self.send(device_id, [newest])
+        times.insert(-1, late)
+        await self.send(device_id, [late])
+
     async def send(self, device_id: str, times: Sequence[int], *, value: float = 1.0) -> None:
         """Send readings of these times (µs) until the writer has accepted them."""
         body = [_flat(device_id, us, value) for us in times]

@@ -74,6 +74,10 @@ class Process:
         except httpx.HTTPError:
             return False
 
+    def send_signal(self, what: signal.Signals) -> None:
+        """Send it a signal, and wait for nothing."""
+        os.kill(self.pid, what)
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
         """Signal it, wait, and kill it if it does not end in time. Its exit code, None where it was not running."""
         if self._process is None:
