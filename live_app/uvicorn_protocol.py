@@ -20,3 +20,8 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):  # the application's task was made just now and has not begun
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[TRANSPORT_EXTENSION] = self.transport
+
+    def keepalive_timeout(self) -> None:
+        """No pong came. What was written to such a peer is never taken, so closing would wait for ever."""
+        super().keepalive_timeout()
+        self.transport.abort()
