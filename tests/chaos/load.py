@@ -34,6 +34,7 @@ class Load:
         self._chance = chance
         self._pause_s = 1 / per_second
         self._http = httpx.AsyncClient(timeout=5)
+        self._one_at_a_time = asyncio.Lock()  # or readings would overtake each other on their way to the writer
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._task: asyncio.Task[None] | None = None
@@ -56,8 +57,11 @@ class Load:
             self._stopping = True
             await task
 
-    def stall(self) -> None:
+    async def stall(self) -> None:
+        """Send nothing until `go_on`; whatever was sent was accepted."""
         self._flowing.clear()
+        async with self._one_at_a_time:
+            pass
 
     def go_on(self) -> None:
         self._flowing.set()
@@ -73,22 +77,28 @@ class Load:
 
     async def burst(self, device_id: str, count: int) -> None:
         """`count` readings in one request, a millisecond apart."""
-        last = self.sent[device_id][-1] if self.sent[device_id] else 0
-        first = max(now_us(), last + MS_US)
-        times = [first + index * MS_US for index in range(count)]
-        self.sent[device_id] += times
-        await self.send(device_id, times)
+        async with self._one_at_a_time:
+            last = self.sent[device_id][-1] if self.sent[device_id] else 0
+            first = max(now_us(), last + MS_US)
+            times = [first + index * MS_US for index in range(count)]
+            await self._send(device_id, times, value=1.0)
+            self.sent[device_id] += times
 
     async def late(self, device_id: str) -> None:
-        """A reading that is older than some sent before, and one that is newer, in two requests."""
-        times = self.sent[device_id]
-        late, newest = times[-1] + MS_US, times[-1] + 2 * MS_US
-        times.append(newest)
-        await self.send(device_id, [newest])
-        times.insert(-1, late)
-        await self.send(device_id, [late])
+        """A reading, and then one that is older."""
+        async with self._one_at_a_time:
+            times = self.sent[device_id]
+            late, newest = times[-1] + MS_US, times[-1] + 2 * MS_US
+            await self._send(device_id, [newest], value=1.0)
+            await self._send(device_id, [late], value=1.0)
+            times += [late, newest]
 
-    async def send(self, device_id: str, times: Sequence[int], *, value: float = 1.0) -> None:
+    async def again(self, device_id: str) -> None:
+        """Other readings with the times of the last three."""
+        async with self._one_at_a_time:
+            await self._send(device_id, self.sent[device_id][-3:], value=77.0)
+
+    async def _send(self, device_id: str, times: Sequence[int], *, value: float) -> None:
         """Send readings of these times (µs) until the writer has accepted them."""
         body = [_flat(device_id, us, value) for us in times]
 

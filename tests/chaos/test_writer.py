@@ -10,7 +10,7 @@ from tests.chaos.drama import Drama
 
 async def test_stalls_and_bursts(act: Drama) -> None:
     for _ in range(3):
-        act.load.stall()
+        await act.load.stall()
         act.site.writer.send_signal(signal.SIGSTOP)
         await asyncio.sleep(1)
         act.site.writer.send_signal(signal.SIGCONT)
@@ -35,8 +35,8 @@ async def test_its_redis_connections_break(act: Drama) -> None:
 async def test_killed_between_storing_and_publishing(act: Drama) -> None:
     act.site.writer_redis_proxy.pause()
     await act.flow(5)
+    await act.load.stall()
     await act.all_stored()
-    act.load.stall()
     await asyncio.to_thread(act.site.writer.stop, signal.SIGKILL)
     act.site.writer_redis_proxy.resume()
     await asyncio.to_thread(act.site.writer.start)
@@ -58,7 +58,7 @@ async def test_readings_dropped_from_its_full_publish_queue_reach_everybody(act:
 async def test_readings_with_equal_times_are_one(act: Drama) -> None:
     for _ in range(5):
         for device_id in act.devices:
-            await act.load.send(device_id, act.load.sent[device_id][-3:], value=77)
+            await act.load.again(device_id)
         await act.flow(2)
     await act.settle()
 
