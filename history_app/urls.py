@@ -6,5 +6,6 @@ from history_app import views
 
 urlpatterns = [
     path("history/<str:device_id>", views.history, name="history"),
+    path("latest", views.latest, name="latest"),
     path("metrics", views.metrics, name="metrics"),
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 from django.http import HttpRequest, HttpResponse
 
 from asgi_project.errors import BadRequest
 from auth_app.http import hot_view
 from auth_app.identity import Identity
-from devices_app.access import access_require
+from devices_app.access import access_require, visible_cached
 from history_app import service
 from history_app.catalogue import CATALOGUE
 from history_app.csv import history_csv
+from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
 
 FORMATS = ("json", "csv")
 
@@ -19,7 +22,7 @@ FORMATS = ("json", "csv")
 @hot_view("GET")
 async def history(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
-    parameters = {name: str(value) for name, value in request.GET.items()}
+    parameters = _parameters(request)
     answer_format = parameters.get("format", "json")
     if answer_format not in FORMATS:
         raise BadRequest(f"format: {answer_format!r} is not one of {', '.join(FORMATS)}.")
@@ -27,7 +30,20 @@ async def history(request: HttpRequest, identity: Identity, device_id: str) -> H
     answer = await service.history_read(device_id, question)
     if answer_format == "csv":
         return _private(HttpResponse(history_csv(answer), content_type="text/csv; charset=utf-8"))
-    return _private(HttpResponse(orjson.dumps(service.history_document(answer)), content_type="application/json"))
+    return _json(service.history_document(answer))
+
+
+@hot_view("GET")
+async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
+    device_ids = devices_parse(_parameters(request))
+    if device_ids is None:
+        device_ids = await visible_cached(identity.user_id)
+        devices_limit(device_ids)
+    else:
+        devices_limit(device_ids)
+        await access_require(identity.user_id, device_ids)
+    found = await latest_read(device_ids)
+    return _json(latest_document(device_ids, found))
 
 
 @hot_view("GET")
@@ -36,7 +52,15 @@ async def metrics(request: HttpRequest, identity: Identity) -> HttpResponse:
         {"name": m.name, "unit": m.unit, "kind": m.kind, "sign": m.sign, "description": m.description}
         for m in CATALOGUE.metrics
     ]
-    return _private(HttpResponse(orjson.dumps(catalogue), content_type="application/json"))
+    return _json(catalogue)
+
+
+def _parameters(request: HttpRequest) -> dict[str, str]:
+    return {name: str(value) for name, value in request.GET.items()}
+
+
+def _json(document: Any) -> HttpResponse:
+    return _private(HttpResponse(orjson.dumps(document), content_type="application/json"))
 
 
 def _private(response: HttpResponse) -> HttpResponse:
