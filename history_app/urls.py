@@ -6,6 +6,7 @@ from history_app import views
 
 urlpatterns = [
     path("history/<str:device_id>", views.history, name="history"),
+    path("history/<str:device_id>/export", views.export, name="export"),
     path("latest", views.latest, name="latest"),
     path("metrics", views.metrics, name="metrics"),
 ]

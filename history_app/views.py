@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from asgi_project.errors import BadRequest
-from auth_app.http import hot_view
+from asgi_project.streaming import StreamedResponse
+from auth_app.http import hot_view, identify_request
 from auth_app.identity import Identity
 from devices_app.access import access_require, visible_cached
 from history_app import service
 from history_app.catalogue import CATALOGUE
 from history_app.csv import history_csv
+from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
 
 FORMATS = ("json", "csv")
+R = TypeVar("R", bound=HttpResponseBase)
 
 
 @hot_view("GET")
@@ -31,6 +35,24 @@ async def history(request: HttpRequest, identity: Identity, device_id: str) -> H
     if answer_format == "csv":
         return _private(HttpResponse(history_csv(answer), content_type="text/csv; charset=utf-8"))
     return _json(service.history_document(answer))
+
+
+@hot_view("GET")
+async def export(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponseBase:
+    async def still_allowed() -> None:
+        await identify_request(request)
+        await access_require(identity.user_id, [device_id])
+
+    access = (await access_require(identity.user_id, [device_id]))[device_id]
+    asked = export_parse(device_id, _parameters(request), default_zone=access.timezone)
+    gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    headers = {
+        "Content-Type": asked.row_format.content_type,
+        "Content-Disposition": f'attachment; filename="{asked.filename}"',
+        "Vary": "Accept-Encoding",
+        **({"Content-Encoding": "gzip"} if gzip else {}),
+    }
+    return _private(StreamedResponse(export_chunks(asked, gzip=gzip, still_allowed=still_allowed), headers=headers))
 
 
 @hot_view("GET")
@@ -63,7 +85,7 @@ def _json(document: Any) -> HttpResponse:
     return _private(HttpResponse(orjson.dumps(document), content_type="application/json"))
 
 
-def _private(response: HttpResponse) -> HttpResponse:
+def _private(response: R) -> R:
     response["Cache-Control"] = "private, no-cache"
     response["X-Content-Type-Options"] = "nosniff"
     return response
