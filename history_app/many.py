@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from psycopg.sql import SQL, Identifier
 
@@ -18,6 +19,25 @@ async def fetch_latest(connection: Connection, device_ids: Sequence[str]) -> dic
     cursor = connection.cursor(binary=True)
     await cursor.execute(_latest_statement(), {"devices": list(device_ids)})
     return {device_id: Reading(device_id, us, tuple(values)) for device_id, us, *values in await cursor.fetchall()}
+
+
+async def fetch_each(
+    connection: Connection, device_ids: Sequence[str], text: bytes, parameters: dict[str, Any]
+) -> list[tuple[Any, ...]]:
+    """The one row that `text` gives for a device, for each device in the order given: one statement, one snapshot."""
+    cursor = connection.cursor(binary=True)
+    await cursor.execute(_each_statement(text), {**parameters, "devices": list(device_ids)})
+    return await cursor.fetchall()
+
+
+@lru_cache(maxsize=512)
+def _each_statement(text: bytes) -> bytes:
+    """The statement for one device with a column of the devices asked for in place of its device parameter."""
+    return (
+        b"SELECT answer.* FROM unnest(%(devices)s::text[]) WITH ORDINALITY AS asked(device, place) CROSS JOIN LATERAL ("
+        + text.replace(b"%(device)s", b"asked.device")
+        + b") AS answer ORDER BY asked.place"
+    )
 
 
 @lru_cache(maxsize=1)

@@ -48,26 +48,44 @@ async def fetch_buckets(
     live: bool,
 ) -> Columns:
     """Aggregate the raw rows of [window.low, window.high) into the window's buckets."""
-    bucket_edges = window.edges
-    length = uniform_length(bucket_edges)
-    text = _bucket_statement(tuple(metrics), tuple(aggs), uniform=length is not None, live=live)
-    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high)}
-    if length is not None:
-        parameters["length"] = length
-    else:
-        parameters["edges"] = [_moment(edge) for edge in bucket_edges]
-    newest, numbers, counts, *values = await _one_row(connection, text, parameters)
-    starts = [bucket_edges[number] for number in numbers or ()]
-    return Columns(starts, counts or [], [column or [] for column in values], _microseconds(newest))
+    text, parameters = bucket_question(window, metrics, aggs, live=live)
+    return bucket_columns(await _one_row(connection, text, {**parameters, "device": device_id}), window)
 
 
 async def fetch_raw(
     connection: Connection, device_id: str, window: Window, metrics: Sequence[Metric], *, limit: int, live: bool
 ) -> Columns:
     """The readings of [window.start, window.end), at most `limit` of them. `values` has one column a metric."""
-    text = _raw_statement(tuple(metrics), live=live)
-    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high), "limit": limit}
-    newest, starts, *values = await _one_row(connection, text, parameters)
+    text, parameters = raw_question(window, metrics, limit=limit, live=live)
+    return raw_columns(await _one_row(connection, text, {**parameters, "device": device_id}))
+
+
+def bucket_question(
+    window: Window, metrics: Sequence[Metric], aggs: Sequence[str], *, live: bool
+) -> tuple[bytes, dict[str, Any]]:
+    """The statement, and its parameters but for `device`. It gives one row, for `bucket_columns`."""
+    length = uniform_length(window.edges)
+    text = _bucket_statement(tuple(metrics), tuple(aggs), uniform=length is not None, live=live)
+    parameters = {"low": _moment(window.low), "high": _moment(window.high)}
+    if length is not None:
+        return text, {**parameters, "length": length}
+    return text, {**parameters, "edges": [_moment(edge) for edge in window.edges]}
+
+
+def bucket_columns(row: Sequence[Any], window: Window) -> Columns:
+    newest, numbers, counts, *values = row
+    starts = [window.edges[number] for number in numbers or ()]
+    return Columns(starts, counts or [], [column or [] for column in values], _microseconds(newest))
+
+
+def raw_question(window: Window, metrics: Sequence[Metric], *, limit: int, live: bool) -> tuple[bytes, dict[str, Any]]:
+    """The statement, and its parameters but for `device`. It gives one row, for `raw_columns`."""
+    parameters = {"low": _moment(window.low), "high": _moment(window.high), "limit": limit}
+    return _raw_statement(tuple(metrics), live=live), parameters
+
+
+def raw_columns(row: Sequence[Any]) -> Columns:
+    newest, starts, *values = row
     starts = starts or []
     return Columns(starts, [1] * len(starts), [column or [] for column in values], _microseconds(newest))
 

@@ -121,7 +121,7 @@ async def history_read(device_id: str, question: Question) -> History:
         if history is not None:
             return history
         step = next_step(RAW, question.seconds, question.max_points)
-    window = _bucket_window(question, step)
+    window = bucket_window(question, step)
 
     async def work(connection: Connection) -> Columns:
         return await queries.fetch_buckets(
@@ -129,7 +129,7 @@ async def history_read(device_id: str, question: Question) -> History:
         )
 
     found = await telemetry_run(work)
-    return History(device_id, question, window, CATALOGUE.table, _filled(found, window, question))
+    return History(device_id, question, window, CATALOGUE.table, filled(found, window, question))
 
 
 async def _raw(device_id: str, question: Question) -> History | None:
@@ -145,7 +145,7 @@ async def _raw(device_id: str, question: Question) -> History | None:
     found = await telemetry_run(work)
     if len(found.starts) > limit:
         if question.resolution == "raw":
-            raise _too_many(f"more than {limit} readings")
+            raise too_many(f"more than {limit} readings")
         return None
     # Every aggregate of a reading is the reading itself.
     values = [column for column in found.values for _ in question.aggs]
@@ -193,21 +193,21 @@ def _max_points(text: str | None) -> int:
     return int(text)
 
 
-def _bucket_window(question: Question, step: Step) -> Window:
+def bucket_window(question: Question, step: Step) -> Window:
     limit = settings.HISTORY_MAX_EXPLICIT_POINTS
     if question.seconds > limit * step.seconds:
-        raise _too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}")
+        raise too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}")
     return Window(question.start, question.end, step, question.zone)
 
 
-def _too_many(what: str) -> TooLarge:
+def too_many(what: str) -> TooLarge:
     return TooLarge(
         f"resolution: this would be {what}; take a coarser resolution, a shorter range, or"
         " GET /api/history/{device_id}/export for every reading."
     )
 
 
-def _filled(found: Columns, window: Window, question: Question) -> Columns:
+def filled(found: Columns, window: Window, question: Question) -> Columns:
     """Put the buckets that hold readings among all of the window's, as `fill` asks."""
     starts = window.edges[:-1]
     if question.fill == "none" or len(found.starts) == len(starts):
@@ -236,18 +236,30 @@ def _spread(column: Sequence[Any], slots: Sequence[int], length: int, *, empty: 
 
 def history_document(history: History) -> dict[str, Any]:
     """The JSON answer of contract section 3."""
-    question, window, columns = history.question, history.window, history.columns
-    values = iter(columns.values)
+    return {**window_document(history), **columns_document(history)}
+
+
+def window_document(history: History) -> dict[str, Any]:
+    """What devices asked the same question have in common."""
+    question, window = history.question, history.window
     return {
-        "device_id": history.device_id,
         "start": iso_from_us(window.low),
         "end": iso_from_us(window.high),
         "resolution": window.step.name,
         "resolution_seconds": window.step.resolution_seconds,
-        "source": history.source,
         "tz": question.zone.key,
-        "points": len(columns.starts),
         "partial_last": not window.step.is_raw and window.high > question.now,
+    }
+
+
+def columns_document(history: History) -> dict[str, Any]:
+    """What one device answers."""
+    question, columns = history.question, history.columns
+    values = iter(columns.values)
+    return {
+        "device_id": history.device_id,
+        "source": history.source,
+        "points": len(columns.starts),
         "cursor": None if columns.newest is None else iso_from_us(columns.newest),
         "time": [start // 1000 for start in columns.starts],
         "count": columns.counts,

@@ -5,6 +5,7 @@ from django.urls import path
 from history_app import views
 
 urlpatterns = [
+    path("history/query", views.query, name="query"),
     path("history/<str:device_id>", views.history, name="history"),
     path("history/<str:device_id>/export", views.export, name="export"),
     path("latest", views.latest, name="latest"),

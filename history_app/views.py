@@ -18,6 +18,8 @@ from history_app.catalogue import CATALOGUE
 from history_app.csv import history_csv
 from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
+from history_app.query import query_document, query_read
+from history_app.query_body import query_parse
 
 FORMATS = ("json", "csv")
 R = TypeVar("R", bound=HttpResponseBase)
@@ -35,6 +37,15 @@ async def history(request: HttpRequest, identity: Identity, device_id: str) -> H
     if answer_format == "csv":
         return _private(HttpResponse(history_csv(answer), content_type="text/csv; charset=utf-8"))
     return _json(service.history_document(answer))
+
+
+@hot_view("POST")
+async def query(request: HttpRequest, identity: Identity) -> HttpResponse:
+    asked = query_parse(request.body)
+    access = await access_require(identity.user_id, asked.device_ids)
+    zones = {access[device_id].timezone for device_id in asked.device_ids}
+    question = service.question_parse(asked.parameters, default_zone=zones.pop() if len(zones) == 1 else "UTC")
+    return _json(query_document(await query_read(asked.device_ids, question)))
 
 
 @hot_view("GET")
