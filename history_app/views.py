@@ -16,6 +16,7 @@ from devices_app.access import access_require, visible_cached
 from history_app import service
 from history_app.catalogue import CATALOGUE
 from history_app.csv import history_csv
+from history_app.energy_service import energy_document, energy_parse, energy_read
 from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
 from history_app.query import query_document, query_read
@@ -64,6 +65,13 @@ async def export(request: HttpRequest, identity: Identity, device_id: str) -> Ht
         **({"Content-Encoding": "gzip"} if gzip else {}),
     }
     return _private(StreamedResponse(export_chunks(asked, gzip=gzip, still_allowed=still_allowed), headers=headers))
+
+
+@hot_view("GET")
+async def energy(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
+    access = (await access_require(identity.user_id, [device_id]))[device_id]
+    question = energy_parse(_parameters(request), default_zone=access.timezone)
+    return _json(energy_document(device_id, question, await energy_read(device_id, question)))
 
 
 @hot_view("GET")
