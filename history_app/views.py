@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import orjson
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 
 from asgi_project.errors import BadRequest
@@ -14,15 +14,14 @@ from auth_app.http import hot_view, identify_request
 from auth_app.identity import Identity
 from devices_app.access import access_require, visible_cached
 from history_app import service
+from history_app.answers import FORMATS, answers, history_answer, is_known
 from history_app.catalogue import CATALOGUE
-from history_app.csv import history_csv
 from history_app.energy_service import energy_document, energy_parse, energy_read
 from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
 from history_app.query import query_document, query_read
 from history_app.query_body import query_parse
 
-FORMATS = ("json", "csv")
 R = TypeVar("R", bound=HttpResponseBase)
 
 
@@ -34,10 +33,16 @@ async def history(request: HttpRequest, identity: Identity, device_id: str) -> H
     if answer_format not in FORMATS:
         raise BadRequest(f"format: {answer_format!r} is not one of {', '.join(FORMATS)}.")
     question = service.question_parse(parameters, default_zone=access.timezone)
-    answer = await service.history_read(device_id, question)
-    if answer_format == "csv":
-        return _private(HttpResponse(history_csv(answer), content_type="text/csv; charset=utf-8"))
-    return _json(service.history_document(answer))
+    answer = await answers.join(
+        (device_id, access.timezone, tuple(sorted(parameters.items()))),
+        lambda: history_answer(device_id, question, answer_format),
+    )
+    if is_known(request.headers.get("If-None-Match", ""), answer.etag):
+        response: HttpResponse = HttpResponseNotModified()
+    else:
+        response = HttpResponse(answer.body, content_type=answer.content_type)
+    response["ETag"] = answer.etag
+    return _private(response)
 
 
 @hot_view("POST")
