@@ -24,9 +24,15 @@ async def fetch_latest(connection: Connection, device_ids: Sequence[str]) -> dic
 async def fetch_each(
     connection: Connection, device_ids: Sequence[str], text: bytes, parameters: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """The one row that `text` gives for a device, for each device in the order given: one statement, one snapshot."""
+    """The one row that `text`, a statement with a parameter `device`, gives for each device, in their order.
+
+    One statement however many there are, so one snapshot.
+    """
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_each_statement(text), {**parameters, "devices": list(device_ids)})
+    if len(device_ids) == 1:
+        await cursor.execute(text, {**parameters, "device": device_ids[0]})
+    else:
+        await cursor.execute(_each_statement(text), {**parameters, "devices": list(device_ids)})
     return await cursor.fetchall()
 
 

@@ -1,85 +1,43 @@
-"""One history question asked of many devices: one statement, one answer."""
+"""A history question to many devices: the body it comes in, and the document that answers it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.conf import settings
 
-from asgi_project.errors import TooLarge
-from history_app import queries
-from history_app.catalogue import CATALOGUE
-from history_app.many import fetch_each
-from history_app.pool import telemetry_run
-from history_app.queries import Columns
-from history_app.service import (
-    History,
-    Question,
-    bucket_window,
-    columns_document,
-    filled,
-    too_many,
-    window_document,
-)
-from history_app.window import RAW, Window, choose_step, next_step
+from asgi_project.errors import BadRequest, TooLarge
+from history_app.service import History, columns_document, window_document
 
 
-async def query_read(device_ids: Sequence[str], question: Question) -> list[History]:
-    """The history of each device, all in the same buckets and of one snapshot. Raises `TooLarge` and `Unavailable`.
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A body: the devices in the order asked, each once, and the rest as the parameters of GET history."""
 
-    `auto` aims at fewer points where the devices together would come to more than HISTORY_MAX_QUERY_POINTS.
+    device_ids: tuple[str, ...]
+    parameters: Mapping[str, str]
+
+
+def query_parse(body: bytes) -> Query:
+    """Check the form of a body; what the parameters say is checked with those of GET history.
+
+    Raises `BadRequest` naming the field and what is accepted, and `TooLarge` for more than HISTORY_MAX_DEVICES.
     """
-    share = max(1, settings.HISTORY_MAX_QUERY_POINTS // len(device_ids))
-    question = replace(question, max_points=min(question.max_points, share))
-    step = choose_step(
-        question.start,
-        question.end,
-        resolution=question.resolution,
-        max_points=question.max_points,
-        sample_period_s=CATALOGUE.sample_period_s,
-    )
-    if step.is_raw:
-        histories = await _raw(device_ids, question, share)
-        if histories is not None:
-            return histories
-        step = next_step(RAW, question.seconds, question.max_points)
-    window = bucket_window(question, step)
-    if question.resolution != "auto" and question.seconds > share * step.seconds:
-        raise _too_many_together(len(device_ids))
-    asked = queries.bucket_question(window, question.metrics, question.aggs, live=question.is_live)
-    rows = await telemetry_run(lambda connection: fetch_each(connection, device_ids, *asked))
-    found = (filled(queries.bucket_columns(row, window), window, question) for row in rows)
-    return _histories(device_ids, question, window, found)
-
-
-async def _raw(device_ids: Sequence[str], question: Question, share: int) -> list[History] | None:
-    """The readings themselves; None where a device has too many of them and buckets will do."""
-    window = Window(question.start, question.end, RAW, question.zone)
-    explicit = question.resolution == "raw"
-    limit = min(share, settings.HISTORY_MAX_EXPLICIT_POINTS) if explicit else question.max_points
-    asked = queries.raw_question(window, question.metrics, limit=limit + 1, live=question.is_live)
-    rows = await telemetry_run(lambda connection: fetch_each(connection, device_ids, *asked))
-    found = [queries.raw_columns(row) for row in rows]
-    if any(len(columns.starts) > limit for columns in found):
-        if not explicit:
-            return None
-        raise _too_many_together(len(device_ids)) if limit == share else too_many(f"more than {limit} readings")
-    # Every aggregate of a reading is the reading itself.
-    repeated = (
-        replace(columns, values=[column for column in columns.values for _ in question.aggs]) for columns in found
-    )
-    return _histories(device_ids, question, window, repeated)
-
-
-def _histories(
-    device_ids: Sequence[str], question: Question, window: Window, found: Iterable[Columns]
-) -> list[History]:
-    return [
-        History(device_id, question, window, CATALOGUE.table, columns)
-        for device_id, columns in zip(device_ids, found, strict=True)
-    ]
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"body: not JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise BadRequest('body: accepted is a JSON object, e.g. {"devices": ["ems_001"], "range": "24h"}.')
+    unknown = set(fields) - {"devices", *_FIELDS}
+    if unknown:
+        raise BadRequest(f"{min(unknown)[:40]}: there is no such field; accepted are devices, {', '.join(_FIELDS)}.")
+    device_ids = tuple(dict.fromkeys(_devices(fields.get("devices"))))
+    given = {name: value for name, value in fields.items() if name != "devices" and value is not None}
+    return Query(device_ids, {name: _FIELDS[name](name, value) for name, value in given.items()})
 
 
 def query_document(histories: Sequence[History]) -> dict[str, Any]:
@@ -87,8 +45,48 @@ def query_document(histories: Sequence[History]) -> dict[str, Any]:
     return {**window_document(histories[0]), "devices": [columns_document(history) for history in histories]}
 
 
-def _too_many_together(devices: int) -> TooLarge:
-    return TooLarge(
-        f"devices: {devices} devices would come to more than {settings.HISTORY_MAX_QUERY_POINTS} points together; name"
-        " fewer of them, take a coarser resolution or a shorter range, or GET /api/history/{device_id}/export."
-    )
+def _devices(value: object) -> list[str]:
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        raise BadRequest('devices: accepted is a list of at least one device id, e.g. ["ems_001", "ems_002"].')
+    if len(value) > settings.HISTORY_MAX_DEVICES:
+        raise TooLarge(f"devices: {len(value)} are more than {settings.HISTORY_MAX_DEVICES}; name fewer at once.")
+    return value
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise BadRequest(f"{name}: accepted is a string.")
+    return value
+
+
+def _time(name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise BadRequest(f"{name}: accepted is ISO 8601 as a string, or epoch milliseconds as a whole number.")
+    return str(value)
+
+
+def _number(name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadRequest(f"{name}: accepted is a whole number.")
+    return str(value)
+
+
+def _list(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        raise BadRequest(f"{name}: accepted is a list of strings, or one string with commas between.")
+    return ",".join(value)
+
+
+_FIELDS: Mapping[str, Callable[[str, object], str]] = {
+    "range": _text,
+    "start": _time,
+    "end": _time,
+    "metrics": _list,
+    "agg": _list,
+    "resolution": _text,
+    "max_points": _number,
+    "tz": _text,
+    "fill": _text,
+}

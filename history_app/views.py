@@ -19,8 +19,7 @@ from history_app.catalogue import CATALOGUE
 from history_app.energy_service import energy_document, energy_parse, energy_read
 from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
-from history_app.query import query_document, query_read
-from history_app.query_body import query_parse
+from history_app.query import query_document, query_parse
 
 R = TypeVar("R", bound=HttpResponseBase)
 
@@ -51,7 +50,7 @@ async def query(request: HttpRequest, identity: Identity) -> HttpResponse:
     access = await access_require(identity.user_id, asked.device_ids)
     zones = {access[device_id].timezone for device_id in asked.device_ids}
     question = service.question_parse(asked.parameters, default_zone=zones.pop() if len(zones) == 1 else "UTC")
-    return _json(query_document(await query_read(asked.device_ids, question)))
+    return _json(query_document(await service.histories_read(asked.device_ids, question)))
 
 
 @hot_view("GET")
