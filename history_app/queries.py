@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.sql import SQL, Composable, Identifier
 
 from history_app.catalogue import CATALOGUE
+from history_app.many import fetch_each
 from history_app.pool import Connection
 from history_app.window import Window, uniform_length
 from telemetry.catalogue import Metric
@@ -40,42 +41,56 @@ class Columns:
 
 async def fetch_buckets(
     connection: Connection,
-    device_id: str,
+    device_ids: Sequence[str],
     window: Window,
     metrics: Sequence[Metric],
     aggs: Sequence[str],
     *,
     live: bool,
-) -> Columns:
-    """Aggregate the raw rows of [window.low, window.high) into the window's buckets."""
+) -> list[Columns]:
+    """Aggregate the raw rows of [window.low, window.high) into the window's buckets, for each device."""
     bucket_edges = window.edges
     length = uniform_length(bucket_edges)
     text = _bucket_statement(tuple(metrics), tuple(aggs), uniform=length is not None, live=live)
-    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high)}
+    parameters = {"low": moment(window.low), "high": moment(window.high)}
     if length is not None:
         parameters["length"] = length
     else:
-        parameters["edges"] = [_moment(edge) for edge in bucket_edges]
-    newest, numbers, counts, *values = await _one_row(connection, text, parameters)
+        parameters["edges"] = [moment(edge) for edge in bucket_edges]
+    rows = await fetch_each(connection, device_ids, text, parameters)
+    return [bucket_columns(row, bucket_edges) for row in rows]
+
+
+def bucket_columns(row: Sequence[Any], bucket_edges: Sequence[int]) -> Columns:
+    """From the row of a statement that numbers the buckets."""
+    newest, numbers, counts, *values = row
     starts = [bucket_edges[number] for number in numbers or ()]
-    return Columns(starts, counts or [], [column or [] for column in values], _microseconds(newest))
+    return Columns(starts, counts or [], [column or [] for column in values], microseconds(newest))
 
 
 async def fetch_raw(
-    connection: Connection, device_id: str, window: Window, metrics: Sequence[Metric], *, limit: int, live: bool
-) -> Columns:
-    """The readings of [window.start, window.end), at most `limit` of them. `values` has one column a metric."""
+    connection: Connection,
+    device_ids: Sequence[str],
+    window: Window,
+    metrics: Sequence[Metric],
+    *,
+    limit: int,
+    live: bool,
+) -> list[Columns]:
+    """The readings of [window.start, window.end), at most `limit` of each device. `values` has one column a metric."""
     text = _raw_statement(tuple(metrics), live=live)
-    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high), "limit": limit}
-    newest, starts, *values = await _one_row(connection, text, parameters)
-    starts = starts or []
-    return Columns(starts, [1] * len(starts), [column or [] for column in values], _microseconds(newest))
+    parameters = {"low": moment(window.low), "high": moment(window.high), "limit": limit}
+    rows = await fetch_each(connection, device_ids, text, parameters)
+    return [
+        Columns(starts or [], [1] * len(starts or ()), [column or [] for column in values], microseconds(newest))
+        for newest, starts, *values in rows
+    ]
 
 
 async def fetch_after(connection: Connection, device_id: str, after: int, *, limit: int) -> list[Reading]:
     """The readings of a device newer than `after` (µs), oldest first, at most `limit`."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_after_statement(), {"device": device_id, "after": _moment(after), "limit": limit})
+    await cursor.execute(_after_statement(), {"device": device_id, "after": moment(after), "limit": limit})
     return [Reading(device_id, us, tuple(values)) for us, *values in await cursor.fetchall()]
 
 
@@ -87,20 +102,14 @@ async def fetch_newest(connection: Connection, device_id: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-async def _one_row(connection: Connection, text: bytes, parameters: dict[str, Any]) -> tuple[Any, ...]:
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(text, parameters)
-    row = await cursor.fetchone()
-    assert row is not None  # an aggregate without GROUP BY always has one row
-    return row
-
-
-def _moment(us: int) -> Any:
+def moment(us: int) -> Any:
+    """µs as a parameter."""
     return datetime_from_us(us)
 
 
-def _microseconds(moment: Any) -> int | None:
-    return None if moment is None else us_from_datetime(moment)
+def microseconds(found: Any) -> int | None:
+    """A timestamptz that was found as µs."""
+    return None if found is None else us_from_datetime(found)
 
 
 _TABLE = table_of(CATALOGUE)
@@ -132,7 +141,7 @@ def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uni
         device=_DEVICE,
         time=_TIME,
     )
-    return _in_columns([SQL("number"), SQL("readings"), *names], inner, live=live)
+    return in_columns([SQL("number"), SQL("readings"), *names], inner, live=live)
 
 
 def _aggregate(metric: Metric, agg: str) -> Composable:
@@ -156,10 +165,10 @@ def _raw_statement(metrics: tuple[Metric, ...], *, live: bool) -> bytes:
         device=_DEVICE,
         time=_TIME,
     )
-    return _in_columns([SQL("us"), *columns], inner, live=live)
+    return in_columns([SQL("us"), *columns], inner, live=live)
 
 
-def _in_columns(names: Sequence[Composable], inner: Composable, *, live: bool) -> bytes:
+def in_columns(names: Sequence[Composable], inner: Composable, *, live: bool) -> bytes:
     """One row: the newest reading's time, then an array for each name. A few wide values are cheaper than many rows.
 
     `live`: the window reaches the present. Then "newest" stops at the window's end, so that a reading stamped by a

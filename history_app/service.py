@@ -109,6 +109,16 @@ def metrics_parse(text: str | None) -> tuple[Metric, ...]:
 
 async def history_read(device_id: str, question: Question) -> History:
     """Read one device's history. Raises `TooLarge` and `Unavailable`."""
+    (history,) = await histories_read([device_id], question)
+    return history
+
+
+async def histories_read(device_ids: Sequence[str], question: Question) -> list[History]:
+    """The history of each device, all in the same buckets and of one snapshot. Raises `TooLarge` and `Unavailable`.
+
+    `auto` aims at fewer points where the devices together would come to more than HISTORY_MAX_QUERY_POINTS.
+    """
+    question = replace(question, max_points=min(question.max_points, _points_limit(len(device_ids))))
     step = choose_step(
         question.start,
         question.end,
@@ -117,39 +127,50 @@ async def history_read(device_id: str, question: Question) -> History:
         sample_period_s=CATALOGUE.sample_period_s,
     )
     if step.is_raw:
-        history = await _raw(device_id, question)
-        if history is not None:
-            return history
+        histories = await _raw(device_ids, question)
+        if histories is not None:
+            return histories
         step = next_step(RAW, question.seconds, question.max_points)
-    window = _bucket_window(question, step)
+    window = _bucket_window(question, step, len(device_ids))
 
-    async def work(connection: Connection) -> Columns:
+    async def work(connection: Connection) -> list[Columns]:
         return await queries.fetch_buckets(
-            connection, device_id, window, question.metrics, question.aggs, live=question.is_live
+            connection, device_ids, window, question.metrics, question.aggs, live=question.is_live
         )
 
     found = await telemetry_run(work)
-    return History(device_id, question, window, CATALOGUE.table, _filled(found, window, question))
+    return [
+        History(device_id, question, window, CATALOGUE.table, _filled(columns, window, question))
+        for device_id, columns in zip(device_ids, found, strict=True)
+    ]
 
 
-async def _raw(device_id: str, question: Question) -> History | None:
-    """The readings themselves; None where there are too many of them and buckets will do."""
+async def _raw(device_ids: Sequence[str], question: Question) -> list[History] | None:
+    """The readings themselves; None where a device has too many of them and buckets will do."""
     window = Window(question.start, question.end, RAW, question.zone)
-    limit = settings.HISTORY_MAX_EXPLICIT_POINTS if question.resolution == "raw" else question.max_points
+    limit = _points_limit(len(device_ids)) if question.resolution == "raw" else question.max_points
 
-    async def work(connection: Connection) -> Columns:
+    async def work(connection: Connection) -> list[Columns]:
         return await queries.fetch_raw(
-            connection, device_id, window, question.metrics, limit=limit + 1, live=question.is_live
+            connection, device_ids, window, question.metrics, limit=limit + 1, live=question.is_live
         )
 
     found = await telemetry_run(work)
-    if len(found.starts) > limit:
+    if any(len(columns.starts) > limit for columns in found):
         if question.resolution == "raw":
-            raise _too_many(f"more than {limit} readings")
+            raise _too_many(f"more than {limit} readings", len(device_ids))
         return None
     # Every aggregate of a reading is the reading itself.
-    values = [column for column in found.values for _ in question.aggs]
-    return History(device_id, question, window, CATALOGUE.table, replace(found, values=values))
+    return [
+        History(
+            device_id,
+            question,
+            window,
+            CATALOGUE.table,
+            replace(columns, values=[column for column in columns.values for _ in question.aggs]),
+        )
+        for device_id, columns in zip(device_ids, found, strict=True)
+    ]
 
 
 async def readings_after(device_id: str, after: int, *, limit: int) -> list[Reading]:
@@ -193,17 +214,24 @@ def _max_points(text: str | None) -> int:
     return int(text)
 
 
-def _bucket_window(question: Question, step: Step) -> Window:
-    limit = settings.HISTORY_MAX_EXPLICIT_POINTS
+def _points_limit(devices: int) -> int:
+    """The most points of each of so many devices."""
+    if devices == 1:
+        return settings.HISTORY_MAX_EXPLICIT_POINTS
+    return max(1, min(settings.HISTORY_MAX_EXPLICIT_POINTS, settings.HISTORY_MAX_QUERY_POINTS // devices))
+
+
+def _bucket_window(question: Question, step: Step, devices: int) -> Window:
+    limit = _points_limit(devices)
     if question.seconds > limit * step.seconds:
-        raise _too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}")
+        raise _too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}", devices)
     return Window(question.start, question.end, step, question.zone)
 
 
-def _too_many(what: str) -> TooLarge:
+def _too_many(what: str, devices: int) -> TooLarge:
     return TooLarge(
-        f"resolution: this would be {what}; take a coarser resolution, a shorter range, or"
-        " GET /api/history/{device_id}/export for every reading."
+        f"resolution: this would be {what}{'' if devices == 1 else f' for each of {devices} devices'}; take a coarser"
+        " resolution, a shorter range, or GET /api/history/{device_id}/export for every reading."
     )
 
 
@@ -236,18 +264,30 @@ def _spread(column: Sequence[Any], slots: Sequence[int], length: int, *, empty: 
 
 def history_document(history: History) -> dict[str, Any]:
     """The JSON answer of contract section 3."""
-    question, window, columns = history.question, history.window, history.columns
-    values = iter(columns.values)
+    return {**window_document(history), **columns_document(history)}
+
+
+def window_document(history: History) -> dict[str, Any]:
+    """What devices asked the same question have in common."""
+    question, window = history.question, history.window
     return {
-        "device_id": history.device_id,
         "start": iso_from_us(window.low),
         "end": iso_from_us(window.high),
         "resolution": window.step.name,
         "resolution_seconds": window.step.resolution_seconds,
-        "source": history.source,
         "tz": question.zone.key,
-        "points": len(columns.starts),
         "partial_last": not window.step.is_raw and window.high > question.now,
+    }
+
+
+def columns_document(history: History) -> dict[str, Any]:
+    """What one device answers."""
+    question, columns = history.question, history.columns
+    values = iter(columns.values)
+    return {
+        "device_id": history.device_id,
+        "source": history.source,
+        "points": len(columns.starts),
         "cursor": None if columns.newest is None else iso_from_us(columns.newest),
         "time": [start // 1000 for start in columns.starts],
         "count": columns.counts,
