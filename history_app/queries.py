@@ -51,14 +51,14 @@ async def fetch_buckets(
     bucket_edges = window.edges
     length = uniform_length(bucket_edges)
     text = _bucket_statement(tuple(metrics), tuple(aggs), uniform=length is not None, live=live)
-    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high)}
+    parameters = {"device": device_id, "low": moment(window.low), "high": moment(window.high)}
     if length is not None:
         parameters["length"] = length
     else:
-        parameters["edges"] = [_moment(edge) for edge in bucket_edges]
-    newest, numbers, counts, *values = await _one_row(connection, text, parameters)
+        parameters["edges"] = [moment(edge) for edge in bucket_edges]
+    newest, numbers, counts, *values = await one_row(connection, text, parameters)
     starts = [bucket_edges[number] for number in numbers or ()]
-    return Columns(starts, counts or [], [column or [] for column in values], _microseconds(newest))
+    return Columns(starts, counts or [], [column or [] for column in values], microseconds(newest))
 
 
 async def fetch_raw(
@@ -66,16 +66,16 @@ async def fetch_raw(
 ) -> Columns:
     """The readings of [window.start, window.end), at most `limit` of them. `values` has one column a metric."""
     text = _raw_statement(tuple(metrics), live=live)
-    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high), "limit": limit}
-    newest, starts, *values = await _one_row(connection, text, parameters)
+    parameters = {"device": device_id, "low": moment(window.low), "high": moment(window.high), "limit": limit}
+    newest, starts, *values = await one_row(connection, text, parameters)
     starts = starts or []
-    return Columns(starts, [1] * len(starts), [column or [] for column in values], _microseconds(newest))
+    return Columns(starts, [1] * len(starts), [column or [] for column in values], microseconds(newest))
 
 
 async def fetch_after(connection: Connection, device_id: str, after: int, *, limit: int) -> list[Reading]:
     """The readings of a device newer than `after` (µs), oldest first, at most `limit`."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_after_statement(), {"device": device_id, "after": _moment(after), "limit": limit})
+    await cursor.execute(_after_statement(), {"device": device_id, "after": moment(after), "limit": limit})
     return [Reading(device_id, us, tuple(values)) for us, *values in await cursor.fetchall()]
 
 
@@ -87,7 +87,8 @@ async def fetch_newest(connection: Connection, device_id: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-async def _one_row(connection: Connection, text: bytes, parameters: dict[str, Any]) -> tuple[Any, ...]:
+async def one_row(connection: Connection, text: bytes, parameters: dict[str, Any]) -> tuple[Any, ...]:
+    """The row of a statement that always has one."""
     cursor = connection.cursor(binary=True)
     await cursor.execute(text, parameters)
     row = await cursor.fetchone()
@@ -95,12 +96,14 @@ async def _one_row(connection: Connection, text: bytes, parameters: dict[str, An
     return row
 
 
-def _moment(us: int) -> Any:
+def moment(us: int) -> Any:
+    """µs as a parameter."""
     return datetime_from_us(us)
 
 
-def _microseconds(moment: Any) -> int | None:
-    return None if moment is None else us_from_datetime(moment)
+def microseconds(found: Any) -> int | None:
+    """A timestamptz that was found as µs."""
+    return None if found is None else us_from_datetime(found)
 
 
 _TABLE = table_of(CATALOGUE)
@@ -132,7 +135,7 @@ def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uni
         device=_DEVICE,
         time=_TIME,
     )
-    return _in_columns([SQL("number"), SQL("readings"), *names], inner, live=live)
+    return in_columns([SQL("number"), SQL("readings"), *names], inner, live=live)
 
 
 def _aggregate(metric: Metric, agg: str) -> Composable:
@@ -156,10 +159,10 @@ def _raw_statement(metrics: tuple[Metric, ...], *, live: bool) -> bytes:
         device=_DEVICE,
         time=_TIME,
     )
-    return _in_columns([SQL("us"), *columns], inner, live=live)
+    return in_columns([SQL("us"), *columns], inner, live=live)
 
 
-def _in_columns(names: Sequence[Composable], inner: Composable, *, live: bool) -> bytes:
+def in_columns(names: Sequence[Composable], inner: Composable, *, live: bool) -> bytes:
     """One row: the newest reading's time, then an array for each name. A few wide values are cheaper than many rows.
 
     `live`: the window reaches the present. Then "newest" stops at the window's end, so that a reading stamped by a

@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge
 from history_app import queries
 from history_app.catalogue import CATALOGUE
+from history_app.plan import plan
 from history_app.pool import Connection, telemetry_run
 from history_app.queries import Columns
+from history_app.tier_queries import fetch_tier_buckets
+from history_app.tiers import sources_forget, sources_of
 from history_app.window import (
     RAW,
     Step,
@@ -31,6 +35,10 @@ from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us
 
 FILLS = ("null", "none", "previous")
+# What the database says where a tier that was there a moment ago is not, or not for us, any more.
+_TIER_IS_GONE = (
+    psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege,
+)  # fmt: skip
 _METRIC_RULE = f"a comma-separated list of {', '.join(CATALOGUE.names)}"
 
 
@@ -109,6 +117,18 @@ def metrics_parse(text: str | None) -> tuple[Metric, ...]:
 
 async def history_read(device_id: str, question: Question) -> History:
     """Read one device's history. Raises `TooLarge` and `Unavailable`."""
+
+    async def work(connection: Connection) -> History:
+        try:
+            return await _read(connection, device_id, question)
+        except _TIER_IS_GONE:
+            sources_forget()
+            return await _read(connection, device_id, question)
+
+    return await telemetry_run(work)
+
+
+async def _read(connection: Connection, device_id: str, question: Question) -> History:
     step = choose_step(
         question.start,
         question.end,
@@ -116,33 +136,30 @@ async def history_read(device_id: str, question: Question) -> History:
         max_points=question.max_points,
         sample_period_s=CATALOGUE.sample_period_s,
     )
-    if step.is_raw:
-        history = await _raw(device_id, question)
+    sources = await sources_of(connection, device_id)
+    if step.is_raw and not sources.has_aged_out(CATALOGUE.table, question.start):
+        history = await _raw(connection, device_id, question)
         if history is not None:
             return history
         step = next_step(RAW, question.seconds, question.max_points)
-    window = _bucket_window(question, step)
+    window, levels = plan(sources, _bucket_window(question, step), question.metrics)
+    _bucket_window(question, window.step)
+    asked = (connection, device_id, window, question.metrics, question.aggs)
+    if levels:
+        found = await fetch_tier_buckets(*asked, levels, live=question.is_live)
+    else:
+        found = await queries.fetch_buckets(*asked, live=question.is_live)
+    source = levels[-1].table if levels else CATALOGUE.table
+    return History(device_id, question, window, source, _filled(found, window, question))
 
-    async def work(connection: Connection) -> Columns:
-        return await queries.fetch_buckets(
-            connection, device_id, window, question.metrics, question.aggs, live=question.is_live
-        )
 
-    found = await telemetry_run(work)
-    return History(device_id, question, window, CATALOGUE.table, _filled(found, window, question))
-
-
-async def _raw(device_id: str, question: Question) -> History | None:
+async def _raw(connection: Connection, device_id: str, question: Question) -> History | None:
     """The readings themselves; None where there are too many of them and buckets will do."""
     window = Window(question.start, question.end, RAW, question.zone)
     limit = settings.HISTORY_MAX_EXPLICIT_POINTS if question.resolution == "raw" else question.max_points
-
-    async def work(connection: Connection) -> Columns:
-        return await queries.fetch_raw(
-            connection, device_id, window, question.metrics, limit=limit + 1, live=question.is_live
-        )
-
-    found = await telemetry_run(work)
+    found = await queries.fetch_raw(
+        connection, device_id, window, question.metrics, limit=limit + 1, live=question.is_live
+    )
     if len(found.starts) > limit:
         if question.resolution == "raw":
             raise _too_many(f"more than {limit} readings")
@@ -195,7 +212,7 @@ def _max_points(text: str | None) -> int:
 
 def _bucket_window(question: Question, step: Step) -> Window:
     limit = settings.HISTORY_MAX_EXPLICIT_POINTS
-    if question.seconds > limit * step.seconds:
+    if not step.is_raw and question.seconds > limit * step.seconds:
         raise _too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}")
     return Window(question.start, question.end, step, question.zone)
 
@@ -245,7 +262,7 @@ def history_document(history: History) -> dict[str, Any]:
         "resolution": window.step.name,
         "resolution_seconds": window.step.resolution_seconds,
         "source": history.source,
-        "tz": question.zone.key,
+        "tz": window.zone.key,
         "points": len(columns.starts),
         "partial_last": not window.step.is_raw and window.high > question.now,
         "cursor": None if columns.newest is None else iso_from_us(columns.newest),

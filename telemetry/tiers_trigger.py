@@ -99,7 +99,7 @@ def _grouped(catalogue: Catalogue, tier: Tier, source: Composable) -> Composed:
     """The buckets of a tier from the rows inserted, or from the buckets of the tier before it."""
     is_finest = tier == tiers_of(catalogue)[0]
     return SQL("SELECT {bucket} AS {b}, {device} AS {d}, {columns} FROM {source} GROUP BY 1, 2").format(
-        bucket=_binned(tier, Identifier(catalogue.time if is_finest else BUCKET)),
+        bucket=binned(tier, Identifier(catalogue.time if is_finest else BUCKET)),
         device=Identifier(catalogue.device if is_finest else DEVICE),
         columns=_made(catalogue, tier),
         source=source,
@@ -179,7 +179,7 @@ def _touched(tier: Tier) -> Composed:
     """The buckets of the function's arguments."""
     return SQL(
         "(SELECT DISTINCT device AS {}, {} AS {} FROM unnest(devices, moments) AS m (device, moment)) AS touched"
-    ).format(Identifier(DEVICE), _binned(tier, SQL("moment")), Identifier(BUCKET))
+    ).format(Identifier(DEVICE), binned(tier, SQL("moment")), Identifier(BUCKET))
 
 
 def _change_function(catalogue: Catalogue) -> Composed:
@@ -226,5 +226,6 @@ def _trigger(catalogue: Catalogue, event: str, referencing: Composable, function
     )
 
 
-def _binned(tier: Tier, moment: Composable) -> Composed:
+def binned(tier: Tier, moment: Composable) -> Composed:
+    """The start of the tier's bucket that holds a moment."""
     return SQL("date_bin({}::interval, {}, {})").format(Literal(tier.interval), moment, _EPOCH)
