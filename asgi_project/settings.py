@@ -39,6 +39,8 @@ HISTORY_MAX_EXPLICIT_POINTS = 10_000
 HISTORY_MAX_DEVICES = env_int("HISTORY_MAX_DEVICES", 50, minimum=1)
 HISTORY_MAX_QUERY_POINTS = env_int("HISTORY_MAX_QUERY_POINTS", 50_000, minimum=1)  # devices × points of one query
 LATEST_MAX_DEVICES = env_int("LATEST_MAX_DEVICES", 1_000, minimum=1)
+# Off: every answer is made of raw rows. The same numbers, slowly; for comparing, and for when tiers are in doubt.
+HISTORY_USE_TIERS = env_flag("HISTORY_USE_TIERS", default=True)
 HISTORY_TIMEOUT_MS = env_int("HISTORY_TIMEOUT_MS", 10_000, minimum=100)
 TELEMETRY_POOL_SIZE = env_int("TELEMETRY_POOL_SIZE", 8, minimum=1)
 TELEMETRY_POOL_WAITING = env_int("TELEMETRY_POOL_WAITING", 64, minimum=1)

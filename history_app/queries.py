@@ -64,7 +64,10 @@ async def fetch_buckets(
 def bucket_columns(row: Sequence[Any], bucket_edges: Sequence[int]) -> Columns:
     """From the row of a statement that numbers the buckets."""
     newest, numbers, counts, *values = row
-    starts = [bucket_edges[number] for number in numbers or ()]
+    numbers = numbers or ()
+    starts = bucket_edges[:-1]
+    if len(numbers) != len(starts):
+        starts = [bucket_edges[number] for number in numbers]
     return Columns(starts, counts or [], [column or [] for column in values], microseconds(newest))
 
 

@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge
 from history_app import queries
 from history_app.catalogue import CATALOGUE
+from history_app.plan import plan
 from history_app.pool import Connection, telemetry_run
 from history_app.queries import Columns
+from history_app.tier_queries import fetch_tier_buckets
+from history_app.tiers import sources_forget, sources_of
 from history_app.window import (
     RAW,
     Step,
@@ -31,6 +35,10 @@ from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us
 
 FILLS = ("null", "none", "previous")
+# What the database says where a tier that was there a moment ago is not, or not for us, any more.
+_TIER_IS_GONE = (
+    psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege,
+)  # fmt: skip
 _METRIC_RULE = f"a comma-separated list of {', '.join(CATALOGUE.names)}"
 
 
@@ -119,6 +127,18 @@ async def histories_read(device_ids: Sequence[str], question: Question) -> list[
     `auto` aims at fewer points where the devices together would come to more than HISTORY_MAX_QUERY_POINTS.
     """
     question = replace(question, max_points=min(question.max_points, _points_limit(len(device_ids))))
+
+    async def work(connection: Connection) -> list[History]:
+        try:
+            return await _read(connection, device_ids, question)
+        except _TIER_IS_GONE:
+            sources_forget()
+            return await _read(connection, device_ids, question)
+
+    return await telemetry_run(work)
+
+
+async def _read(connection: Connection, device_ids: Sequence[str], question: Question) -> list[History]:
     step = choose_step(
         question.start,
         question.end,
@@ -126,36 +146,36 @@ async def histories_read(device_ids: Sequence[str], question: Question) -> list[
         max_points=question.max_points,
         sample_period_s=CATALOGUE.sample_period_s,
     )
-    if step.is_raw:
-        histories = await _raw(device_ids, question)
+    sources = [await sources_of(connection, device_id) for device_id in device_ids]
+    if step.is_raw and not any(known.has_aged_out(CATALOGUE.table, question.start) for known in sources):
+        histories = await _raw(connection, device_ids, question)
         if histories is not None:
             return histories
         step = next_step(RAW, question.seconds, question.max_points)
-    window = _bucket_window(question, step, len(device_ids))
-
-    async def work(connection: Connection) -> list[Columns]:
-        return await queries.fetch_buckets(
-            connection, device_ids, window, question.metrics, question.aggs, live=question.is_live
-        )
-
-    found = await telemetry_run(work)
+    asked = _bucket_window(question, step, len(device_ids))
+    # One window for all: the coarsest that what is left of any of them needs.
+    plans = [plan(known, asked, question.metrics) for known in sources]
+    window, levels = max(plans, key=lambda planned: planned[0].step.seconds)
+    _bucket_window(question, window.step, len(device_ids))
+    wanted = (connection, device_ids, window, question.metrics, question.aggs)
+    if levels:
+        found = await fetch_tier_buckets(*wanted, levels, live=question.is_live)
+    else:
+        found = await queries.fetch_buckets(*wanted, live=question.is_live)
+    source = levels[-1].table if levels else CATALOGUE.table
     return [
-        History(device_id, question, window, CATALOGUE.table, _filled(columns, window, question))
+        History(device_id, question, window, source, _filled(columns, window, question))
         for device_id, columns in zip(device_ids, found, strict=True)
     ]
 
 
-async def _raw(device_ids: Sequence[str], question: Question) -> list[History] | None:
+async def _raw(connection: Connection, device_ids: Sequence[str], question: Question) -> list[History] | None:
     """The readings themselves; None where a device has too many of them and buckets will do."""
     window = Window(question.start, question.end, RAW, question.zone)
     limit = _points_limit(len(device_ids)) if question.resolution == "raw" else question.max_points
-
-    async def work(connection: Connection) -> list[Columns]:
-        return await queries.fetch_raw(
-            connection, device_ids, window, question.metrics, limit=limit + 1, live=question.is_live
-        )
-
-    found = await telemetry_run(work)
+    found = await queries.fetch_raw(
+        connection, device_ids, window, question.metrics, limit=limit + 1, live=question.is_live
+    )
     if any(len(columns.starts) > limit for columns in found):
         if question.resolution == "raw":
             raise _too_many(f"more than {limit} readings", len(device_ids))
@@ -223,7 +243,7 @@ def _points_limit(devices: int) -> int:
 
 def _bucket_window(question: Question, step: Step, devices: int) -> Window:
     limit = _points_limit(devices)
-    if question.seconds > limit * step.seconds:
+    if not step.is_raw and question.seconds > limit * step.seconds:
         raise _too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}", devices)
     return Window(question.start, question.end, step, question.zone)
 
@@ -275,7 +295,7 @@ def window_document(history: History) -> dict[str, Any]:
         "end": iso_from_us(window.high),
         "resolution": window.step.name,
         "resolution_seconds": window.step.resolution_seconds,
-        "tz": question.zone.key,
+        "tz": window.zone.key,
         "partial_last": not window.step.is_raw and window.high > question.now,
     }
 
