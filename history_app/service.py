@@ -142,14 +142,19 @@ async def _read(connection: Connection, device_id: str, question: Question) -> H
         if history is not None:
             return history
         step = next_step(RAW, question.seconds, question.max_points)
-    window, levels = plan(sources, _bucket_window(question, step), question.metrics)
+    chosen = plan(sources, _bucket_window(question, step), question.metrics)
+    window = chosen.window
     _bucket_window(question, window.step)
-    asked = (connection, device_id, window, question.metrics, question.aggs)
-    if levels:
-        found = await fetch_tier_buckets(*asked, levels, live=question.is_live)
+    if chosen.levels:
+        source = chosen.levels[-1].table
+        found = await fetch_tier_buckets(
+            connection, device_id, chosen, question.metrics, question.aggs, live=question.is_live
+        )
     else:
-        found = await queries.fetch_buckets(*asked, live=question.is_live)
-    source = levels[-1].table if levels else CATALOGUE.table
+        source = CATALOGUE.table
+        found = await queries.fetch_buckets(
+            connection, device_id, window, question.metrics, question.aggs, live=question.is_live
+        )
     return History(device_id, question, window, source, _filled(found, window, question))
 
 
