@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
+import logging
 import os
 import sys
 
@@ -12,11 +14,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import OperationalError
 
+from asgi_project.env import env_list
+
+logger = logging.getLogger(__name__)
+
 
 def main() -> None:
     options = _options()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "asgi_project.settings")
     try:
+        forwarders = trusted_forwarders()
         django.setup()
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
@@ -24,27 +31,52 @@ def main() -> None:
         sys.exit(f"serve: {error}")
     except OperationalError as error:
         sys.exit(f"serve: the accounts database (DATABASE_URL) cannot be used: {error}")
-    serve(host=options.host, port=options.port)
+    serve(host=options.host, port=options.port, forwarders=forwarders)
 
 
-def serve(*, host: str, port: int) -> None:
-    """Run uvicorn until a signal stops it. Why uvicorn: docs/decisions/001-server.md."""
+def serve(*, host: str, port: int, forwarders: list[str]) -> None:
+    """Run uvicorn until a signal stops it. Why uvicorn: docs/decisions/001-server.md.
+
+    Only `forwarders` may say who the client is (X-Forwarded-For, X-Forwarded-Proto).
+    """
     from django.conf import settings
 
+    logger.info("serving on http://%s:%s", host, port)
     uvicorn.run(
         "asgi_project.asgi:application",
         host=host,
         port=port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws="live_app.uvicorn_protocol:DirectProtocol",
         ws_max_size=settings.LIVE_FRAME_MAX_BYTES,
         ws_per_message_deflate=False,
         access_log=False,
         log_config=None,
         server_header=False,
+        # Nobody by default, where uvicorn believes whatever runs on this machine: every limit per address hangs on it.
+        proxy_headers=bool(forwarders),
+        forwarded_allow_ips=forwarders,
         timeout_graceful_shutdown=settings.SHUTDOWN_GRACE_S,
     )
+
+
+def trusted_forwarders() -> list[str]:
+    """FORWARDED_ALLOW_IPS: addresses and networks, or `*` alone. Raises `ImproperlyConfigured`.
+
+    Checked here because uvicorn takes what it cannot read for the name of a socket, and trusts nobody without a word.
+    """
+    listed = env_list("FORWARDED_ALLOW_IPS")
+    if listed == ["*"]:
+        return listed
+    for item in listed:
+        try:
+            ipaddress.ip_network(item)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"FORWARDED_ALLOW_IPS has {item!r}; accepted are addresses, networks such as 10.0.0.0/24, or * alone"
+            ) from None
+    return listed
 
 
 def _options() -> argparse.Namespace:

@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class HistoryAppConfig(AppConfig):
     name = "history_app"
     verbose_name = "History"
+
+    def ready(self) -> None:
+        from devices_app.presence import add_source
+        from history_app.last_seen import stored_last_seen
+
+        add_source(stored_last_seen)

@@ -93,21 +93,24 @@ class Plan:
     newest_in: str | None = None
 
 
-def plan(sources: Sources, window: Window, metrics: Sequence[Metric]) -> Plan:
-    """The plan for the window asked for, unless what it takes has aged out. Then for one with the buckets of the finest
-    tier that is left, in UTC where that tier's do not fit the zone.
+def plan(sources: Sequence[Sources], window: Window, metrics: Sequence[Metric]) -> Plan:
+    """One plan for all devices, whose `sources` these are.
+
+    For the window asked for, unless what it takes has aged out. Then for one with the buckets of the finest tier that
+    is left, in UTC where that tier's do not fit the zone.
     """
-    tiers = sources.usable(window.low, metrics)
+    usable = [known.usable(window.low, metrics) for known in sources]
+    tiers = tuple(tier for tier in usable[0] if all(tier in others for others in usable))
     if levels := levels_of(window, tiers):
-        return Plan(window, levels, sources.newest_in(levels))
-    if not sources.has_aged_out(sources.raw, window.low):
+        return Plan(window, levels, sources[0].newest_in(levels))
+    if not any(known.has_aged_out(known.raw, window.low) for known in sources):
         return Plan(window)
     for tier in tiers:
         step = window.step if window.step.seconds >= tier.seconds else STEPS[tier.name]
         for zone in (window.zone, UTC):
             left = Window(window.start, window.end, step, zone)
             if levels := levels_of(left, tiers):
-                return Plan(left, levels, sources.newest_in(levels))
+                return Plan(left, levels, sources[0].newest_in(levels))
     return Plan(window)
 
 

@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.sql import SQL, Composable, Identifier
 
 from history_app.catalogue import CATALOGUE
+from history_app.many import fetch_each
 from history_app.pool import Connection
 from history_app.window import Window, uniform_length
 from telemetry.catalogue import Metric
@@ -42,44 +43,62 @@ class Columns:
 
 async def fetch_buckets(
     connection: Connection,
-    device_id: str,
+    device_ids: Sequence[str],
     window: Window,
     metrics: Sequence[Metric],
     aggs: Sequence[str],
     *,
     live: bool,
-) -> Columns:
-    """Aggregate the raw rows of [window.low, window.high) into the window's buckets."""
+) -> list[Columns]:
+    """Aggregate the raw rows of [window.low, window.high) into the window's buckets, for each device."""
     bucket_edges = window.edges
     length = uniform_length(bucket_edges)
     text = _bucket_statement(tuple(metrics), tuple(aggs), uniform=length is not None, live=live)
-    parameters = {"device": device_id, "low": moment(window.low), "high": moment(window.high)}
+    parameters = {"low": moment(window.low), "high": moment(window.high)}
     if length is not None:
         parameters["length"] = length
     else:
         parameters["edges"] = [moment(edge) for edge in bucket_edges]
-    newest, numbers, counts, *values = await one_row(connection, text, parameters)
-    starts = [bucket_edges[number] for number in numbers or ()]
+    rows = await fetch_each(connection, device_ids, text, parameters)
+    return [bucket_columns(row, bucket_edges) for row in rows]
+
+
+def bucket_columns(row: Sequence[Any], bucket_edges: Sequence[int]) -> Columns:
+    """From the row of a statement that numbers the buckets."""
+    newest, numbers, counts, *values = row
+    numbers = numbers or ()
+    starts = bucket_edges[:-1]
+    if len(numbers) != len(starts):
+        starts = [bucket_edges[number] for number in numbers]
     return Columns(starts, counts or [], [column or [] for column in values], microseconds(newest))
 
 
 async def fetch_raw(
-    connection: Connection, device_id: str, window: Window, metrics: Sequence[Metric], *, limit: int, live: bool
-) -> Columns:
-    """The readings of [window.start, window.end), at most `limit` of them. `values` has one column a metric.
+    connection: Connection,
+    device_ids: Sequence[str],
+    window: Window,
+    metrics: Sequence[Metric],
+    *,
+    limit: int,
+    live: bool,
+) -> list[Columns]:
+    """The readings of [window.start, window.end), at most `limit` of each device. `values` has one column a metric.
 
     Of a live window the newest is the last one found; where there is none, what is older is asked for. So the statement
     touches the chunks of its window only, not the newest of every chunk there is.
     """
     text = _raw_statement(tuple(metrics), live=live)
-    low, high = moment(window.low), moment(window.high)
-    parameters = {"device": device_id, "low": low, "high": high, "limit": limit}
-    found, starts, *values = await one_row(connection, text, parameters)
-    starts = starts or []
-    newest = microseconds(found)
+    parameters = {"low": moment(window.low), "high": moment(window.high), "limit": limit}
+    rows = await fetch_each(connection, device_ids, text, parameters)
+    newest = {device_id: microseconds(row[0]) for device_id, row in zip(device_ids, rows, strict=True)}
     if live:
-        newest = starts[-1] if starts else await fetch_newest(connection, device_id, before=window.low)
-    return Columns(starts, [1] * len(starts), [column or [] for column in values], newest)
+        newest = {device_id: row[1][-1] for device_id, row in zip(device_ids, rows, strict=True) if row[1]}
+        silent = [device_id for device_id in device_ids if device_id not in newest]
+        newest |= await fetch_newest(connection, silent, before=window.low)
+    return [
+        Columns(starts or [], [1] * len(starts or ()), [column or [] for column in values], newest[device_id])
+        for device_id, (_, starts, *values) in zip(device_ids, rows, strict=True)
+    ]
 
 
 async def fetch_after(connection: Connection, device_id: str, after: int, *, limit: int) -> list[Reading]:
@@ -89,21 +108,14 @@ async def fetch_after(connection: Connection, device_id: str, after: int, *, lim
     return [Reading(device_id, us, tuple(values)) for us, *values in await cursor.fetchall()]
 
 
-async def fetch_newest(connection: Connection, device_id: str, *, before: int = _FOREVER) -> int | None:
-    """µs of the newest stored reading of a device, `before` some µs, None where there is none."""
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(_newest_statement(), {"device": device_id, "high": moment(before)})
-    row = await cursor.fetchone()
-    return None if row is None else microseconds(row[0])
-
-
-async def one_row(connection: Connection, text: bytes, parameters: dict[str, Any]) -> tuple[Any, ...]:
-    """The row of a statement that always has one."""
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(text, parameters)
-    row = await cursor.fetchone()
-    assert row is not None  # an aggregate without GROUP BY always has one row
-    return row
+async def fetch_newest(
+    connection: Connection, device_ids: Sequence[str], *, before: int = _FOREVER
+) -> dict[str, int | None]:
+    """µs of each device's newest stored reading `before` some µs, None where there is none."""
+    if not device_ids:
+        return {}
+    rows = await fetch_each(connection, device_ids, _newest_statement(), {"high": moment(before)})
+    return {device_id: microseconds(newest) for device_id, (newest,) in zip(device_ids, rows, strict=True)}
 
 
 def moment(us: int) -> Any:
@@ -212,4 +224,4 @@ def _after_statement() -> bytes:
 
 @lru_cache(maxsize=1)
 def _newest_statement() -> bytes:
-    return newest_of(live=True).as_bytes()
+    return SQL("SELECT ({}) AS newest").format(newest_of(live=True)).as_bytes()

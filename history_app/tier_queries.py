@@ -11,9 +11,10 @@ from psycopg import sql
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from history_app.catalogue import CATALOGUE
+from history_app.many import fetch_each
 from history_app.plan import KnownTier, Level, Plan
 from history_app.pool import Connection
-from history_app.queries import Columns, in_columns, microseconds, moment, newest_of, one_row
+from history_app.queries import Columns, bucket_columns, in_columns, microseconds, moment, newest_of
 from history_app.window import uniform_length
 from telemetry.catalogue import Metric
 from telemetry.ddl import table_of
@@ -46,26 +47,25 @@ async def fetch_tiers(connection: Connection) -> tuple[KnownTier, ...]:
 
 async def fetch_oldest(connection: Connection, device_id: str, tiers: Sequence[KnownTier]) -> dict[str, int | None]:
     """µs of the oldest row of a device in the raw table and in each tier, by table."""
-    row = await one_row(
-        connection, _oldest_statement(tuple(known.tier.table for known in tiers)), {"device": device_id}
-    )
+    text = _oldest_statement(tuple(known.tier.table for known in tiers))
+    (row,) = await fetch_each(connection, [device_id], text, {})
     return dict(zip([CATALOGUE.table, *(known.tier.table for known in tiers)], map(microseconds, row), strict=True))
 
 
 async def fetch_tier_buckets(
     connection: Connection,
-    device_id: str,
+    device_ids: Sequence[str],
     plan: Plan,
     metrics: Sequence[Metric],
     aggs: Sequence[str],
     *,
     live: bool,
-) -> Columns:
-    """The buckets of the plan's window, made of the rows of its levels: the same as from the raw rows."""
+) -> list[Columns]:
+    """The buckets of the plan's window, for each device, made of the rows of its levels: the same as from raw rows."""
     window, levels = plan.window, plan.levels
     bucket_edges = window.edges
     length = uniform_length(bucket_edges)
-    parameters: dict[str, Any] = {"device": device_id, "low": moment(window.low), "high": moment(window.high)}
+    parameters: dict[str, Any] = {"low": moment(window.low), "high": moment(window.high)}
     if length is not None:
         parameters |= {"low_s": window.low // SECOND_US, "length_s": length // SECOND_US}
     else:
@@ -78,12 +78,8 @@ async def fetch_tier_buckets(
     text = _statement(tuple(metrics), tuple(aggs), _shape(levels), uniform=length is not None,
                       exact=len(levels) == 1 and length == levels[0].length,
                       newest_in=plan.newest_in, live=live)  # fmt: skip
-    newest, numbers, counts, *values = await one_row(connection, text, parameters)
-    numbers = numbers or ()
-    starts = bucket_edges[:-1]
-    if len(numbers) != len(starts):
-        starts = [bucket_edges[number] for number in numbers]
-    return Columns(starts, counts or [], [column or [] for column in values], microseconds(newest))
+    rows = await fetch_each(connection, device_ids, text, parameters)
+    return [bucket_columns(row, bucket_edges) for row in rows]
 
 
 _Shape = tuple[tuple[str, bool, int], ...]

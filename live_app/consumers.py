@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
-from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -65,8 +64,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return None
 
     def _open(self) -> None:
-        self.outlet = Outlet(self._send_text, max_frames=settings.LIVE_QUEUE_MAX_FRAMES)
-        self._spawn(self.outlet.run())
+        self.outlet = Outlet(
+            self._send_text,
+            max_frames=settings.LIVE_QUEUE_MAX_FRAMES,
+            max_bytes=settings.LIVE_QUEUE_MAX_BYTES,
+            on_hopeless=lambda: self._end(protocol.CLOSE_TOO_SLOW),
+            transport=cast(Any, self.scope.get("extensions") or {}).get(protocol.TRANSPORT_EXTENSION),
+        )
         guard = guard_of_loop()
         guard.add(self)
         self._timers[""] = guard.check_at(self, self.identity.expires_at)
@@ -87,6 +91,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not hasattr(self, "outlet"):
             return
         guard_of_loop().remove(self)
+        self.outlet.close()
         for timer in self._timers.values():
             timer.cancel()
         for task in self._tasks:
@@ -103,7 +108,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 raise protocol.MalformedFrame("not a text frame")
             await self._carry_out(protocol.parse_request(text_data, CATALOGUE))
         except protocol.MalformedFrame:
-            await self.close(protocol.CLOSE_MALFORMED)
+            self._end(protocol.CLOSE_MALFORMED)
         except protocol.RequestRefused as refused:
             self.outlet.put(protocol.error(refused.request_id, refused.code, str(refused)))
 
@@ -168,15 +173,19 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._spawn(self._close_after_queue(protocol.CLOSE_FORBIDDEN))
 
     def sign_out(self) -> None:
+        self._end(protocol.CLOSE_UNAUTHENTICATED)
+
+    def _end(self, code: int) -> None:
+        """Send nothing more, and close."""
         guard_of_loop().remove(self)
         for device_id in list(self._subscriptions):
             self._drop(device_id)
-        self._spawn(self.close(protocol.CLOSE_UNAUTHENTICATED))
+        self.outlet.close()
+        self._spawn(self.close(code))
 
     async def _close_after_queue(self, code: int) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await self.outlet.drained.wait()
+        await self.outlet.drain(timeout_s=1)
+        self.outlet.close()
         await self.close(code)
 
     async def _send_text(self, text: str) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from history_app.catalogue import CATALOGUE
 from live_app import protocol
 from live_app.outlet import Outlet
+from live_app.protocol import Frame
 from telemetry.names import RING_LENGTH
 from telemetry.reading import Reading
 
 NAMES = CATALOGUE.names
 BACKLOG_ROWS_PER_FRAME = 500
 
-Encode = Callable[[tuple[int, ...] | None], str]
+Encode = Callable[[tuple[int, ...] | None], Frame]
 
 
 class Subscription:
@@ -72,7 +73,8 @@ class Subscription:
             self.gap(reading.us, reading.us)
 
     def gap(self, first: int, last: int) -> None:
-        self._outlet.put(protocol.gap(self.device_id, first, last))
+        """Name readings (µs, both included) that this socket is not given."""
+        self._outlet.put_readings(protocol.gap(self.device_id, first, last), self.device_id, first, last)
 
     def close(self) -> None:
         if self.joining is not None:
@@ -160,9 +162,9 @@ class Feed:
 
 def _encoder(reading: Reading) -> Encode:
     """Encodes a reading once for each set of metrics, whoever asks for it first."""
-    frames: dict[tuple[int, ...] | None, str] = {}
+    frames: dict[tuple[int, ...] | None, Frame] = {}
 
-    def encode(metrics: tuple[int, ...] | None) -> str:
+    def encode(metrics: tuple[int, ...] | None) -> Frame:
         frame = frames.get(metrics)
         if frame is None:
             frame = frames[metrics] = protocol.reading(reading, NAMES, metrics)

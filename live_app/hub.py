@@ -102,12 +102,14 @@ class Hub:
         """What to replay, and the position (µs) after which it comes."""
         redis = self._commands()
         device_id = subscription.device_id
+        held = subscription.held
+        assert held is not None, "a subscription joins once"
         if since is not None:
             missed = await seam.missed_since(
                 redis,
                 device_id,
                 since,
-                subscription.held or [],
+                held,
                 limit=settings.LIVE_BACKLOG_MAX_READINGS,
                 timeout_s=settings.LIVE_JOIN_TIMEOUT_S,
             )

@@ -1,4 +1,8 @@
-"""The way out of one socket: a bounded queue and the task that empties it, so that no socket waits for another.
+"""The way out of one socket, bounded, so that no socket waits for another.
+
+Where the server hands over the transport (live_app/uvicorn_protocol.py), frames are written to it directly: all frames
+of one turn of the event loop in one write, without a queue and without a task. A transport that does not get rid of
+what it was given, or a server without that extension, gets its frames through a queue and ordinary sends.
 
 Overflow rule: the oldest readings go first, and one `gap` frame a device, sent before anything newer of it, tells
 the span. Control frames are never dropped. A socket that stays too slow for too long is closed with 4408.
@@ -12,7 +16,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from live_app import protocol
+from live_app.protocol import Frame
 
+HOPELESS_OVERFLOWS = 3  # times the queue's length
+DIRECT_MAX_BYTES = 64 * 1024  # unsent in the transport; what asyncio itself takes for a full buffer
 SendText = Callable[[str], Awaitable[None]]
 
 
@@ -20,71 +27,135 @@ SendText = Callable[[str], Awaitable[None]]
 class Queued:
     """A frame; for one that carries readings, of which device and from when to when (µs)."""
 
-    text: str
+    frame: Frame
     device_id: str | None = None
     first: int = 0
     last: int = 0
 
 
 class Outlet:
-    """Constructed closed; `run` sends until it is cancelled or the socket fails."""
+    """`send` waits until the server takes a frame. `transport` is the socket's own, where the server gives it.
 
-    def __init__(self, send: SendText, *, max_frames: int) -> None:
+    `on_hopeless` is called once when the queue overflowed many times over without a single frame going out.
+    """
+
+    def __init__(
+        self,
+        send: SendText,
+        *,
+        max_frames: int,
+        max_bytes: int,
+        on_hopeless: Callable[[], None],
+        transport: asyncio.WriteTransport | None = None,
+    ) -> None:
         self._send = send
         self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._on_hopeless = on_hopeless
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._burst: list[bytes] = []
+        self._is_direct = transport is not None
         self._queue: deque[Queued] = deque()
+        self._queued_bytes = 0
         self._gaps: dict[str, tuple[int, int]] = {}
-        self._wake = asyncio.Event()
-        self.drained = asyncio.Event()
-        self.dropped_in_a_row = 0
+        self._overflows = 0
+        self._sender: asyncio.Task[None] | None = None
+        self._is_closed = False
 
-    @property
-    def is_hopeless(self) -> bool:
-        """More was dropped since the last frame went out than the queue holds ten times over."""
-        return self.dropped_in_a_row > 10 * self._max_frames
+    def put(self, frame: Frame) -> None:
+        """Send a control frame."""
+        if self._is_direct:
+            self._write(frame)
+        else:
+            self._append(Queued(frame))
 
-    def put(self, text: str) -> None:
-        """Queue a control frame."""
-        self._append(Queued(text))
-
-    def put_readings(self, text: str, device_id: str, first: int, last: int) -> None:
-        """Queue a frame with the readings of `device_id` from `first` to `last` (µs)."""
-        self._append(Queued(text, device_id, first, last))
+    def put_readings(self, frame: Frame, device_id: str, first: int, last: int) -> None:
+        """Send a frame with the readings of `device_id` from `first` to `last` (µs)."""
+        if self._is_direct:
+            self._write(frame)
+        else:
+            self._append(Queued(frame, device_id, first, last))
 
     def discard(self, device_id: str) -> None:
         """Forget what is queued for a device whose access ended."""
         self._queue = deque(queued for queued in self._queue if queued.device_id != device_id)
+        self._queued_bytes = sum(len(queued.frame.payload) for queued in self._queue)
         self._gaps.pop(device_id, None)
 
-    async def run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue or self._gaps:
-                await self._send(self._next())
-                self.dropped_in_a_row = 0
-            self.drained.set()
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until everything has been handed to the server, at most `timeout_s`."""
+        self.flush()
+        if self._sender is not None:
+            await asyncio.wait({self._sender}, timeout=timeout_s)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self.flush()
+        self._is_closed = True
+        if self._sender is not None:
+            self._sender.cancel()
+
+    def flush(self) -> None:
+        """Write what this turn of the loop brought, in one go."""
+        burst, self._burst = self._burst, []
+        transport = self._transport
+        if not burst or transport is None or self._is_closed or transport.is_closing():
+            return
+        transport.write(burst[0] if len(burst) == 1 else b"".join(burst))
+        if transport.get_write_buffer_size() > DIRECT_MAX_BYTES:
+            self._is_direct = False
+
+    def _write(self, frame: Frame) -> None:
+        if not self._burst:
+            self._loop.call_soon(self.flush)
+        self._burst.append(frame.wire)
 
     def _append(self, queued: Queued) -> None:
+        if self._is_closed:
+            return
         self._queue.append(queued)
-        if len(self._queue) > self._max_frames:
-            self._drop_oldest_readings()
-        self.drained.clear()
-        self._wake.set()
+        self._queued_bytes += len(queued.frame.payload)
+        while len(self._queue) > self._max_frames or self._queued_bytes > self._max_bytes:
+            self._overflow()
+            if not self._drop_oldest_readings():
+                break
+        if self._sender is None:
+            self._sender = self._loop.create_task(self._send_queue())
 
-    def _drop_oldest_readings(self) -> None:
+    def _overflow(self) -> None:
+        self._overflows += 1
+        if self._overflows == HOPELESS_OVERFLOWS * self._max_frames:
+            self._on_hopeless()
+
+    def _drop_oldest_readings(self) -> bool:
         for index, queued in enumerate(self._queue):
             if queued.device_id is not None:
                 del self._queue[index]
-                first, _ = self._gaps.get(queued.device_id, (queued.first, 0))
-                self._gaps[queued.device_id] = (first, queued.last)
-                self.dropped_in_a_row += 1
-                return
+                self._queued_bytes -= len(queued.frame.payload)
+                first, last = self._gaps.get(queued.device_id, (queued.first, queued.last))
+                self._gaps[queued.device_id] = (min(first, queued.first), max(last, queued.last))
+                return True
+        return False
 
-    def _next(self) -> str:
+    async def _send_queue(self) -> None:
+        """Until the queue is empty; then the transport, where there is one, is written to directly again."""
+        try:
+            while self._queue or self._gaps:
+                await self._send(self._next().text)
+                self._overflows = 0
+        except OSError:
+            self._is_closed = True  # the client is gone; the consumer is told by the server
+        finally:
+            self._sender = None
+        self._is_direct = self._transport is not None
+
+    def _next(self) -> Frame:
         """Gaps come first: what was dropped is older than everything still queued of that device."""
         if self._gaps:
             device_id = next(iter(self._gaps))
             first, last = self._gaps.pop(device_id)
             return protocol.gap(device_id, first, last)
-        return self._queue.popleft().text
+        queued = self._queue.popleft()
+        self._queued_bytes -= len(queued.frame.payload)
+        return queued.frame

@@ -15,6 +15,7 @@ from telemetry.times import iso_from_us, us_from_iso
 PROTOCOL = 1
 SUBPROTOCOL = "wattstream.v1"
 TICKET_PREFIX = "ticket."
+TRANSPORT_EXTENSION = "wattstream.transport"  # of the ASGI scope, see live_app/uvicorn_protocol.py
 
 CLOSE_BYE = 1000
 CLOSE_INTERNAL = 1011
@@ -135,53 +136,72 @@ def _metrics(names: object, catalogue: Catalogue) -> tuple[int, ...] | None:
     return tuple(sorted({catalogue.names.index(name) for name in names}))
 
 
-def _text(frame: Mapping[str, Any]) -> str:
-    return orjson.dumps(frame).decode()
+class Frame:
+    """A text frame, encoded once however many sockets it goes to; `wire` is the websocket frame (RFC 6455, 5.2)."""
+
+    __slots__ = ("payload", "wire")
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.payload = orjson.dumps(content)
+        self.wire = _wire_header(len(self.payload)) + self.payload
+
+    @property
+    def text(self) -> str:
+        return self.payload.decode()
 
 
-def welcome(user: str, heartbeat_s: int) -> str:
-    return _text({"type": "welcome", "protocol": PROTOCOL, "user": user, "heartbeat_s": heartbeat_s})
+def _wire_header(length: int) -> bytes:
+    """FIN and the text opcode, then the length in 7, 7+16 or 7+64 bits; what a server sends is not masked."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65536:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")
 
 
-def subscribed(request_id: RequestId, device_id: str, cursor: Cursor, *, recovered: bool) -> str:
+def welcome(user: str, heartbeat_s: int) -> Frame:
+    return Frame({"type": "welcome", "protocol": PROTOCOL, "user": user, "heartbeat_s": heartbeat_s})
+
+
+def subscribed(request_id: RequestId, device_id: str, cursor: Cursor, *, recovered: bool) -> Frame:
     iso = None if cursor is None else iso_from_us(cursor)
     frame = {"type": "subscribed", "id": request_id, "device_id": device_id, "cursor": iso, "recovered": recovered}
-    return _text(frame)
+    return Frame(frame)
 
 
-def unsubscribed(request_id: RequestId, device_id: str) -> str:
-    return _text({"type": "unsubscribed", "id": request_id, "device_id": device_id})
+def unsubscribed(request_id: RequestId, device_id: str) -> Frame:
+    return Frame({"type": "unsubscribed", "id": request_id, "device_id": device_id})
 
 
-def revoked(device_id: str) -> str:
-    return _text({"type": "revoked", "device_id": device_id})
+def revoked(device_id: str) -> Frame:
+    return Frame({"type": "revoked", "device_id": device_id})
 
 
-def pong(request_id: RequestId) -> str:
-    return _text({"type": "pong", "id": request_id})
+def pong(request_id: RequestId) -> Frame:
+    return Frame({"type": "pong", "id": request_id})
 
 
-def error(request_id: RequestId, code: str, message: str) -> str:
-    return _text({"type": "error", "id": request_id, "code": code, "message": message})
+def error(request_id: RequestId, code: str, message: str) -> Frame:
+    return Frame({"type": "error", "id": request_id, "code": code, "message": message})
 
 
-def gap(device_id: str, first: int, last: int) -> str:
+def gap(device_id: str, first: int, last: int) -> Frame:
     """Readings from `first` to `last` (µs, both included) are not sent to this socket; history has them."""
-    return _text({"type": "gap", "device_id": device_id, "from": iso_from_us(first), "to": iso_from_us(last)})
+    return Frame({"type": "gap", "device_id": device_id, "from": iso_from_us(first), "to": iso_from_us(last)})
 
 
-def reading(item: Reading, names: Sequence[str], metrics: tuple[int, ...] | None) -> str:
+def reading(item: Reading, names: Sequence[str], metrics: tuple[int, ...] | None) -> Frame:
     """A `reading` frame with all metrics, or those whose indexes `metrics` lists."""
     if metrics is None:
         values = dict(zip(names, item.values, strict=True))
     else:
         values = {names[index]: item.values[index] for index in metrics}
-    return _text({"type": "reading", "device_id": item.device_id, "time": iso_from_us(item.us), "values": values})
+    return Frame({"type": "reading", "device_id": item.device_id, "time": iso_from_us(item.us), "values": values})
 
 
-def backlog(items: Sequence[Reading], names: Sequence[str], metrics: tuple[int, ...] | None) -> str:
+def backlog(items: Sequence[Reading], names: Sequence[str], metrics: tuple[int, ...] | None) -> Frame:
     """A `backlog` frame of one device's readings, oldest first."""
     indexes = range(len(names)) if metrics is None else metrics
     columns = ["time", *(names[index] for index in indexes)]
     rows = [[iso_from_us(item.us), *(item.values[index] for index in indexes)] for item in items]
-    return _text({"type": "backlog", "device_id": items[0].device_id, "columns": columns, "rows": rows})
+    return Frame({"type": "backlog", "device_id": items[0].device_id, "columns": columns, "rows": rows})

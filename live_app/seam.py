@@ -4,7 +4,8 @@ The caller has subscribed before it asks, and holds what arrives meanwhile (`hel
 three places, which overlap: TimescaleDB (which may lag the stream), the ring (the newest readings, in the order of
 their arrival), and `held`. The answer is complete when these join without a hole:
 
-* the oldest entry of ring and `held` is not newer than the cursor: they alone hold everything after it; or
+* the cursor's own reading is in the ring or in `held`: they alone hold everything that came after it; or
+* the oldest entry of ring and `held` is not newer than the cursor, and TimescaleDB was asked too; or
 * TimescaleDB holds a reading at or after that oldest entry: it holds all that came before it, because the writer
   stores in the order of arrival.
 
@@ -73,7 +74,7 @@ async def missed_since(
     while True:
         ring = await ring_readings(redis, device_id)
         recent = [*ring, *held]
-        if recent and recent[0].us <= since:
+        if any(reading.us == since for reading in recent):
             return _limited(in_order(recent, since), limit)
         try:
             stored = await readings_after(device_id, since, limit=limit + 1)

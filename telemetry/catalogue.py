@@ -14,6 +14,8 @@ from typing import Any
 
 DEFAULT_PATH = Path(__file__).with_name("catalogue.toml")
 KINDS = ("voltage", "current", "power", "percent", "frequency", "temperature", "energy", "other")
+ROLES = ("grid", "battery", "solar", "load")
+POWER_UNITS = ("W", "kW", "MW")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _INTERVAL = re.compile(r"(\d{1,6}) (second|minute|hour|day|week)s?")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
@@ -33,7 +35,10 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measured quantity. `minimum` and `maximum` bound what the writer accepts (both inclusive)."""
+    """One measured quantity. `minimum` and `maximum` bound what the writer accepts (both inclusive).
+
+    `role` says which flow of the house a power metric stands for, "" where none: energy is accounted by it.
+    """
 
     name: str
     column: str
@@ -44,6 +49,7 @@ class Metric:
     packet: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    role: str = ""
 
     @property
     def is_power(self) -> bool:
@@ -77,6 +83,10 @@ class Catalogue:
     def by_name(self) -> Mapping[str, Metric]:
         return {metric.name: metric for metric in self.metrics}
 
+    @cached_property
+    def by_role(self) -> Mapping[str, Metric]:
+        return {metric.role: metric for metric in self.metrics if metric.role}
+
 
 def catalogue_load(path: Path | None = None) -> Catalogue:
     """Read the catalogue from `path`, else from the file TELEMETRY_CATALOGUE names, else the default one.
@@ -101,7 +111,8 @@ def _catalogue(document: Mapping[str, Any], path: str) -> Catalogue:
     device = _identifier(table.get("device", "device_id"), "table.device", path)
     columns = [time, device, *(metric.column for metric in metrics)]
     names = [metric.name for metric in metrics]
-    for listed in (columns, names):
+    roles = [f"role {metric.role}" for metric in metrics if metric.role]
+    for listed in (columns, names, roles):
         for twice in {name for name in listed if listed.count(name) > 1}:
             raise CatalogueError(f"{path}: {twice!r} is listed twice")
     for reserved in {"time", "device_id"} & set(names):
@@ -148,6 +159,12 @@ def _metric(entry: Mapping[str, Any], path: str) -> Metric:
     kind = entry.get("kind", "other")
     if kind not in KINDS:
         raise CatalogueError(f"{path}: {name}.kind is {kind!r}; accepted are {', '.join(KINDS)}")
+    role = entry.get("role", "")
+    if role and (role not in ROLES or kind != "power" or entry.get("unit") not in POWER_UNITS):
+        raise CatalogueError(
+            f"{path}: {name}.role is {role!r}; accepted are {', '.join(ROLES)}, for a metric of kind power in"
+            f" {', '.join(POWER_UNITS)}"
+        )
     return Metric(
         name=name,
         column=_identifier(entry.get("column", name), f"{name}.column", path),
@@ -158,6 +175,7 @@ def _metric(entry: Mapping[str, Any], path: str) -> Metric:
         packet=tuple(str(entry.get("packet", "")).split(".")) if entry.get("packet") else (),
         minimum=entry.get("min"),
         maximum=entry.get("max"),
+        role=role,
     )
 
 

@@ -99,9 +99,10 @@ class Publisher:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def open(self) -> None:
-        """Start publishing. Redis need not be there yet."""
+    def open(self) -> asyncio.Task[None]:
+        """Start publishing; the task that does it ends at `close`. Redis need not be there yet."""
         self._task = asyncio.create_task(self._run(), name="publisher")
+        return self._task
 
     async def close(self) -> None:
         """Publish what is queued, for at most `DRAIN_S`."""

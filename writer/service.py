@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from telemetry.catalogue import catalogue_load
 from telemetry.reading import Reading
@@ -16,6 +19,8 @@ from writer.publish import Publisher
 from writer.settings import Settings, settings_from
 from writer.store import Store
 from writer.validate import Validator
+
+log = logging.getLogger("writer.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Service:
         """Queue readings for both, oldest first; or none of them, and say False, where a queue has no room."""
         readings.sort(key=lambda reading: reading.us)
         if not self.publisher.has_room(len(readings)) or not self.store.offer(readings):
+            self.metrics.refused["queue_full"] += len(readings)
             return False
         self.publisher.offer(readings)
         self.metrics.accepted += len(readings)
@@ -52,9 +58,9 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
     service = Service(
         settings, metrics, Validator(catalogue, max_future_s=settings.max_future_s), store, publisher, redis
     )
-    store.open()
-    publisher.open()
     beating = asyncio.create_task(heartbeat(redis, store, metrics), name="heartbeat")
+    for task in (store.open(), publisher.open(), beating):
+        task.add_done_callback(_end_process_if_failed)
     try:
         yield service
     finally:
@@ -62,3 +68,10 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
         beating.cancel()
         await asyncio.wait([beating])
         await redis.aclose()
+
+
+def _end_process_if_failed(task: asyncio.Task[Any]) -> None:
+    """A writer that goes on taking readings without storing them is worse than one that is restarted."""
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("the %s failed, ending", task.get_name(), exc_info=error)
+        signal.raise_signal(signal.SIGTERM)

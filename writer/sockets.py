@@ -70,7 +70,6 @@ def _take(payload: str | bytes, device_id: str, service: Service) -> dict[str, o
     except RefusedError as refusal:
         return {"refused": str(refusal)}
     if not service.take([reading]):
-        service.metrics.refused["queue_full"] += 1
         return {"refused": "the queue of readings is full; send it again later"}
     return {"accepted": 1}
 

@@ -68,9 +68,10 @@ class Store:
         """Readings of which it is not known that they are in TimescaleDB, in the order in which they arrived."""
         return self._queue
 
-    def open(self) -> None:
-        """Start storing. The database need not be there yet."""
+    def open(self) -> asyncio.Task[None]:
+        """Start storing; the task that does it ends at `close`. The database need not be there yet."""
         self._task = asyncio.create_task(self._run(), name="storer")
+        return self._task
 
     async def close(self) -> None:
         """Store what is queued, for at most the grace period; say how much was not stored."""

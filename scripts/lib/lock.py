@@ -26,7 +26,7 @@ def main() -> int:
     server, extras = project["dependencies"], project["optional-dependencies"]
     uv = find_uv()
     everything = LOCKS / "dev.lock"
-    write(uv, everything, server + extras["local"] + extras["dev"], upgrade=options.upgrade)
+    write(uv, everything, server + extras["local"] + extras["dev"] + extras["bench"], upgrade=options.upgrade)
     write(uv, LOCKS / "server.lock", server, held_to=everything)
     write(uv, LOCKS / "local.lock", extras["local"], held_to=everything)
     write(uv, LOCKS / "node.lock", NODE, upgrade=options.upgrade)

@@ -194,12 +194,24 @@ def test_without_good_credentials_401(anonymous: httpx.Client, device: str, head
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
-        ("range", "soon"), ("range", "0h"), ("start", "yesterday"), ("end", "2026-99-01"), 
-        ("metrics", "solar_power,nonsense"), ("metrics", ""), ("agg", "median"), ("resolution", "7m"), ("max_points", "0"), ("max_points", "5001"),
-        ("max_points", "1e3"), ("max_points", "٣"), ("tz", "Mars/Base"), ("fill", "zero"), 
-        ("format", "xml"), ("nonsense", "1"),
+        ("range", "soon"),
+        ("range", "0h"),
+        ("start", "yesterday"),
+        ("end", "2026-99-01"),
+        ("metrics", "solar_power,nonsense"),
+        ("metrics", ""),
+        ("agg", "median"),
+        ("resolution", "7m"),
+        ("max_points", "0"),
+        ("max_points", "5001"),
+        ("max_points", "1e3"),
+        ("max_points", "٣"),
+        ("tz", "Mars/Base"),
+        ("fill", "zero"),
+        ("format", "xml"),
+        ("nonsense", "1"),
     ],
-)  # fmt: skip
+)
 def test_a_parameter_that_cannot_be_used_is_named(alice: Person, device: str, parameter: str, value: str) -> None:
     refused(alice.http.get(f"/api/history/{device}", params={parameter: value}), 400, parameter)
 

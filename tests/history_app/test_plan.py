@@ -94,19 +94,19 @@ def test_rows_per_bucket(step: str, days: float, utc: float, berlin: float, kolk
 
 
 def test_below_a_minute_the_raw_rows_answer() -> None:
-    assert plan(Sources(CATALOGUE.table, KNOWN), window("30s", "UTC", 0.2), METRICS).levels == ()
+    assert plan([Sources(CATALOGUE.table, KNOWN)], window("30s", "UTC", 0.2), METRICS).levels == ()
 
 
 def test_without_tiers_the_raw_rows_answer() -> None:
     asked = window("1h", "UTC", 30)
-    assert plan(Sources(CATALOGUE.table), asked, METRICS) == Plan(asked)
+    assert plan([Sources(CATALOGUE.table)], asked, METRICS) == Plan(asked)
 
 
 def test_a_tier_is_used_only_where_it_is_complete() -> None:
     asked = window("1h", "UTC", 30)
     hour = TIERS[2]
     for since, levels in ((asked.low, 1), (asked.low + 1, 0)):
-        chosen = plan(Sources(CATALOGUE.table, (KnownTier(hour, since, COLUMNS),)), asked, METRICS)
+        chosen = plan([Sources(CATALOGUE.table, (KnownTier(hour, since, COLUMNS),))], asked, METRICS)
         assert len(chosen.levels) == levels
         # A device's newest reading may be older than what the tier has.
         assert chosen.newest_in is None
@@ -114,16 +114,16 @@ def test_a_tier_is_used_only_where_it_is_complete() -> None:
 
 def test_a_tier_without_the_metric_is_not_used() -> None:
     asked = window("1h", "UTC", 30)
-    assert plan(Sources(CATALOGUE.table, KNOWN), asked, CATALOGUE.metrics[:2]).levels == ()
+    assert plan([Sources(CATALOGUE.table, KNOWN)], asked, CATALOGUE.metrics[:2]).levels == ()
 
 
 def test_one_tier_alone_serves_what_it_can() -> None:
     finest_only = Sources(CATALOGUE.table, KNOWN[:1])
-    assert [level.table for level in plan(finest_only, window("1h", "Asia/Kolkata", 3), METRICS).levels] == [
+    assert [level.table for level in plan([finest_only], window("1h", "Asia/Kolkata", 3), METRICS).levels] == [
         TIERS[0].table
     ]
     coarsest_only = Sources(CATALOGUE.table, KNOWN[3:])
-    assert plan(coarsest_only, window("1h", "UTC", 3), METRICS).levels == ()
+    assert plan([coarsest_only], window("1h", "UTC", 3), METRICS).levels == ()
 
 
 def aged(*, raw: float, **tiers: float) -> Sources:
@@ -136,20 +136,28 @@ def aged(*, raw: float, **tiers: float) -> Sources:
 def test_where_raw_rows_have_aged_out_the_finest_tier_that_is_left_answers() -> None:
     past = "2026-08-23T10:20:07+00:00"
     for step in (RAW.name, "1s", "30s"):
-        chosen = plan(aged(raw=30), window(step, "UTC", 0.1, past), METRICS)
+        chosen = plan([aged(raw=30)], window(step, "UTC", 0.1, past), METRICS)
         assert (chosen.window.step.name, chosen.levels[0].table) == ("1m", TIERS[0].table)
-    chosen = plan(aged(raw=30, t1m=60), window("5m", "UTC", 1, past), METRICS)
+    chosen = plan([aged(raw=30, t1m=60)], window("5m", "UTC", 1, past), METRICS)
     assert (chosen.window.step.name, chosen.levels[0].table) == ("15m", TIERS[1].table)
-    chosen = plan(aged(raw=30, t1m=60, t15m=60), window("1h", "Asia/Kolkata", 1, past), METRICS)
+    chosen = plan([aged(raw=30, t1m=60, t15m=60)], window("1h", "Asia/Kolkata", 1, past), METRICS)
     assert (chosen.window.step.name, chosen.window.zone.key) == ("1h", "UTC")
     assert (
-        plan(aged(raw=30, t1m=60), window("1h", "Europe/Berlin", 1, past), METRICS).window.zone.key == "Europe/Berlin"
+        plan([aged(raw=30, t1m=60)], window("1h", "Europe/Berlin", 1, past), METRICS).window.zone.key == "Europe/Berlin"
     )
 
 
 def test_what_has_not_aged_out_is_answered_as_asked() -> None:
     recent = window("30s", "UTC", 1)
-    assert plan(aged(raw=30), recent, METRICS) == Plan(recent)
+    assert plan([aged(raw=30)], recent, METRICS) == Plan(recent)
     # Nothing has aged out of a device that begins where its raw rows do.
     before_it_began = window("30s", "UTC", 1, "2020-01-01T00:00:00+00:00")
-    assert plan(aged(raw=1000), before_it_began, METRICS) == Plan(before_it_began)
+    assert plan([aged(raw=1000)], before_it_began, METRICS) == Plan(before_it_began)
+
+
+def test_several_devices_get_one_plan_that_all_of_them_can_answer() -> None:
+    past = window("5m", "UTC", 1, "2026-08-23T10:20:07+00:00")
+    young, old = aged(raw=1000), aged(raw=30, t1m=60)
+    for sources in ([young, old], [old, young]):
+        assert plan(sources, past, METRICS).window.step.name == "15m"
+    assert plan([young], past, METRICS).window.step.name == "5m"

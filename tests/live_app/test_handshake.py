@@ -38,7 +38,8 @@ def test_a_browser_shows_a_ticket_once(server: Process, alice: Person) -> None:
 def test_a_session_cookie_is_enough(server: Process, alice: Person) -> None:
     with httpx.Client(base_url=server.url) as browser:
         browser.get("/login")
-        form = {"username": alice.username, "password": alice.password, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        form = {"username": alice.username, "password": alice.password}
+        form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
         assert browser.post("/login", data=form, headers={"Referer": server.url}).status_code == 302
         cookie = f"sessionid={browser.cookies['sessionid']}"
     with LiveSocket(server.url, headers={"Cookie": cookie}) as live:

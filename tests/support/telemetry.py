@@ -57,3 +57,15 @@ def publish(stack: Stack, readings: Sequence[Reading], *, ring: bool = True) -> 
                     pipeline.xadd(ring_key(reading.device_id), {RING_FIELD: payload}, maxlen=600, approximate=True)
                 pipeline.publish(live_channel(reading.device_id), payload)
                 pipeline.execute()
+
+
+def waiting_queries(stack: Stack) -> int:
+    """How many statements wait for a lock on the hypertable. (Of another role's sessions only the locks are seen.)"""
+    with stack.admin() as connection:
+        row = connection.execute(
+            sql.SQL("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = {}::regclass").format(
+                sql.Literal(f'"{CATALOGUE.schema}"."{CATALOGUE.table}"')
+            )
+        ).fetchone()
+    assert row is not None
+    return int(str(row[0]))

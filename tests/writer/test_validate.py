@@ -96,7 +96,9 @@ def test_keeps_microseconds() -> None:
     assert validate({**FLAT, "time": "2026-11-23T10:00:00.123456Z"}).us == NOW_US + 123_456
 
 
-@pytest.mark.parametrize("time", [None, "", "yesterday", True, [], {}, float("nan"), float("inf"), "2026-13-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "time", [None, "", "yesterday", True, [], {}, float("nan"), float("inf"), "2026-13-01T00:00:00Z"]
+)
 def test_refuses_what_is_not_a_time(time: object) -> None:
     assert "epoch milliseconds" in refusal(time=time)
 

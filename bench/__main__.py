@@ -1,0 +1,32 @@
+"""./scripts/bench: run a measurement."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from bench import history
+
+BENCHES = {"history": history}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measurements, each beside its peers in one run."
+    )
+    parser.add_argument("--list", action="store_true", help="name the measurements")
+    commands = parser.add_subparsers(dest="bench")
+    for name, module in BENCHES.items():
+        summary = (module.__doc__ or "").strip().splitlines()[0]
+        module.add_arguments(commands.add_parser(name, help=summary, description=module.__doc__))
+    options = parser.parse_args()
+    if options.bench is None:
+        parser.print_help()
+        return 0 if options.list else 2
+    asyncio.run(BENCHES[options.bench].run(options))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

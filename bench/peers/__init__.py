@@ -1,0 +1,1 @@
+"""What wattstream is measured beside: the textbook version, and the same work without any check."""

@@ -1,0 +1,182 @@
+"""The demo: databases, schema, accounts, 30 days of history, writer, simulator and server, until Ctrl-C."""
+
+import argparse
+import json
+import os
+import secrets
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.console import ScriptError, entry, say, step
+from lib.daemon import choose_port, is_free
+from lib.paths import LOCAL, ROOT
+from lib.supervisor import Supervisor
+
+ABOUT = """\
+The whole of wattstream on this machine: a real TimescaleDB and Redis (or those that the environment names), three
+simulated houses with 30 days of history at one reading a second, writer and server. Stops everything on Ctrl-C.
+The first start installs what it needs and loads the history; the next ones take seconds."""
+FOLDER = LOCAL / "demo"
+PYTHON = str(ROOT / ".venv" / "bin" / "python")
+HOUSES = ("demo_house", "demo_barn", "demo_flat")
+READY_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Options:
+    port: int
+    days: int
+
+
+def main() -> int:
+    options = parse_arguments()
+    started = time.monotonic()
+    with ExitStack() as cleanup:
+        cleanup.enter_context(signals_as_interrupt())
+        try:
+            run(options, started, cleanup)
+        except KeyboardInterrupt:
+            say("\nstopping …")
+    say("stopped")
+    return 0
+
+
+def parse_arguments() -> Options:
+    parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=8000, help="of the page (default: %(default)s, or a free one)")
+    parser.add_argument("--days", type=int, default=30, help="of history to load (default: %(default)s)")
+    told = parser.parse_args()
+    return Options(told.port, told.days)
+
+
+def run(options: Options, started: float, cleanup: ExitStack) -> None:
+    """Bring everything up in order, say where it is, and keep it up until interrupted."""
+    call([ROOT / "scripts" / "install"])
+    secret = demo_secrets()
+    env = {**os.environ, **databases(cleanup), **settings(secret)}
+    with step("applying the schema"):
+        manage(env, "telemetry_schema", "--apply")
+        manage(env, "migrate", "--verbosity", "0")
+        manage(env, "demo_accounts", *HOUSES, DEMO_PASSWORD=secret["password"])
+    devices = [argument for house in HOUSES for argument in ("--device", house)]
+    simulator = [PYTHON, "-m", "writer.simulate"]
+    call([*simulator, "load", "--days", str(options.days), *devices], env)
+    parts = Supervisor(env)
+    cleanup.callback(parts.stop)
+    page = f"http://127.0.0.1:{port_or_free(options.port)}"
+    ingest = f"http://127.0.0.1:{choose_port('the writer', None, None)}"
+    with step("starting writer, simulator and server"):
+        parts.start("writer", [PYTHON, "-m", "writer", "--port", ingest.rpartition(":")[2]])
+        parts.wait_for("writer", ingest + "/livez", READY_TIMEOUT_S)
+        parts.start("houses", [*simulator, "run", "--url", ingest, *devices])
+        parts.start("server", [PYTHON, "-m", "asgi_project.serve", "--port", page.rpartition(":")[2]])
+        parts.wait_for("server", page + "/readyz", READY_TIMEOUT_S)
+    tell(page, ingest, secret["password"], time.monotonic() - started)
+    parts.watch()
+
+
+def tell(page: str, ingest: str, password: str, seconds: float) -> None:
+    """Everything a person needs, on standard output."""
+    lines = [
+        "",
+        f"  wattstream is running, {seconds:.0f} s after the start",
+        "",
+        f"  page     {page}",
+        f"  sign in  alice / {password}   owns demo_house and demo_barn, shares demo_house with bob",
+        f"           bob / {password}     owns demo_flat, sees demo_house",
+        f"           admin / {password}   staff: {page}/admin/",
+        f"  writer   {ingest}/ingest",
+        "",
+        "  Ctrl-C stops everything.",
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def demo_secrets() -> dict[str, str]:
+    """Made at the first start and kept, readable by the owner only."""
+    path = FOLDER / "secrets.json"
+    if path.exists():
+        kept: dict[str, str] = json.loads(path.read_text())
+        return kept
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    made = {
+        "secret_key": secrets.token_urlsafe(48),
+        "ingest_secret": secrets.token_urlsafe(48),
+        "password": f"sunny-{secrets.token_hex(4)}",
+    }
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(made, file)
+    return made
+
+
+def settings(secret: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "SECRET_KEY": secret["secret_key"],
+        "INGEST_SECRET": secret["ingest_secret"],
+        "DATABASE_URL": f"sqlite:///{FOLDER / 'accounts.sqlite3'}",
+        "DEBUG": "0",
+        "ALLOW_REGISTRATION": os.environ.get("ALLOW_REGISTRATION", "1"),
+    }
+
+
+def databases(cleanup: ExitStack) -> dict[str, str]:
+    """Start TimescaleDB and Redis where the environment names none and none are running; their URLs.
+
+    What was started here is stopped at the end.
+    """
+    script = ROOT / "scripts" / "services"
+    was_running = subprocess.run([script, "status"], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    if not was_running:
+        cleanup.callback(call, [script, "stop"])
+    call([script, "start"])
+    told = subprocess.run([script, "env"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    exports = (shlex.split(line)[1].partition("=") for line in told.splitlines())
+    return {name: value for name, _, value in exports}
+
+
+def call(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
+    """Run a part that shows its own progress; where it fails it has said why."""
+    if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
+        raise ScriptError("The demo stops here.")
+
+
+def manage(env: Mapping[str, str], *arguments: str, **more: str) -> None:
+    """Run a management command; what it says is shown only when it fails."""
+    command = [PYTHON, "manage.py", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**env, **more}, capture_output=True, text=True, check=False, timeout=300
+    )
+    if done.returncode:
+        raise ScriptError(f"manage.py {arguments[0]} failed.", (done.stdout + done.stderr).splitlines()[-5:])
+
+
+def port_or_free(wanted: int) -> int:
+    if is_free(wanted):
+        return wanted
+    port = choose_port("the page", None, None)
+    say(f"port {wanted} is in use; taking {port}")
+    return port
+
+
+@contextmanager
+def signals_as_interrupt() -> Iterator[None]:
+    """A polite kill and a closed terminal end the demo as Ctrl-C does."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, interrupt)
+    yield
+
+
+def script() -> int:
+    return entry(main)

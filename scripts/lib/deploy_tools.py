@@ -1,0 +1,88 @@
+"""nginx and docker compose for the tests of compose.yaml: Debian's, unpacked into .local. Neither needs an engine.
+
+cd scripts && python3 -m lib.deploy_tools nginx|docker-compose     prints the path of the program
+"""
+
+import argparse
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib import debian
+from lib.console import ScriptError, entry, locked, run, step
+from lib.paths import LOCAL
+from lib.prefix import RELEASE
+
+FOLDER = LOCAL / "deploy-tools"
+# Libraries that the machine lacks come along, but never another C library than the one it has.
+C_LIBRARY = ("libc6_", "libc-bin_", "libc6-")
+WRAPPER = """\
+#!/bin/sh
+LD_LIBRARY_PATH={libraries} exec {program} "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program of a Debian package; `release`: of which Debian, None for the machine's."""
+
+    program: str
+    version_option: str
+    release: str | None = None
+
+
+TOOLS = {
+    "nginx": Tool("usr/sbin/nginx", "-v"),
+    # Debian 12's is of another age; this one runs there too.
+    "docker-compose": Tool("usr/libexec/docker/cli-plugins/docker-compose", "version", RELEASE),
+}
+
+
+def main() -> int:
+    """Print where the program is, fetched first where it is not there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=TOOLS)
+    print(tool_path(parser.parse_args().name))
+    return 0
+
+
+def tool_path(name: str) -> Path:
+    """The program's wrapper, made first where it is not there or does not work any more."""
+    wrapper = FOLDER / f"{name}.sh"
+    with locked(FOLDER / f"{name}.lock"):
+        if not works(wrapper, TOOLS[name]):
+            build(name, wrapper)
+    return wrapper
+
+
+def build(name: str, wrapper: Path) -> None:
+    """Fetch and unpack the package, and write the wrapper last."""
+    tool, folder = TOOLS[name], FOLDER / name
+    shutil.rmtree(folder, ignore_errors=True)
+    otherwise = f"the tests of the deployment files need Debian's package {name}."
+    try:
+        debian.install([name], folder, release=tool.release or debian.own_release(), but=C_LIBRARY)
+    except ScriptError as error:
+        raise ScriptError(f"{name} cannot be had here, {error}: {otherwise}", error.details) from error
+    libraries = sorted({file.parent for file in folder.glob("**/*-linux-gnu*/lib*.so*")})
+    program = folder / tool.program
+    wrapper.write_text(
+        WRAPPER.format(libraries=shlex.quote(":".join(map(str, libraries))), program=shlex.quote(str(program)))
+    )
+    wrapper.chmod(0o755)
+    with step(f"starting {name} for the first time"):
+        run([wrapper, tool.version_option], failing=f"Debian's {name} does not start here: {otherwise}")
+
+
+def works(wrapper: Path, tool: Tool) -> bool:
+    """Whether the program starts."""
+    try:
+        return subprocess.run([wrapper, tool.version_option], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    raise SystemExit(entry(main))

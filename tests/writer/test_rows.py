@@ -1,0 +1,27 @@
+"""The binary rows are what PostgreSQL reads them as."""
+
+from __future__ import annotations
+
+from psycopg.sql import SQL
+
+from telemetry.catalogue import catalogue_load
+from telemetry.reading import Reading
+from telemetry.times import datetime_from_us, us_from_iso
+from tests.support.stack import Stack
+from writer.rows import Statements, binary_rows
+
+
+def test_postgresql_reads_what_was_written(stack: Stack) -> None:
+    catalogue = catalogue_load()
+    statements = Statements(catalogue)
+    values = (None, -0.1, 1e300, *(float(index) for index in range(len(catalogue.metrics) - 3)))
+    readings = [
+        Reading("a", us_from_iso("1999-12-31T23:59:59.999999Z"), values),
+        Reading("x" * 64, us_from_iso("2026-11-23T10:00:00.123456Z"), values),
+    ]
+    with stack.admin() as connection, connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(statements.create)
+        with cursor.copy(statements.copy) as copy:
+            copy.write(binary_rows(readings))
+        rows = cursor.execute(SQL("SELECT * FROM pg_temp.incoming ORDER BY ctid")).fetchall()
+    assert rows == [(datetime_from_us(reading.us), reading.device_id, *values) for reading in readings]

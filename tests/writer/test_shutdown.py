@@ -1,0 +1,35 @@
+"""SIGTERM: what was accepted is stored, or it is said how much was not."""
+
+from __future__ import annotations
+
+from tests.support.stack import Stack
+from tests.writer.conftest import StartWriter
+from tests.writer.support import device_new, recent_us
+
+
+def test_stores_and_publishes_what_is_queued(stack: Stack, start_writer: StartWriter) -> None:
+    writer = start_writer(WRITER_FLUSH_MS="60000")
+    device = device_new(stack, writer)
+    device.send(recent_us(), 300)
+    assert writer.stop() == 0
+    assert len(device.stored()) == 300
+    assert len(device.ring()) == 300
+
+
+def test_says_how_many_were_not_stored(stack: Stack, start_writer: StartWriter) -> None:
+    proxy, url = stack.telemetry_proxy(admin=True)
+    proxy.cut()
+    writer = start_writer(TELEMETRY_ADMIN_URL=url, WRITER_GRACE_S="1")
+    device_new(stack, writer).send(recent_us(), 300)
+    assert writer.stop() == 0
+    assert "300 readings were not stored" in writer.log.read_text()
+
+
+def test_ends_although_redis_is_away(stack: Stack, start_writer: StartWriter) -> None:
+    proxy, url = stack.redis_proxy()
+    writer = start_writer(REDIS_URL=url)
+    proxy.cut()
+    device = device_new(stack, writer)
+    device.send(recent_us(), 300)
+    assert writer.stop() == 0
+    assert len(device.stored()) == 300

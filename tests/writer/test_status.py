@@ -1,0 +1,46 @@
+"""GET /livez, /readyz, /metrics."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.support.process import Process
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+from tests.writer.conftest import StartWriter
+
+
+def test_is_alive_and_ready(writer: Process) -> None:
+    assert httpx.get(f"{writer.url}/livez").status_code == 200
+    wait_until(lambda: httpx.get(f"{writer.url}/readyz", timeout=10).status_code == 200, "ready")
+
+
+def test_is_not_ready_while_the_database_is_away(stack: Stack, start_writer: StartWriter) -> None:
+    proxy, url = stack.telemetry_proxy(admin=True)
+    writer = start_writer(TELEMETRY_ADMIN_URL=url)
+    proxy.cut()
+    answer = httpx.get(f"{writer.url}/readyz", timeout=10)
+    assert (answer.status_code, answer.json()["detail"]) == (503, "Not reachable: the telemetry database.")
+    assert httpx.get(f"{writer.url}/livez").status_code == 200
+    proxy.restore()
+    wait_until(lambda: httpx.get(f"{writer.url}/readyz", timeout=10).status_code == 200, "ready again")
+
+
+def test_is_not_ready_while_redis_is_away(stack: Stack, start_writer: StartWriter) -> None:
+    proxy, url = stack.redis_proxy()
+    writer = start_writer(REDIS_URL=url)
+    proxy.cut()
+    answer = httpx.get(f"{writer.url}/readyz", timeout=10)
+    assert (answer.status_code, answer.json()["detail"]) == (503, "Not reachable: Redis.")
+    proxy.restore()
+    wait_until(lambda: httpx.get(f"{writer.url}/readyz", timeout=10).status_code == 200, "ready again")
+
+
+def test_metrics_are_prometheus_text(writer: Process) -> None:
+    answer = httpx.get(f"{writer.url}/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for line in answer.text.splitlines():
+        name = line.split()[2] if line.startswith("#") else line.split("{")[0].split()[0]
+        assert name.startswith("wattstream_writer_")
+    for name in ("received", "accepted", "stored", "duplicates", "batches", "store_errors", "published", "ring_resets"):
+        assert f"# TYPE wattstream_writer_{name}_total counter" in answer.text
