@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from history_app.window import LATEST_US, STEPS, Step, Window, edges
+from history_app.window import EARLIEST_US, LATEST_US, STEPS, Step, Window, edges
 from telemetry.catalogue import Metric
-from telemetry.tiers import Tier
+from telemetry.tiers import NEWEST, Tier
 from telemetry.times import SECOND_US
 
 UTC = ZoneInfo("UTC")
@@ -65,6 +65,11 @@ class Sources:
             and all(f"{metric.name}_count" in known.columns for metric in metrics)
         )
 
+    def newest_in(self, levels: Sequence[Level]) -> str | None:
+        """The finest of the levels, if the newest reading is in it even where it lies before the window."""
+        finest = next(known for known in self.tiers if known.tier.table == levels[-1].table)
+        return finest.tier.table if NEWEST in finest.columns and finest.complete_since < EARLIEST_US else None
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -78,24 +83,35 @@ class Level:
     part_length: int = 0
 
 
-def plan(sources: Sources, window: Window, metrics: Sequence[Metric]) -> tuple[Window, tuple[Level, ...]]:
-    """The window to answer and the levels to read, coarsest first; no levels: the raw table.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read: the rows of `levels`, coarsest first, or of the raw table where there are none. `newest_in`: the
+    tier that knows the newest reading, None where only the raw table does."""
 
-    The window is the one asked for, unless what it takes has aged out. Then it has the buckets of the finest tier
-    that is left, in UTC where that tier's do not fit the zone.
+    window: Window
+    levels: tuple[Level, ...] = ()
+    newest_in: str | None = None
+
+
+def plan(sources: Sequence[Sources], window: Window, metrics: Sequence[Metric]) -> Plan:
+    """One plan for all devices, whose `sources` these are.
+
+    For the window asked for, unless what it takes has aged out. Then for one with the buckets of the finest tier that
+    is left, in UTC where that tier's do not fit the zone.
     """
-    tiers = sources.usable(window.low, metrics)
+    usable = [known.usable(window.low, metrics) for known in sources]
+    tiers = tuple(tier for tier in usable[0] if all(tier in others for others in usable))
     if levels := levels_of(window, tiers):
-        return window, levels
-    if not sources.has_aged_out(sources.raw, window.low):
-        return window, ()
+        return Plan(window, levels, sources[0].newest_in(levels))
+    if not any(known.has_aged_out(known.raw, window.low) for known in sources):
+        return Plan(window)
     for tier in tiers:
         step = window.step if window.step.seconds >= tier.seconds else STEPS[tier.name]
         for zone in (window.zone, UTC):
             left = Window(window.start, window.end, step, zone)
             if levels := levels_of(left, tiers):
-                return left, levels
-    return window, ()
+                return Plan(left, levels, sources[0].newest_in(levels))
+    return Plan(window)
 
 
 def levels_of(window: Window, tiers: tuple[Tier, ...]) -> tuple[Level, ...]:

@@ -153,16 +153,19 @@ async def _read(connection: Connection, device_ids: Sequence[str], question: Que
             return histories
         step = next_step(RAW, question.seconds, question.max_points)
     asked = _bucket_window(question, step, len(device_ids))
-    # One window for all: the coarsest that what is left of any of them needs.
-    plans = [plan(known, asked, question.metrics) for known in sources]
-    window, levels = max(plans, key=lambda planned: planned[0].step.seconds)
+    chosen = plan(sources, asked, question.metrics)
+    window = chosen.window
     _bucket_window(question, window.step, len(device_ids))
-    wanted = (connection, device_ids, window, question.metrics, question.aggs)
-    if levels:
-        found = await fetch_tier_buckets(*wanted, levels, live=question.is_live)
+    if chosen.levels:
+        source = chosen.levels[-1].table
+        found = await fetch_tier_buckets(
+            connection, device_ids, chosen, question.metrics, question.aggs, live=question.is_live
+        )
     else:
-        found = await queries.fetch_buckets(*wanted, live=question.is_live)
-    source = levels[-1].table if levels else CATALOGUE.table
+        source = CATALOGUE.table
+        found = await queries.fetch_buckets(
+            connection, device_ids, window, question.metrics, question.aggs, live=question.is_live
+        )
     return [
         History(device_id, question, window, source, _filled(columns, window, question))
         for device_id, columns in zip(device_ids, found, strict=True)
@@ -200,7 +203,8 @@ async def readings_after(device_id: str, after: int, *, limit: int) -> list[Read
 
 async def newest_stored(device_id: str) -> int | None:
     """µs of the newest stored reading of a device, None where there is none. Raises `Unavailable`."""
-    return await telemetry_run(lambda connection: queries.fetch_newest(connection, device_id))
+    newest = await telemetry_run(lambda connection: queries.fetch_newest(connection, [device_id]))
+    return newest[device_id]
 
 
 def _bounds(parameters: Mapping[str, str], now: int, zone: ZoneInfo) -> tuple[int, int]:

@@ -12,13 +12,13 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from history_app.catalogue import CATALOGUE
 from history_app.many import fetch_each
-from history_app.plan import KnownTier, Level
+from history_app.plan import KnownTier, Level, Plan
 from history_app.pool import Connection
-from history_app.queries import Columns, bucket_columns, in_columns, microseconds, moment
-from history_app.window import Window, uniform_length
+from history_app.queries import Columns, bucket_columns, in_columns, microseconds, moment, newest_of
+from history_app.window import uniform_length
 from telemetry.catalogue import Metric
 from telemetry.ddl import table_of
-from telemetry.tiers import BUCKET, COUNT, DEVICE, metric_column, state_table, tiers_of
+from telemetry.tiers import BUCKET, COUNT, DEVICE, NEWEST, metric_column, state_table, tiers_of
 from telemetry.times import SECOND_US
 
 _BUCKET, _DEVICE, _COUNT = Identifier(BUCKET), Identifier(DEVICE), Identifier(COUNT)
@@ -55,14 +55,14 @@ async def fetch_oldest(connection: Connection, device_id: str, tiers: Sequence[K
 async def fetch_tier_buckets(
     connection: Connection,
     device_ids: Sequence[str],
-    window: Window,
+    plan: Plan,
     metrics: Sequence[Metric],
     aggs: Sequence[str],
-    levels: Sequence[Level],
     *,
     live: bool,
 ) -> list[Columns]:
-    """The window's buckets, for each device, made of the rows that `levels` says: the same as from the raw rows."""
+    """The buckets of the plan's window, for each device, made of the rows of its levels: the same as from raw rows."""
+    window, levels = plan.window, plan.levels
     bucket_edges = window.edges
     length = uniform_length(bucket_edges)
     parameters: dict[str, Any] = {"low": moment(window.low), "high": moment(window.high)}
@@ -76,7 +76,8 @@ async def fetch_tier_buckets(
         if level.parts is not None:
             parameters[f"parts{index}"] = [moment(start) for start in level.parts]
     text = _statement(tuple(metrics), tuple(aggs), _shape(levels), uniform=length is not None,
-                      exact=len(levels) == 1 and length == levels[0].length, live=live)  # fmt: skip
+                      exact=len(levels) == 1 and length == levels[0].length,
+                      newest_in=plan.newest_in, live=live)  # fmt: skip
     rows = await fetch_each(connection, device_ids, text, parameters)
     return [bucket_columns(row, bucket_edges) for row in rows]
 
@@ -91,7 +92,14 @@ def _shape(levels: Sequence[Level]) -> _Shape:
 
 @lru_cache(maxsize=512)
 def _statement(
-    metrics: tuple[Metric, ...], aggs: tuple[str, ...], shape: _Shape, *, uniform: bool, exact: bool, live: bool
+    metrics: tuple[Metric, ...],
+    aggs: tuple[str, ...],
+    shape: _Shape,
+    *,
+    uniform: bool,
+    exact: bool,
+    newest_in: str | None,
+    live: bool,
 ) -> bytes:
     """`exact`: the rows of the tier are the buckets, so nothing is grouped."""
     made = [
@@ -109,7 +117,21 @@ def _statement(
         rows=SQL(" UNION ALL ").join(_rows(index, level, read) for index, level in enumerate(shape)),
         order=SQL("ORDER BY {}").format(_BUCKET) if exact else SQL("GROUP BY 1 ORDER BY 1"),
     )
-    return in_columns([SQL("number"), SQL("readings"), *names], inner, live=live)
+    return in_columns([SQL("number"), SQL("readings"), *names], inner, _newest(newest_in, live=live))
+
+
+def _newest(table: str | None, *, live: bool) -> Composable:
+    """As `queries.newest_of`, in a tier: the window ends on an edge of its buckets. Whatever the raw table grows to,
+    the statement does not know it then."""
+    if table is None:
+        return newest_of(live=live)
+    return SQL("SELECT {newest} FROM {table} WHERE {device} = %(device)s{until} ORDER BY {bucket} DESC LIMIT 1").format(
+        newest=Identifier(NEWEST),
+        table=Identifier(CATALOGUE.schema, table),
+        device=_DEVICE,
+        until=SQL(" AND {} < %(high)s").format(_BUCKET) if live else SQL(""),
+        bucket=_BUCKET,
+    )
 
 
 def _number(*, uniform: bool) -> Composable:

@@ -69,6 +69,8 @@ def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[C
     name = Identifier(role)
     yield SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name)
     yield SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, Literal(statement_timeout_ms))
+    # Its questions are for a few rows of one device: by index, however small a table or cold a disk seems to be.
+    yield SQL("ALTER ROLE {} SET random_page_cost = 1.1").format(name)
     yield SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}").format(name, Literal("60s"))
 
 

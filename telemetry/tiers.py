@@ -1,15 +1,16 @@
 """Rollup tiers: which there are, their columns, and what each column holds. Pure; one list for every way to keep them.
 
 A row of a tier is one device in one bucket that holds at least one reading. Buckets are aligned to the epoch in UTC.
-`count` is the number of readings; of each metric `<metric>_count` counts the values that are not null, and `_sum`,
-`_min`, `_max` are null where that is 0. A power metric also has `_pos` (≥ 0) and `_neg` (≤ 0), the sums of its
-positive and of its negative values, 0 where there were none: `_pos` + `_neg` = `_sum`.
+`count` is the number of readings, `newest` the time of the last one. Of each metric, `<metric>_count` counts the values
+that are not null, and `_sum`, `_min`, `_max` are null where that is 0. A power metric also has `_pos` (≥ 0) and
+`_neg` (≤ 0), the sums of its positive and of its negative values, 0 where there were none: `_pos` + `_neg` = `_sum`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import LiteralString
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
@@ -18,6 +19,7 @@ from telemetry.catalogue import TIER_SECONDS, Catalogue, Metric
 BUCKET = "bucket"
 DEVICE = "device_id"
 COUNT = "count"
+NEWEST = "newest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Column:
     is stored and what came in are joined (`joined`, which sees both as `t` and `excluded`)."""
 
     name: str
-    type: str
+    type: LiteralString
     raw: Composable
     merged: Composable
     joined: Composable
@@ -62,9 +64,19 @@ def tier_table(catalogue: Catalogue, tier: Tier) -> Identifier:
 
 
 def columns_of(catalogue: Catalogue) -> tuple[Column, ...]:
-    """Every column but bucket and device."""
-    readings = Column(COUNT, "bigint NOT NULL", SQL("count(*)"), *_total(COUNT))
-    return (readings, *(column for metric in catalogue.metrics for column in _metric_columns(metric)))
+    """Every column but bucket and device, in the order in which a table has them: what is asked for most comes first,
+    since PostgreSQL walks through a row from its beginning to the last column that it needs."""
+    time = Identifier(catalogue.time)
+    return (
+        Column(COUNT, "bigint NOT NULL", SQL("count(*)"), *_merged_and_joined(COUNT, "count")),
+        Column(NEWEST, "timestamptz", SQL("max({})").format(time), *_merged_and_joined(NEWEST, "max")),
+        *(
+            _metric_column(metric, part)
+            for part in _PARTS
+            for metric in catalogue.metrics
+            if metric.is_power or part not in _POWER_PARTS
+        ),
+    )
 
 
 def names_of(columns: Sequence[Column]) -> Composed:
@@ -77,29 +89,45 @@ def metric_column(metric: Metric, part: str) -> Identifier:
     return Identifier(f"{metric.name}_{part}")
 
 
-def _metric_columns(metric: Metric) -> Iterator[Column]:
-    value = Identifier(metric.column)
-    name = f"{metric.name}_count"
-    yield Column(name, "bigint NOT NULL DEFAULT 0", SQL("count({})").format(value), *_total(name))
-    name = f"{metric.name}_sum"
-    both = SQL("coalesce(t.{0} + excluded.{0}, t.{0}, excluded.{0})").format(Identifier(name))
-    merged = SQL("sum({})").format(Identifier(name))
-    yield Column(name, "double precision", SQL("sum({})").format(value), merged, both)
-    for part, pick in (("min", "least"), ("max", "greatest")):
-        name = f"{metric.name}_{part}"
-        both = SQL("{1}(t.{0}, excluded.{0})").format(Identifier(name), SQL(pick))
-        raw, merged = (SQL("{}({})").format(SQL(part), column) for column in (value, Identifier(name)))
-        yield Column(name, "double precision", raw, merged, both)
-    if metric.is_power:
-        for part, sign in (("pos", ">"), ("neg", "<")):
-            name = f"{metric.name}_{part}"
-            raw = SQL("coalesce(sum({0}) FILTER (WHERE {0} {1} 0), 0)").format(value, SQL(sign))
-            both = SQL("t.{0} + excluded.{0}").format(Identifier(name))
-            merged = SQL("coalesce(sum({}), 0)").format(Identifier(name))
-            yield Column(name, "double precision NOT NULL DEFAULT 0", raw, merged, both)
+# Type, made of the raw value, made of the column of a finer tier, joined. Sums of bigint are numeric, sums of nothing
+# are null; least and greatest pass over nulls.
+_PARTS: Mapping[str, tuple[LiteralString, LiteralString, LiteralString, LiteralString]] = {
+    "sum": (
+        "double precision",
+        "sum({value})",
+        "sum({name})",
+        "coalesce(t.{name} + excluded.{name}, t.{name}, excluded.{name})",
+    ),
+    "count": (
+        "bigint NOT NULL DEFAULT 0",
+        "count({value})",
+        "coalesce(sum({name}), 0)::bigint",
+        "t.{name} + excluded.{name}",
+    ),
+    "min": ("double precision", "min({value})", "min({name})", "least(t.{name}, excluded.{name})"),
+    "max": ("double precision", "max({value})", "max({name})", "greatest(t.{name}, excluded.{name})"),
+    "pos": (
+        "double precision NOT NULL DEFAULT 0",
+        "coalesce(sum({value}) FILTER (WHERE {value} > 0), 0)",
+        "coalesce(sum({name}), 0)",
+        "t.{name} + excluded.{name}",
+    ),
+    "neg": (
+        "double precision NOT NULL DEFAULT 0",
+        "coalesce(sum({value}) FILTER (WHERE {value} < 0), 0)",
+        "coalesce(sum({name}), 0)",
+        "t.{name} + excluded.{name}",
+    ),
+}
+_POWER_PARTS = ("pos", "neg")
 
 
-def _total(name: str) -> tuple[Composable, Composable]:
-    """How a count is merged (PostgreSQL's sum of bigint is numeric, and null of nothing) and joined."""
-    column = Identifier(name)
-    return SQL("coalesce(sum({}), 0)::bigint").format(column), SQL("t.{0} + excluded.{0}").format(column)
+def _metric_column(metric: Metric, part: str) -> Column:
+    kind, raw, _, _ = _PARTS[part]
+    name = f"{metric.name}_{part}"
+    return Column(name, kind, SQL(raw).format(value=Identifier(metric.column)), *_merged_and_joined(name, part))
+
+
+def _merged_and_joined(name: str, part: str) -> tuple[Composed, Composed]:
+    _, _, merged, joined = _PARTS[part]
+    return SQL(merged).format(name=Identifier(name)), SQL(joined).format(name=Identifier(name))

@@ -25,6 +25,7 @@ FILL_FACTOR = 70
 # Set for the rest of a transaction that has made buckets again; see `_insert_function`.
 _REMADE = "wattstream.remade"
 _EPOCH = SQL("'1970-01-01 00:00:00+00'::timestamptz")
+_NONE = SQL("")
 _KEY = SQL("{}, {}").format(Identifier(DEVICE), Identifier(BUCKET))
 
 
@@ -40,7 +41,7 @@ def trigger_statements(catalogue: Catalogue) -> Iterator[Composed]:
     yield _trigger(catalogue, "insert", SQL("REFERENCING{}").format(new), "insert")
     yield _trigger(catalogue, "update", SQL("REFERENCING{}{}").format(new, old), "change")
     yield _trigger(catalogue, "delete", SQL("REFERENCING{}").format(old), "change")
-    yield _trigger(catalogue, "truncate", SQL(""), "truncate")
+    yield _trigger(catalogue, "truncate", _NONE, "truncate")
 
 
 def recompute_function(catalogue: Catalogue) -> Identifier:
@@ -49,16 +50,21 @@ def recompute_function(catalogue: Catalogue) -> Identifier:
 
 
 def _table_statements(catalogue: Catalogue, tier: Tier) -> Iterator[Composed]:
+    """The device comes last: behind a column of fixed length the next one is found at once, behind a text it is not."""
     table = tier_table(catalogue, tier)
+    columns = [SQL("{} {}").format(Identifier(column.name), SQL(column.type)) for column in columns_of(catalogue)]
     yield SQL(
-        "CREATE TABLE IF NOT EXISTS {} ({} timestamptz NOT NULL, {} text NOT NULL, PRIMARY KEY ({}, {}))"
-        " WITH (fillfactor = {})"
-    ).format(table, *map(Identifier, (BUCKET, DEVICE, DEVICE, BUCKET)), Literal(FILL_FACTOR))
-    columns = [
-        SQL("ADD COLUMN IF NOT EXISTS {} {}").format(Identifier(column.name), SQL(column.type))
-        for column in columns_of(catalogue)
-    ]
-    yield SQL("ALTER TABLE {}\n    {}").format(table, SQL(",\n    ").join(columns))
+        "CREATE TABLE IF NOT EXISTS {table} ({b} timestamptz NOT NULL,\n    {columns},\n    {d} text NOT NULL,"
+        " PRIMARY KEY ({d}, {b})) WITH (fillfactor = {fill_factor})"
+    ).format(
+        table=table,
+        columns=SQL(",\n    ").join(columns),
+        fill_factor=Literal(FILL_FACTOR),
+        b=Identifier(BUCKET),
+        d=Identifier(DEVICE),
+    )
+    added = SQL(", ").join(SQL("ADD COLUMN IF NOT EXISTS {}").format(column) for column in columns)
+    yield SQL("ALTER TABLE {} {}").format(table, added)
 
 
 def _insert_function(catalogue: Catalogue) -> Composed:
@@ -92,7 +98,7 @@ def _insert_function(catalogue: Catalogue) -> Composed:
         parts=SQL(",\n    ").join(parts),
         last=number,
     )
-    return _function(_function_name(catalogue, "insert"), "trigger", body)
+    return _function(_function_name(catalogue, "insert"), "trigger", body, SQL("added bigint;"))
 
 
 def _grouped(catalogue: Catalogue, tier: Tier, source: Composable) -> Composed:
@@ -137,9 +143,13 @@ def _recompute_function(catalogue: Catalogue) -> Composed:
     Three statements, because each has a snapshot of its own: the second must see what was committed while the first
     waited for its locks.
     """
-    body = SQL("").join(_remake(catalogue, index) for index in range(len(tiers_of(catalogue))))
+    finest = tiers_of(catalogue)[0]
+    span = SQL("""
+  SELECT min(moment) - {length}::interval, max(moment) + {length}::interval INTO lowest, highest
+    FROM unnest(moments) AS m (moment);""").format(length=Literal(finest.interval))
+    body = span + SQL("").join(_remake(catalogue, index) for index in range(len(tiers_of(catalogue))))
     name = SQL("{}(devices text[], moments timestamptz[])").format(recompute_function(catalogue))
-    return _function(name, "void", body)
+    return _function(name, "void", body, SQL("lowest timestamptz; highest timestamptz;"))
 
 
 def _remake(catalogue: Catalogue, index: int) -> Composed:
@@ -147,8 +157,11 @@ def _remake(catalogue: Catalogue, index: int) -> Composed:
     tier = tiers[index]
     if index == 0:
         source, device, time = table_of(catalogue), catalogue.device, catalogue.time
+        # Already in the buckets' bounds, but these are known before the first bucket: they leave out the other chunks.
+        span = SQL("\n        AND s.{0} >= lowest AND s.{0} < highest").format(Identifier(time))
     else:
         source, device, time = tier_table(catalogue, tiers[index - 1]), DEVICE, BUCKET
+        span = _NONE.format()
     names = [Identifier(column.name) for column in columns_of(catalogue)]
     return SQL("""
   INSERT INTO {table} AS t ({d}, {b}, {count}) SELECT {d}, {b}, 0 FROM {touched} ORDER BY {d}, {b}
@@ -156,7 +169,7 @@ def _remake(catalogue: Catalogue, index: int) -> Composed:
   UPDATE {table} AS t SET {assigned}
     FROM {touched} CROSS JOIN LATERAL (
       SELECT {made} FROM {source} AS s
-      WHERE s.{device} = touched.{d} AND s.{time} >= touched.{b} AND s.{time} < touched.{b} + {length}::interval
+      WHERE s.{device} = touched.{d} AND s.{time} >= touched.{b} AND s.{time} < touched.{b} + {length}::interval{span}
     ) AS found
     WHERE t.{d} = touched.{d} AND t.{b} = touched.{b};
   DELETE FROM {table} AS t USING {touched}
@@ -169,6 +182,7 @@ def _remake(catalogue: Catalogue, index: int) -> Composed:
         device=Identifier(device),
         time=Identifier(time),
         length=Literal(tier.interval),
+        span=span,
         count=Identifier(COUNT),
         d=Identifier(DEVICE),
         b=Identifier(BUCKET),
@@ -208,12 +222,12 @@ def _function_name(catalogue: Catalogue, event: str) -> Composed:
     return SQL("{}()").format(Identifier(catalogue.schema, f"{catalogue.table}_tiers_{event}"))
 
 
-def _function(signature: Composable, returns: str, body: Composable) -> Composed:
+def _function(signature: Composable, returns: str, body: Composable, variables: Composable = _NONE) -> Composed:
     # Metrics may have any name; where one is the name of a variable the column is meant.
     return SQL(
         "CREATE OR REPLACE FUNCTION {} RETURNS {} LANGUAGE plpgsql AS $function$ #variable_conflict use_column\n"
-        "DECLARE added bigint;\nBEGIN{}\nEND $function$"
-    ).format(signature, SQL(returns), body)
+        "DECLARE {}\nBEGIN{}\nEND $function$"
+    ).format(signature, SQL(returns), variables, body)
 
 
 def _trigger(catalogue: Catalogue, event: str, referencing: Composable, function: str) -> Composed:
