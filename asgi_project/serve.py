@@ -16,7 +16,6 @@ from django.db import OperationalError
 
 from asgi_project.env import env_list
 
-
 logger = logging.getLogger(__name__)
 
 

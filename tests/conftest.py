@@ -78,6 +78,15 @@ def server(stack: Stack, logs: Path) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="session")
+def raw_server(stack: Stack, logs: Path) -> Iterator[Process]:
+    """The production server without its rollup tiers: everything from raw rows."""
+    from tests.support.servers import server_process
+
+    with server_process({**stack.env, "HISTORY_USE_TIERS": "0"}, logs / "raw_server.log") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
 def writer(stack: Stack, logs: Path) -> Iterator[Process]:
     """The writer on a free port."""
     from tests.support.servers import writer_process

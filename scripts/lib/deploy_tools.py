@@ -1,6 +1,6 @@
 """nginx and docker compose for the tests of compose.yaml: Debian's, unpacked into .local. Neither needs an engine.
 
-    cd scripts && python3 -m lib.deploy_tools nginx|docker-compose     prints the path of the program
+cd scripts && python3 -m lib.deploy_tools nginx|docker-compose     prints the path of the program
 """
 
 import argparse
