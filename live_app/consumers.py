@@ -78,6 +78,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             on_hopeless=self._give_up,
             transport=self._transport,
         )
+        if self._transport is not None:
+            cast(Any, self.scope["extensions"])[protocol.DRAIN_EXTENSION] = self.outlet.drain
         guard = guard_of_loop()
         guard.add(self)
         self._timers[""] = guard.check_at(self, self.identity.expires_at)

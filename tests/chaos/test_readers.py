@@ -12,21 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from history_app.catalogue import CATALOGUE
-from telemetry.names import live_channel
-from telemetry.reading import reading_encode
 from tests.chaos.drama import Drama
-from tests.chaos.site import Site
+from tests.chaos.flood import flood
 from tests.support.cast import Person, device_create
 from tests.support.process import Process
-from tests.support.telemetry import now_us, reading_at
 from tests.support.waiting import wait_until_async
 
 MEMORY_BOUND_BYTES = 64 * 1024 * 1024
 RECEIVE_BUFFER_BYTES = 4096
 TEXT = 0x81
 ESTABLISHED = "01"  # in /proc/net/tcp
-FLOOD_READINGS = 2_000
 
 
 class StalledSocket:
@@ -61,16 +56,6 @@ class StalledSocket:
 def resident_bytes(process: Process) -> int:
     pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def flood(site: Site, device_id: str) -> None:
-    """Publish many readings of a device that only the stalled sockets watch."""
-    first = now_us()
-    with site.redis() as redis, redis.pipeline(transaction=False) as pipeline:
-        for index in range(FLOOD_READINGS):
-            payload = reading_encode(reading_at(device_id, first + index), CATALOGUE)
-            pipeline.publish(live_channel(device_id), payload)
-        pipeline.execute()
 
 
 @pytest.fixture
