@@ -1,0 +1,111 @@
+"""Where ring, stream and store do not join, that is noticed, waited for, and in the end named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+
+from telemetry.names import ring_key
+from telemetry.reading import Reading
+from telemetry.times import SECOND_US, iso_from_us
+from tests.support.cast import Person
+from tests.support.process import Process
+from tests.support.proxy import TcpProxy
+from tests.support.servers import server_process
+from tests.support.socket import LiveSocket
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us, publish, readings_each_second, store
+
+
+@dataclass
+class Cuttable:
+    """A server that soon stops waiting for the store, and its way to Redis."""
+
+    server: Process
+    redis_proxy: TcpProxy
+
+
+@pytest.fixture
+def cuttable(stack: Stack, tmp_path: Path) -> Iterator[Cuttable]:
+    proxy, url = stack.redis_proxy()
+    env = {**stack.env, "REDIS_URL": url, "LIVE_REFILL_TIMEOUT_S": "2", "LIVE_JOIN_TIMEOUT_S": "2"}
+    with server_process(env, tmp_path / "server.log") as server:
+        yield Cuttable(server, proxy)
+
+
+@pytest.fixture
+def readings(device: str) -> list[Reading]:
+    return readings_each_second(device, now_us() - 100 * SECOND_US, 40)
+
+
+def lose_ring(stack: Stack, device_id: str) -> None:
+    with redis.Redis.from_url(stack.env["REDIS_URL"]) as client:
+        client.delete(ring_key(device_id))
+
+
+def times_of(readings: list[Reading]) -> list[int]:
+    return [reading.us for reading in readings]
+
+
+def test_a_refill_that_the_store_cannot_complete_names_exactly_the_hole(
+    cuttable: Cuttable, stack: Stack, alice: Person, device: str, readings: list[Reading]
+) -> None:
+    store(stack, readings[:10])
+    publish(stack, readings[:10])
+    with LiveSocket(cuttable.server.url, person=alice) as live:
+        live.subscribe(device, since=iso_from_us(readings[0].us - SECOND_US))
+        live.until_time(device, readings[9].us)
+        cuttable.redis_proxy.cut()
+        lose_ring(stack, device)
+        store(stack, readings[10:15])
+        publish(stack, readings[30:35])
+        cuttable.redis_proxy.restore()
+        gap = live.until_type("gap")
+        assert (gap["from"], gap["to"]) == (iso_from_us(readings[9].us + 1), iso_from_us(readings[30].us - 1))
+        live.until_time(device, readings[34].us)
+        assert live.times(device) == times_of(readings[:10] + readings[30:35])
+
+
+def test_a_join_that_the_store_cannot_complete_begins_where_the_stream_does(
+    cuttable: Cuttable, stack: Stack, alice: Person, device: str, readings: list[Reading]
+) -> None:
+    store(stack, readings[:15])
+    publish(stack, readings[30:35])
+    with LiveSocket(cuttable.server.url, person=alice) as live:
+        live.subscribe(device, since=iso_from_us(readings[5].us))
+        told = live.until_type("subscribed")
+        assert (told["recovered"], told["cursor"]) == (False, iso_from_us(readings[30].us - 1))
+        live.until_time(device, readings[34].us)
+        assert live.times(device) == times_of(readings[30:35])
+
+
+def test_a_device_whose_first_readings_come_while_redis_is_away(
+    cuttable: Cuttable, stack: Stack, alice: Person, device: str, readings: list[Reading]
+) -> None:
+    with LiveSocket(cuttable.server.url, person=alice) as live:
+        live.subscribe(device)
+        assert live.until_type("subscribed")["cursor"] is None
+        cuttable.redis_proxy.cut()
+        store(stack, readings[:5])
+        publish(stack, readings[:5], ring=False)
+        cuttable.redis_proxy.restore()
+        live.until_time(device, readings[4].us)
+        assert live.times(device) == times_of(readings[:5])
+
+
+def test_an_old_reading_that_comes_again_does_not_hide_that_the_store_lags(
+    server: Process, stack: Stack, alice: Person, device: str, readings: list[Reading]
+) -> None:
+    store(stack, readings[:11])
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device, since=iso_from_us(readings[10].us))
+        live.until_type("subscribed")
+        # 11 to 20 were published before, the ring is gone, and they are stored only later.
+        publish(stack, [readings[5], readings[21]], ring=False)
+        store(stack, readings[11:22])
+        live.until_time(device, readings[21].us)
+        assert live.times(device) == times_of(readings[11:22])
