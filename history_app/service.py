@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from history_app.pool import Connection, telemetry_run
 from history_app.queries import Columns
 from history_app.tier_queries import fetch_tier_buckets
 from history_app.tiers import sources_forget, sources_of
+from history_app.version import fetch_version
 from history_app.window import (
     RAW,
     Step,
@@ -138,14 +139,33 @@ async def histories_read(device_ids: Sequence[str], question: Question) -> list[
     return await telemetry_run(work)
 
 
-async def _read(connection: Connection, device_ids: Sequence[str], question: Question) -> list[History]:
-    step = choose_step(
+async def history_version(device_id: str, question: Question) -> Hashable | None:
+    """Equal as long as the answer to `question` is the same but for the cursor; None where that cannot be told cheaply.
+
+    Raises `Unavailable`.
+    """
+
+    async def work(connection: Connection) -> Hashable | None:
+        sources = await sources_of(connection, device_id)
+        window = Window(question.start, question.end, _step(question), question.zone)
+        return await fetch_version(connection, device_id, window, sources)
+
+    version = await telemetry_run(work)
+    return None if version is None else (version, question.is_live)
+
+
+def _step(question: Question) -> Step:
+    return choose_step(
         question.start,
         question.end,
         resolution=question.resolution,
         max_points=question.max_points,
         sample_period_s=CATALOGUE.sample_period_s,
     )
+
+
+async def _read(connection: Connection, device_ids: Sequence[str], question: Question) -> list[History]:
+    step = _step(question)
     sources = [await sources_of(connection, device_id) for device_id in device_ids]
     if step.is_raw and not any(known.has_aged_out(CATALOGUE.table, question.start) for known in sources):
         histories = await _raw(connection, device_ids, question)
