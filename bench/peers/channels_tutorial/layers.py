@@ -1,0 +1,15 @@
+"""The two channel layers of channels-redis, in their default settings."""
+
+from channels_redis.core import RedisChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+
+
+def _host(url):
+    # redis-py 8 gives up waiting after 5 s by default, which breaks both layers on a quiet socket.
+    return {"address": url, "socket_timeout": None}
+
+
+LAYERS = {
+    "channels": lambda url: RedisChannelLayer(hosts=[_host(url)]),
+    "channels-pubsub": lambda url: RedisPubSubChannelLayer(hosts=[_host(url)]),
+}
