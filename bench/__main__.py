@@ -13,7 +13,9 @@ BENCHES = {"history": history, "live": live}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measurements, each beside its peers in one run.")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measurements, each beside its peers in one run."
+    )
     parser.add_argument("--list", action="store_true", help="name the measurements")
     commands = parser.add_subparsers(dest="bench")
     for name, module in BENCHES.items():

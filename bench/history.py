@@ -72,9 +72,7 @@ def _path(server: str, view: str) -> str:
     return f"{prefix}/{DEVICES[0]}?range={view}"
 
 
-async def _measure(
-    stack: BenchStack, servers: dict[str, Process], view: str, options: argparse.Namespace
-) -> list[Row]:
+async def _measure(stack: BenchStack, servers: dict[str, Process], view: str, options: argparse.Namespace) -> list[Row]:
     rounds: dict[str, list[Row]] = {name: [] for name in servers}
     for number in range(options.rounds + 1):
         for name, server in servers.items():
@@ -100,7 +98,9 @@ async def _round(stack: BenchStack, server: Process, name: str, view: str, optio
 
 
 def _print(rows: list[Row]) -> None:
-    print(f"\r{'view':<6}{'server':<34}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'server CPU':>12}{'database CPU':>14}{'kB':>7}")
+    print(
+        f"\r{'view':<6}{'server':<34}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'server CPU':>12}{'database CPU':>14}{'kB':>7}"
+    )
     for row in rows:
         print(
             f"{row.view:<6}{row.server:<34}{row.per_second:>9.1f}{row.p50_ms:>9.2f}{row.p99_ms:>9.2f}"
@@ -113,5 +113,7 @@ def _print(rows: list[Row]) -> None:
     ours_30d, ours_10m = found[WATTSTREAM, "30d"], found[WATTSTREAM, "10m"]
     total = [row.server_cpu_ms + row.database_cpu_ms for row in (ours_30d, ours_10m)]
     database = found[TEXTBOOK, "30d"].database_cpu_ms / max(ours_30d.database_cpu_ms, 0.001)
-    print(f"30d costs {total[0] / total[1]:.2f} times the CPU of 10m; its database time is 1/{database:.0f} of raw time_bucket")
+    print(
+        f"30d costs {total[0] / total[1]:.2f} times the CPU of 10m; its database time is 1/{database:.0f} of raw time_bucket"
+    )
     print(f"median of rounds; spread of the bare peer's rates {statistics.pstdev([r.per_second for r in rows]):.0f}")

@@ -29,7 +29,9 @@ SETTINGS = {"LIVE_SOCKETS_PER_USER": "20000"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--servers", metavar="A,B", help="only these (default: all; a wrong name lists them)")
-    parser.add_argument("--rates", metavar="A,B", default="4000,10000", help="deliveries a second (default: %(default)s)")
+    parser.add_argument(
+        "--rates", metavar="A,B", default="4000,10000", help="deliveries a second (default: %(default)s)"
+    )
     parser.add_argument("--watched", metavar="A,B", default="1,20", help="devices a socket (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=6.0, help="a round takes (default: 6)")
     parser.add_argument("--rounds", type=int, default=3, help="for each server and load (default: 3)")

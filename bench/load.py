@@ -33,7 +33,11 @@ class Result:
 async def load(port: int, path: str, headers: Mapping[str, str], *, connections: int, seconds: float) -> Result:
     """Ask `path` on `connections` connections for `seconds`. Raises RuntimeError on any answer but 200."""
     result = Result()
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     begun = time.perf_counter()
     asking = (_ask(port, request, begun + seconds, result) for _ in range(connections))

@@ -103,7 +103,7 @@ def _account(env: dict[str, str], devices: Sequence[str]) -> str:
         "from auth_app.tokens import token_create\n"
         "from devices_app.models import Device\n"
         "user, _ = User.objects.get_or_create(username='bench')\n"
-        f"for device in {tuple(devices)!r}: Device.objects.get_or_create(device_id=device, defaults={{'owner': user}})\n"
+        f"for name in {tuple(devices)!r}: Device.objects.get_or_create(device_id=name, defaults={{'owner': user}})\n"
         "print(token_create(user=user, kind=AccessToken.Kind.LOGIN)[0])\n"
     )
     command = [sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", code]

@@ -16,7 +16,12 @@ from devices_app.models import Device
 from history_app.catalogue import CATALOGUE
 
 _pool: AsyncConnectionPool | None = None
-_BUCKETS = {"10m": ("1 second", 600), "24h": ("5 minutes", 86_400), "30d": ("1 hour", 2_592_000), "1y": ("1 day", 31_536_000)}
+_BUCKETS = {
+    "10m": ("1 second", 600),
+    "24h": ("5 minutes", 86_400),
+    "30d": ("1 hour", 2_592_000),
+    "1y": ("1 day", 31_536_000),
+}
 _AVERAGES = ", ".join(f"avg({name})" for name in CATALOGUE.names)
 
 
@@ -53,5 +58,10 @@ async def history(request: HttpRequest, device_id: str) -> JsonResponse:
     columns = list(zip(*rows, strict=True)) or [()] * (2 + len(CATALOGUE.names))
     metrics = {name: list(column) for name, column in zip(CATALOGUE.names, columns[2:], strict=True)}
     return JsonResponse(
-        {"device_id": device_id, "time": [moment.isoformat() for moment in columns[0]], "count": columns[1], "metrics": metrics}
+        {
+            "device_id": device_id,
+            "time": [moment.isoformat() for moment in columns[0]],
+            "count": columns[1],
+            "metrics": metrics,
+        }
     )
