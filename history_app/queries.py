@@ -137,19 +137,19 @@ _US = SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(_TIME)
 @lru_cache(maxsize=512)
 def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uniform: bool, live: bool) -> bytes:
     if uniform:
-        # Integer arithmetic on microseconds: exact, and cheaper than intervals.
-        number = SQL("(({} - (extract(epoch FROM %(low)s::timestamptz) * 1000000)::bigint) / %(length)s)::int").format(
-            _US
-        )
+        # Of each reading only its bucket's start, which is cheap; of that its number, once a bucket.
+        bucket = SQL("date_bin(%(length)s * interval '1 microsecond', {}, %(low)s::timestamptz)").format(_TIME)
+        number = SQL("(extract(epoch FROM bucket - %(low)s::timestamptz) * 1000000 / %(length)s)::int")
     else:
-        number = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(_TIME)
+        bucket = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(_TIME)
+        number = SQL("bucket")
     columns = [_aggregate(metric, agg) for metric in metrics for agg in aggs]
     names = [Identifier(f"v{index}") for index in range(len(columns))]
     inner = SQL(
-        "SELECT {number} AS number, count(*) AS readings{columns} FROM {table}"
+        "SELECT {bucket} AS bucket, count(*) AS readings{columns} FROM {table}"
         " WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s GROUP BY 1 ORDER BY 1"
     ).format(
-        number=number,
+        bucket=bucket,
         columns=sql.Composed(
             [SQL(", {} AS {}").format(column, name) for column, name in zip(columns, names, strict=True)]
         ),
@@ -157,7 +157,7 @@ def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uni
         device=_DEVICE,
         time=_TIME,
     )
-    return in_columns([SQL("number"), SQL("readings"), *names], inner, newest_of(live=live))
+    return in_columns([number, SQL("readings"), *names], inner, newest_of(live=live))
 
 
 def _aggregate(metric: Metric, agg: str) -> Composable:
