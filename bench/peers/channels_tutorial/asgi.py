@@ -6,7 +6,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "bench.peers.channels_tutorial.settings"
 
 from django.core.asgi import get_asgi_application
 
-ango_application = get_asgi_application()
+django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
