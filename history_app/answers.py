@@ -77,7 +77,7 @@ async def _encoded(device_id: str, question: Question, answer_format: str) -> An
     if answer_format == "csv":
         body = history_csv(history).encode()
         return Answer(body, "text/csv; charset=utf-8", _tag(body))
-    body = orjson.dumps(history_document(history))
+    body = orjson.dumps(history_document(history), option=orjson.OPT_SERIALIZE_NUMPY)
     return Answer(body, "application/json", _tag(_without_cursor(body, history)))
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import psycopg
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge
 from history_app import queries
+from history_app.arrays import Array, as_array, filled_forward, spread
 from history_app.catalogue import CATALOGUE
 from history_app.plan import plan
 from history_app.pool import Connection, telemetry_run
@@ -281,33 +283,26 @@ def _too_many(what: str, devices: int) -> TooLarge:
 
 def _filled(found: Columns, window: Window, question: Question) -> Columns:
     """Put the buckets that hold readings among all of the window's, as `fill` asks."""
-    starts = window.edges[:-1]
-    if question.fill == "none" or len(found.starts) == len(starts):
+    starts = as_array(window.edges)[:-1]
+    if question.fill == "none":
         return found
-    place = {start: index for index, start in enumerate(starts)}
-    slots = [place[start] for start in found.starts]
-    previous = question.fill == "previous"
-    counts = _spread(found.counts, slots, len(starts), empty=0, previous=False)
-    values = [
-        _spread(column, slots, len(starts), empty=0 if agg == "count" else None, previous=previous and agg != "count")
-        for column, agg in zip(found.values, question.aggs * len(question.metrics), strict=True)
-    ]
-    return Columns(starts, counts, values, found.newest)
-
-
-def _spread(column: Sequence[Any], slots: Sequence[int], length: int, *, empty: Any, previous: bool) -> list[Any]:
-    spread: list[Any] = [empty] * length
-    for slot, value in zip(slots, column, strict=True):
-        spread[slot] = value
-    if previous:
-        last = None
-        for index, value in enumerate(spread):
-            last = spread[index] = last if value is None else value
-    return spread
+    if len(found.starts) != len(starts):
+        slots = np.searchsorted(starts, found.starts)
+        counts = spread(found.counts, slots, len(starts), is_count=True)
+        aggs = question.aggs * len(question.metrics)
+        values: Sequence[Array] = [
+            spread(column, slots, len(starts), is_count=agg == "count")
+            for column, agg in zip(found.values, aggs, strict=True)
+        ]
+        found = Columns(starts, counts, values, found.newest)
+    if question.fill == "previous":
+        values = [filled_forward(column) if column.dtype.kind == "f" else column for column in found.values]
+        found = replace(found, values=values)
+    return found
 
 
 def history_document(history: History) -> dict[str, Any]:
-    """The JSON answer of contract section 3."""
+    """The JSON answer of contract section 3, for orjson with OPT_SERIALIZE_NUMPY."""
     return {**window_document(history), **columns_document(history)}
 
 
@@ -333,7 +328,7 @@ def columns_document(history: History) -> dict[str, Any]:
         "source": history.source,
         "points": len(columns.starts),
         "cursor": None if columns.newest is None else iso_from_us(columns.newest),
-        "time": [start // 1000 for start in columns.starts],
+        "time": columns.starts // 1000,
         "count": columns.counts,
         "metrics": {
             metric.name: {"unit": metric.unit, **{agg: next(values) for agg in question.aggs}}

@@ -109,7 +109,9 @@ def _parameters(request: HttpRequest) -> dict[str, str]:
 
 
 def _json(document: Any) -> HttpResponse:
-    return _private(HttpResponse(orjson.dumps(document), content_type="application/json"))
+    return _private(
+        HttpResponse(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), content_type="application/json")
+    )
 
 
 def _private(response: R) -> R:
