@@ -39,7 +39,7 @@ from telemetry.times import SECOND_US, iso_from_us
 
 FILLS = ("null", "none", "previous")
 # What the database says where a tier that was there a moment ago is not, or not for us, any more.
-_TIER_IS_GONE = (
+TIER_IS_GONE = (
     psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege,
 )  # fmt: skip
 _METRIC_RULE = f"a comma-separated list of {', '.join(CATALOGUE.names)}"
@@ -134,7 +134,7 @@ async def histories_read(device_ids: Sequence[str], question: Question) -> list[
     async def work(connection: Connection) -> list[History]:
         try:
             return await _read(connection, device_ids, question)
-        except _TIER_IS_GONE:
+        except TIER_IS_GONE:
             sources_forget()
             return await _read(connection, device_ids, question)
 

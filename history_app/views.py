@@ -79,7 +79,7 @@ async def export(request: HttpRequest, identity: Identity, device_id: str) -> Ht
 async def energy(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
     question = energy_parse(_parameters(request), default_zone=access.timezone)
-    return _json(energy_document(device_id, question, await energy_read(device_id, question)))
+    return _json(energy_document(await energy_read(device_id, question)))
 
 
 @hot_view("GET")
