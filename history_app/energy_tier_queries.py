@@ -108,14 +108,17 @@ def _minutes(table: str) -> Composable:
 
 
 def _aggregates() -> Iterator[Composable]:
-    """As `energy.mean_hold_s`. What is counted are the values that are not null."""
+    """As `energy.mean_hold_s`. A reading without a value counts for nothing, as it does among raw readings."""
     yield SQL("sum(least(elapsed_s, {} * %(hold)s)) AS covered").format(_COUNT)
     for name in KNOWN:
         role, sign = QUANTITIES[name]
         metric = CATALOGUE.by_role[role]
-        yield SQL("sum({power} * least(elapsed_s / {count}, %(hold)s)) FILTER (WHERE {count} > 0) AS {name}").format(
+        yield SQL(
+            "sum({power} * least(elapsed_s / {readings}, %(hold)s)) FILTER (WHERE {values} > 0) AS {name}"
+        ).format(
             power=metric_column(metric, "pos") if sign > 0 else SQL("-{}").format(metric_column(metric, "neg")),
-            count=metric_column(metric, "count"),
+            readings=_COUNT,
+            values=metric_column(metric, "count"),
             name=Identifier(name),
         )
     for role in PEAKED:
