@@ -113,11 +113,9 @@ def _aggregates() -> Iterator[Composable]:
     for name in KNOWN:
         role, sign = QUANTITIES[name]
         metric = CATALOGUE.by_role[role]
-        yield SQL(
-            "sum({power} * least(elapsed_s / {readings}, %(hold)s)) FILTER (WHERE {values} > 0) AS {name}"
-        ).format(
+        yield SQL("sum({power} * least(elapsed_s / {count}, %(hold)s)) FILTER (WHERE {values} > 0) AS {name}").format(
             power=metric_column(metric, "pos") if sign > 0 else SQL("-{}").format(metric_column(metric, "neg")),
-            readings=_COUNT,
+            count=_COUNT,
             values=metric_column(metric, "count"),
             name=Identifier(name),
         )
