@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from live_app import protocol
 from live_app.protocol import Frame
@@ -31,6 +32,33 @@ class Queued:
     device_id: str | None = None
     first: int = 0
     last: int = 0
+
+
+class Turn:
+    """The outlets that were given something in this turn of the event loop: one callback writes for all of them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._outlets: list[Outlet] = []
+
+    def add(self, outlet: Outlet) -> None:
+        if not self._outlets:
+            self._loop.call_soon(self._flush)
+        self._outlets.append(outlet)
+
+    def _flush(self) -> None:
+        outlets, self._outlets = self._outlets, []
+        for outlet in outlets:
+            outlet.flush()
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turn] = WeakKeyDictionary()
+
+
+def turn_of_loop() -> Turn:
+    """The turn of the running loop."""
+    loop = asyncio.get_running_loop()
+    return _turns.setdefault(loop, Turn(loop))
 
 
 class Outlet:
@@ -53,7 +81,7 @@ class Outlet:
         self._max_bytes = max_bytes
         self._on_hopeless = on_hopeless
         self._transport = transport
-        self._loop = asyncio.get_running_loop()
+        self._turn = turn_of_loop()
         self._burst: list[bytes] = []
         self._is_direct = transport is not None
         self._queue: deque[Queued] = deque()
@@ -108,7 +136,7 @@ class Outlet:
 
     def _write(self, frame: Frame) -> None:
         if not self._burst:
-            self._loop.call_soon(self.flush)
+            self._turn.add(self)
         self._burst.append(frame.wire)
 
     def _append(self, queued: Queued) -> None:
@@ -121,7 +149,7 @@ class Outlet:
             if not self._drop_oldest_readings():
                 break
         if self._sender is None:
-            self._sender = self._loop.create_task(self._send_queue())
+            self._sender = asyncio.create_task(self._send_queue())
 
     def _overflow(self) -> None:
         self._overflows += 1
