@@ -18,9 +18,9 @@ django_application = cast(ASGI3Application, get_asgi_application())
 # Only now: these import models, for which Django must be set up.
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
-from starlette.staticfiles import StaticFiles  # noqa: E402
 
 from asgi_project.hot import HotHandler  # noqa: E402
+from asgi_project.static import static_application  # noqa: E402
 from history_app.pool import pool_close  # noqa: E402
 from live_app.guard import guard_of_loop  # noqa: E402
 from live_app.hub import hub_of_loop  # noqa: E402
@@ -32,7 +32,7 @@ class Application:
 
     def __init__(self) -> None:
         self._http = HotHandler(django_application)
-        self._static: Any = StaticFiles(directory=settings.STATIC_ROOT, check_dir=False)
+        self._static: Any = static_application()
         self._websocket: Any = URLRouter(websocket_urlpatterns)
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -44,8 +44,7 @@ class Application:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["path"].startswith(settings.STATIC_URL):
-            mounted = {**scope, "root_path": settings.STATIC_URL.rstrip("/")}
-            await self._static(mounted, receive, send)
+            await self._static(scope, receive, send)
         else:
             await self._http(scope, receive, send)
 

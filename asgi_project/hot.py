@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
 from io import BytesIO
 from typing import Any, cast
 
@@ -16,13 +15,15 @@ from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from asgi_project.errors import BadRequest, Problem, TooLarge, problem_response
+from asgi_project.streaming import Send, StreamedResponse, stream_send
 from auth_app.http import is_hot
 
+_WITHOUT_BODY = (204, 304)
 logger = logging.getLogger(__name__)
 
 
@@ -52,7 +53,7 @@ class HotHandler:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         watch = asyncio.create_task(_cancel_when_gone(receive, task))
         try:
-            await _send_response(await _answer(match, request), send)
+            await _send_response(await _answer(match, request), send, is_head=request.method == "HEAD")
         except asyncio.CancelledError:
             if not watch.done():
                 raise
@@ -73,7 +74,11 @@ async def _answer(match: ResolverMatch, request: ASGIRequest) -> HttpResponseBas
     try:
         request.get_host()
         response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
+        if isinstance(response, StreamedResponse) and request.method != "HEAD":
+            await response.begin()
         return response
+    except Problem as problem:
+        return problem_response(problem)
     except DisallowedHost:
         return problem_response(BadRequest("Host: this name is not among ALLOWED_HOSTS."))
     except Exception:  # the last line of defence: an answer, and the whole story in the log
@@ -104,15 +109,14 @@ async def _cancel_when_gone(receive: ASGIReceiveCallable, task: asyncio.Task[Non
     task.cancel()
 
 
-async def _send_response(response: HttpResponseBase, send: ASGISendCallable) -> None:
+async def _send_response(response: HttpResponseBase, send: ASGISendCallable, *, is_head: bool = False) -> None:
+    raw_send = cast(Send, send)
     headers = [(name.encode("ascii").lower(), value.encode("latin-1")) for name, value in response.items()]
-    if isinstance(response, HttpResponse):
-        headers.append((b"content-length", str(len(response.content)).encode()))
-    raw_send = cast(Callable[[dict[str, Any]], Awaitable[None]], send)
+    if isinstance(response, StreamedResponse) and not is_head:
+        await stream_send(response, raw_send, headers=headers)
+        return
+    body = response.content if isinstance(response, HttpResponse) else b""
+    if isinstance(response, HttpResponse) and response.status_code not in _WITHOUT_BODY:
+        headers.append((b"content-length", str(len(body)).encode()))
     await raw_send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    if isinstance(response, StreamingHttpResponse):
-        async for chunk in cast(AsyncIterator[bytes], response.streaming_content):
-            await raw_send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await raw_send({"type": "http.response.body", "body": b""})
-    else:
-        await raw_send({"type": "http.response.body", "body": cast(HttpResponse, response).content})
+    await raw_send({"type": "http.response.body", "body": body})

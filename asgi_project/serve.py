@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import logging
 import os
 import sys
 
@@ -14,6 +15,8 @@ from django.core.management import call_command
 from django.db import OperationalError
 
 from asgi_project.env import env_list
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -38,6 +41,7 @@ def serve(*, host: str, port: int, forwarders: list[str]) -> None:
     """
     from django.conf import settings
 
+    logger.info("serving on http://%s:%s", host, port)
     uvicorn.run(
         "asgi_project.asgi:application",
         host=host,

@@ -36,11 +36,20 @@ ATTEMPT_WINDOW_S = env_int("ATTEMPT_WINDOW_S", 300, minimum=1)
 
 HISTORY_MAX_POINTS = 5_000
 HISTORY_MAX_EXPLICIT_POINTS = 10_000
+HISTORY_MAX_DEVICES = env_int("HISTORY_MAX_DEVICES", 50, minimum=1)
+HISTORY_MAX_QUERY_POINTS = env_int("HISTORY_MAX_QUERY_POINTS", 50_000, minimum=1)  # devices × points of one query
+LATEST_MAX_DEVICES = env_int("LATEST_MAX_DEVICES", 1_000, minimum=1)
+# Off: every answer is made of raw rows. The same numbers, slowly; for comparing, and for when tiers are in doubt.
+HISTORY_USE_TIERS = env_flag("HISTORY_USE_TIERS", default=True)
 HISTORY_TIMEOUT_MS = env_int("HISTORY_TIMEOUT_MS", 10_000, minimum=100)
 TELEMETRY_POOL_SIZE = env_int("TELEMETRY_POOL_SIZE", 8, minimum=1)
 TELEMETRY_POOL_WAITING = env_int("TELEMETRY_POOL_WAITING", 64, minimum=1)
 TELEMETRY_POOL_TIMEOUT_MS = env_int("TELEMETRY_POOL_TIMEOUT_MS", 2_000, minimum=100)
 TELEMETRY_STATEMENT_TIMEOUT_MS = env_int("TELEMETRY_STATEMENT_TIMEOUT_MS", 15_000, minimum=100)
+EXPORTS_AT_ONCE = env_int("EXPORTS_AT_ONCE", 4, minimum=1)  # a process; each has a connection of its own
+EXPORT_STALL_TIMEOUT_S = env_int("EXPORT_STALL_TIMEOUT_S", 30, minimum=1)
+ENERGY_MAX_HOLD_S = env_int("ENERGY_MAX_HOLD_S", 60, minimum=1)
+ENERGY_MAX_PERIODS = 10_000
 DEVICE_ONLINE_S = env_int("DEVICE_ONLINE_S", 15, minimum=1)
 SHUTDOWN_GRACE_S = env_int("SHUTDOWN_GRACE_S", 10, minimum=1)
 
@@ -184,5 +193,11 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}, "django.channels.server": {"level": "WARNING"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.channels.server": {"level": "WARNING"},
+        # At INFO it logs the whole URL of every websocket, and somebody will put a token there although none is read.
+        "uvicorn.error": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+    },
 }

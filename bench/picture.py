@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
 COLOURS = ("#0f766e", "#94a3b8", "#d97706", "#7c3aed", "#475569")
 

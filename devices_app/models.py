@@ -11,7 +11,8 @@ from django.utils.timezone import now
 
 from telemetry.names import DEVICE_ID_RULE, is_device_id
 
-RESERVED_IDS = frozenset({"claim", ".", ".."})  # /api/devices/claim, and what URLs resolve away
+# /api/devices/claim, /api/history/query, and what URLs resolve away.
+RESERVED_IDS = frozenset({"claim", "query", ".", ".."})
 
 
 def validate_device_id(text: str) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from asgi_project.errors import DeviceForbidden, Forbidden
-from devices_app.access import OWNER, Access, access_of
+from devices_app.access import OWNER, Access, access_of, candidates_of
 from devices_app.models import Device, Grant
 from devices_app.presence import is_online, last_seen
 
@@ -30,8 +30,7 @@ class VisibleDevice:
 
 def devices_of(user_id: int) -> list[VisibleDevice]:
     """Owned by the user or shared with them, by device id."""
-    candidates = Device.objects.filter(Q(owner_id=user_id) | Q(grants__user_id=user_id)).distinct()
-    return _visible(user_id, list(candidates.values_list("device_id", flat=True)))
+    return _visible(user_id, candidates_of(user_id))
 
 
 def device_of(user_id: int, device_id: str) -> VisibleDevice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from psycopg import sql
 from psycopg.sql import SQL, Composable, Identifier
 
 from history_app.catalogue import CATALOGUE
+from history_app.many import fetch_each
 from history_app.pool import Connection
 from history_app.window import Window, uniform_length
 from telemetry.catalogue import Metric
@@ -19,6 +21,7 @@ from telemetry.ddl import table_of
 from telemetry.reading import Reading
 from telemetry.times import datetime_from_us, us_from_datetime
 
+_FOREVER = us_from_datetime(datetime.max.replace(tzinfo=UTC))
 AGGREGATES = ("avg", "min", "max", "count")
 Column = list[Any]
 
@@ -40,67 +43,89 @@ class Columns:
 
 async def fetch_buckets(
     connection: Connection,
-    device_id: str,
+    device_ids: Sequence[str],
     window: Window,
     metrics: Sequence[Metric],
     aggs: Sequence[str],
     *,
     live: bool,
-) -> Columns:
-    """Aggregate the raw rows of [window.low, window.high) into the window's buckets."""
+) -> list[Columns]:
+    """Aggregate the raw rows of [window.low, window.high) into the window's buckets, for each device."""
     bucket_edges = window.edges
     length = uniform_length(bucket_edges)
     text = _bucket_statement(tuple(metrics), tuple(aggs), uniform=length is not None, live=live)
-    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high)}
+    parameters = {"low": moment(window.low), "high": moment(window.high)}
     if length is not None:
         parameters["length"] = length
     else:
-        parameters["edges"] = [_moment(edge) for edge in bucket_edges]
-    newest, numbers, counts, *values = await _one_row(connection, text, parameters)
-    starts = [bucket_edges[number] for number in numbers or ()]
-    return Columns(starts, counts or [], [column or [] for column in values], _microseconds(newest))
+        parameters["edges"] = [moment(edge) for edge in bucket_edges]
+    rows = await fetch_each(connection, device_ids, text, parameters)
+    return [bucket_columns(row, bucket_edges) for row in rows]
+
+
+def bucket_columns(row: Sequence[Any], bucket_edges: Sequence[int]) -> Columns:
+    """From the row of a statement that numbers the buckets."""
+    newest, numbers, counts, *values = row
+    numbers = numbers or ()
+    starts = bucket_edges[:-1]
+    if len(numbers) != len(starts):
+        starts = [bucket_edges[number] for number in numbers]
+    return Columns(starts, counts or [], [column or [] for column in values], microseconds(newest))
 
 
 async def fetch_raw(
-    connection: Connection, device_id: str, window: Window, metrics: Sequence[Metric], *, limit: int, live: bool
-) -> Columns:
-    """The readings of [window.start, window.end), at most `limit` of them. `values` has one column a metric."""
+    connection: Connection,
+    device_ids: Sequence[str],
+    window: Window,
+    metrics: Sequence[Metric],
+    *,
+    limit: int,
+    live: bool,
+) -> list[Columns]:
+    """The readings of [window.start, window.end), at most `limit` of each device. `values` has one column a metric.
+
+    Of a live window the newest is the last one found; where there is none, what is older is asked for. So the statement
+    touches the chunks of its window only, not the newest of every chunk there is.
+    """
     text = _raw_statement(tuple(metrics), live=live)
-    parameters = {"device": device_id, "low": _moment(window.low), "high": _moment(window.high), "limit": limit}
-    newest, starts, *values = await _one_row(connection, text, parameters)
-    starts = starts or []
-    return Columns(starts, [1] * len(starts), [column or [] for column in values], _microseconds(newest))
+    parameters = {"low": moment(window.low), "high": moment(window.high), "limit": limit}
+    rows = await fetch_each(connection, device_ids, text, parameters)
+    newest = {device_id: microseconds(row[0]) for device_id, row in zip(device_ids, rows, strict=True)}
+    if live:
+        newest = {device_id: row[1][-1] for device_id, row in zip(device_ids, rows, strict=True) if row[1]}
+        silent = [device_id for device_id in device_ids if device_id not in newest]
+        newest |= await fetch_newest(connection, silent, before=window.low)
+    return [
+        Columns(starts or [], [1] * len(starts or ()), [column or [] for column in values], newest[device_id])
+        for device_id, (_, starts, *values) in zip(device_ids, rows, strict=True)
+    ]
 
 
 async def fetch_after(connection: Connection, device_id: str, after: int, *, limit: int) -> list[Reading]:
     """The readings of a device newer than `after` (µs), oldest first, at most `limit`."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_after_statement(), {"device": device_id, "after": _moment(after), "limit": limit})
+    await cursor.execute(_after_statement(), {"device": device_id, "after": moment(after), "limit": limit})
     return [Reading(device_id, us, tuple(values)) for us, *values in await cursor.fetchall()]
 
 
-async def fetch_newest(connection: Connection, device_id: str) -> int | None:
-    """µs of the newest stored reading of a device, None where there is none."""
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(_newest_statement(), {"device": device_id})
-    row = await cursor.fetchone()
-    return None if row is None else int(row[0])
+async def fetch_newest(
+    connection: Connection, device_ids: Sequence[str], *, before: int = _FOREVER
+) -> dict[str, int | None]:
+    """µs of each device's newest stored reading `before` some µs, None where there is none."""
+    if not device_ids:
+        return {}
+    rows = await fetch_each(connection, device_ids, _newest_statement(), {"high": moment(before)})
+    return {device_id: microseconds(newest) for device_id, (newest,) in zip(device_ids, rows, strict=True)}
 
 
-async def _one_row(connection: Connection, text: bytes, parameters: dict[str, Any]) -> tuple[Any, ...]:
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(text, parameters)
-    row = await cursor.fetchone()
-    assert row is not None  # an aggregate without GROUP BY always has one row
-    return row
-
-
-def _moment(us: int) -> Any:
+def moment(us: int) -> Any:
+    """µs as a parameter."""
     return datetime_from_us(us)
 
 
-def _microseconds(moment: Any) -> int | None:
-    return None if moment is None else us_from_datetime(moment)
+def microseconds(found: Any) -> int | None:
+    """A timestamptz that was found as µs."""
+    return None if found is None else us_from_datetime(found)
 
 
 _TABLE = table_of(CATALOGUE)
@@ -112,19 +137,19 @@ _US = SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(_TIME)
 @lru_cache(maxsize=512)
 def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uniform: bool, live: bool) -> bytes:
     if uniform:
-        # Integer arithmetic on microseconds: exact, and cheaper than intervals.
-        number = SQL("(({} - (extract(epoch FROM %(low)s::timestamptz) * 1000000)::bigint) / %(length)s)::int").format(
-            _US
-        )
+        # Of each reading only its bucket's start, which is cheap; of that its number, once a bucket.
+        bucket = SQL("date_bin(%(length)s * interval '1 microsecond', {}, %(low)s::timestamptz)").format(_TIME)
+        number = SQL("(extract(epoch FROM bucket - %(low)s::timestamptz) * 1000000 / %(length)s)::int")
     else:
-        number = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(_TIME)
+        bucket = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(_TIME)
+        number = SQL("bucket")
     columns = [_aggregate(metric, agg) for metric in metrics for agg in aggs]
     names = [Identifier(f"v{index}") for index in range(len(columns))]
     inner = SQL(
-        "SELECT {number} AS number, count(*) AS readings{columns} FROM {table}"
+        "SELECT {bucket} AS bucket, count(*) AS readings{columns} FROM {table}"
         " WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s GROUP BY 1 ORDER BY 1"
     ).format(
-        number=number,
+        bucket=bucket,
         columns=sql.Composed(
             [SQL(", {} AS {}").format(column, name) for column, name in zip(columns, names, strict=True)]
         ),
@@ -132,7 +157,7 @@ def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uni
         device=_DEVICE,
         time=_TIME,
     )
-    return _in_columns([SQL("number"), SQL("readings"), *names], inner, live=live)
+    return in_columns([number, SQL("readings"), *names], inner, newest_of(live=live))
 
 
 def _aggregate(metric: Metric, agg: str) -> Composable:
@@ -156,29 +181,26 @@ def _raw_statement(metrics: tuple[Metric, ...], *, live: bool) -> bytes:
         device=_DEVICE,
         time=_TIME,
     )
-    return _in_columns([SQL("us"), *columns], inner, live=live)
+    return in_columns([SQL("us"), *columns], inner, SQL("NULL::timestamptz") if live else newest_of(live=False))
 
 
-def _in_columns(names: Sequence[Composable], inner: Composable, *, live: bool) -> bytes:
-    """One row: the newest reading's time, then an array for each name. A few wide values are cheaper than many rows.
+def in_columns(names: Sequence[Composable], inner: Composable, newest: Composable) -> bytes:
+    """One row: what `newest` selects, then an array for each name. A few wide values are cheaper than many rows."""
+    return (
+        SQL("SELECT ({newest}), {arrays} FROM ({inner}) AS found")
+        .format(newest=newest, arrays=SQL(", ").join(SQL("array_agg({})").format(name) for name in names), inner=inner)
+        .as_bytes()
+    )
+
+
+def newest_of(*, live: bool) -> Composable:
+    """The time of the device's newest reading.
 
     `live`: the window reaches the present. Then "newest" stops at the window's end, so that a reading stamped by a
     clock ahead of ours is in the rows or after the cursor, never neither.
     """
-    return (
-        SQL(
-            "SELECT (SELECT {time} FROM {table} WHERE {device} = %(device)s{until} ORDER BY {time} DESC LIMIT 1),"
-            " {arrays} FROM ({inner}) AS found"
-        )
-        .format(
-            time=_TIME,
-            table=_TABLE,
-            device=_DEVICE,
-            until=SQL(" AND {} < %(high)s").format(_TIME) if live else SQL(""),
-            arrays=SQL(", ").join(SQL("array_agg({})").format(name) for name in names),
-            inner=inner,
-        )
-        .as_bytes()
+    return SQL("SELECT {time} FROM {table} WHERE {device} = %(device)s{until} ORDER BY {time} DESC LIMIT 1").format(
+        time=_TIME, table=_TABLE, device=_DEVICE, until=SQL(" AND {} < %(high)s").format(_TIME) if live else SQL("")
     )
 
 
@@ -202,5 +224,4 @@ def _after_statement() -> bytes:
 
 @lru_cache(maxsize=1)
 def _newest_statement() -> bytes:
-    statement = SQL("SELECT {us} FROM {table} WHERE {device} = %(device)s ORDER BY {time} DESC LIMIT 1")
-    return statement.format(us=_US, table=_TABLE, device=_DEVICE, time=_TIME).as_bytes()
+    return SQL("SELECT ({}) AS newest").format(newest_of(live=True)).as_bytes()

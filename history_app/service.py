@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge
 from history_app import queries
 from history_app.catalogue import CATALOGUE
+from history_app.plan import plan
 from history_app.pool import Connection, telemetry_run
 from history_app.queries import Columns
+from history_app.tier_queries import fetch_tier_buckets
+from history_app.tiers import sources_forget, sources_of
+from history_app.version import fetch_version
 from history_app.window import (
     RAW,
     Step,
@@ -31,6 +36,10 @@ from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us
 
 FILLS = ("null", "none", "previous")
+# What the database says where a tier that was there a moment ago is not, or not for us, any more.
+_TIER_IS_GONE = (
+    psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege,
+)  # fmt: skip
 _METRIC_RULE = f"a comma-separated list of {', '.join(CATALOGUE.names)}"
 
 
@@ -109,47 +118,102 @@ def metrics_parse(text: str | None) -> tuple[Metric, ...]:
 
 async def history_read(device_id: str, question: Question) -> History:
     """Read one device's history. Raises `TooLarge` and `Unavailable`."""
-    step = choose_step(
+    (history,) = await histories_read([device_id], question)
+    return history
+
+
+async def histories_read(device_ids: Sequence[str], question: Question) -> list[History]:
+    """The history of each device, all in the same buckets and of one snapshot. Raises `TooLarge` and `Unavailable`.
+
+    `auto` aims at fewer points where the devices together would come to more than HISTORY_MAX_QUERY_POINTS.
+    """
+    question = replace(question, max_points=min(question.max_points, _points_limit(len(device_ids))))
+
+    async def work(connection: Connection) -> list[History]:
+        try:
+            return await _read(connection, device_ids, question)
+        except _TIER_IS_GONE:
+            sources_forget()
+            return await _read(connection, device_ids, question)
+
+    return await telemetry_run(work)
+
+
+async def history_version(device_id: str, question: Question) -> Hashable | None:
+    """Equal as long as the answer to `question` is the same but for the cursor; None where that cannot be told cheaply.
+
+    Raises `Unavailable`.
+    """
+
+    async def work(connection: Connection) -> Hashable | None:
+        sources = await sources_of(connection, device_id)
+        window = Window(question.start, question.end, _step(question), question.zone)
+        return await fetch_version(connection, device_id, window, sources)
+
+    version = await telemetry_run(work)
+    return None if version is None else (version, question.is_live)
+
+
+def _step(question: Question) -> Step:
+    return choose_step(
         question.start,
         question.end,
         resolution=question.resolution,
         max_points=question.max_points,
         sample_period_s=CATALOGUE.sample_period_s,
     )
-    if step.is_raw:
-        history = await _raw(device_id, question)
-        if history is not None:
-            return history
+
+
+async def _read(connection: Connection, device_ids: Sequence[str], question: Question) -> list[History]:
+    step = _step(question)
+    sources = [await sources_of(connection, device_id) for device_id in device_ids]
+    if step.is_raw and not any(known.has_aged_out(CATALOGUE.table, question.start) for known in sources):
+        histories = await _raw(connection, device_ids, question)
+        if histories is not None:
+            return histories
         step = next_step(RAW, question.seconds, question.max_points)
-    window = _bucket_window(question, step)
-
-    async def work(connection: Connection) -> Columns:
-        return await queries.fetch_buckets(
-            connection, device_id, window, question.metrics, question.aggs, live=question.is_live
+    asked = _bucket_window(question, step, len(device_ids))
+    chosen = plan(sources, asked, question.metrics)
+    window = chosen.window
+    _bucket_window(question, window.step, len(device_ids))
+    if chosen.levels:
+        source = chosen.levels[-1].table
+        found = await fetch_tier_buckets(
+            connection, device_ids, chosen, question.metrics, question.aggs, live=question.is_live
         )
+    else:
+        source = CATALOGUE.table
+        found = await queries.fetch_buckets(
+            connection, device_ids, window, question.metrics, question.aggs, live=question.is_live
+        )
+    return [
+        History(device_id, question, window, source, _filled(columns, window, question))
+        for device_id, columns in zip(device_ids, found, strict=True)
+    ]
 
-    found = await telemetry_run(work)
-    return History(device_id, question, window, CATALOGUE.table, _filled(found, window, question))
 
-
-async def _raw(device_id: str, question: Question) -> History | None:
-    """The readings themselves; None where there are too many of them and buckets will do."""
+async def _raw(connection: Connection, device_ids: Sequence[str], question: Question) -> list[History] | None:
+    """The readings themselves; None where a device has too many of them and buckets will do."""
     window = Window(question.start, question.end, RAW, question.zone)
-    limit = settings.HISTORY_MAX_EXPLICIT_POINTS if question.resolution == "raw" else question.max_points
-
-    async def work(connection: Connection) -> Columns:
-        return await queries.fetch_raw(
-            connection, device_id, window, question.metrics, limit=limit + 1, live=question.is_live
-        )
-
-    found = await telemetry_run(work)
-    if len(found.starts) > limit:
+    limit = _points_limit(len(device_ids)) if question.resolution == "raw" else question.max_points
+    found = await queries.fetch_raw(
+        connection, device_ids, window, question.metrics, limit=limit + 1, live=question.is_live
+    )
+    if any(len(columns.starts) > limit for columns in found):
         if question.resolution == "raw":
-            raise _too_many(f"more than {limit} readings")
+            raise _too_many(f"more than {limit} readings", len(device_ids))
         return None
     # Every aggregate of a reading is the reading itself.
-    values = [column for column in found.values for _ in question.aggs]
-    return History(device_id, question, window, CATALOGUE.table, replace(found, values=values))
+    return [
+        History(
+            device_id,
+            question,
+            window,
+            CATALOGUE.table,
+            replace(columns, values=[column for column in columns.values for _ in question.aggs]),
+        )
+        for device_id, columns in zip(device_ids, found, strict=True)
+    ]
 
 
 async def readings_after(device_id: str, after: int, *, limit: int) -> list[Reading]:
@@ -159,7 +223,8 @@ async def readings_after(device_id: str, after: int, *, limit: int) -> list[Read
 
 async def newest_stored(device_id: str) -> int | None:
     """µs of the newest stored reading of a device, None where there is none. Raises `Unavailable`."""
-    return await telemetry_run(lambda connection: queries.fetch_newest(connection, device_id))
+    newest = await telemetry_run(lambda connection: queries.fetch_newest(connection, [device_id]))
+    return newest[device_id]
 
 
 def _bounds(parameters: Mapping[str, str], now: int, zone: ZoneInfo) -> tuple[int, int]:
@@ -193,17 +258,24 @@ def _max_points(text: str | None) -> int:
     return int(text)
 
 
-def _bucket_window(question: Question, step: Step) -> Window:
-    limit = settings.HISTORY_MAX_EXPLICIT_POINTS
-    if question.seconds > limit * step.seconds:
-        raise _too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}")
+def _points_limit(devices: int) -> int:
+    """The most points of each of so many devices."""
+    if devices == 1:
+        return settings.HISTORY_MAX_EXPLICIT_POINTS
+    return max(1, min(settings.HISTORY_MAX_EXPLICIT_POINTS, settings.HISTORY_MAX_QUERY_POINTS // devices))
+
+
+def _bucket_window(question: Question, step: Step, devices: int) -> Window:
+    limit = _points_limit(devices)
+    if not step.is_raw and question.seconds > limit * step.seconds:
+        raise _too_many(f"{int(question.seconds / step.seconds)} buckets, more than {limit}", devices)
     return Window(question.start, question.end, step, question.zone)
 
 
-def _too_many(what: str) -> TooLarge:
+def _too_many(what: str, devices: int) -> TooLarge:
     return TooLarge(
-        f"resolution: this would be {what}; take a coarser resolution, a shorter range, or"
-        " GET /api/history/{device_id}/export for every reading."
+        f"resolution: this would be {what}{'' if devices == 1 else f' for each of {devices} devices'}; take a coarser"
+        " resolution, a shorter range, or GET /api/history/{device_id}/export for every reading."
     )
 
 
@@ -236,18 +308,30 @@ def _spread(column: Sequence[Any], slots: Sequence[int], length: int, *, empty: 
 
 def history_document(history: History) -> dict[str, Any]:
     """The JSON answer of contract section 3."""
-    question, window, columns = history.question, history.window, history.columns
-    values = iter(columns.values)
+    return {**window_document(history), **columns_document(history)}
+
+
+def window_document(history: History) -> dict[str, Any]:
+    """What devices asked the same question have in common."""
+    question, window = history.question, history.window
     return {
-        "device_id": history.device_id,
         "start": iso_from_us(window.low),
         "end": iso_from_us(window.high),
         "resolution": window.step.name,
         "resolution_seconds": window.step.resolution_seconds,
-        "source": history.source,
-        "tz": question.zone.key,
-        "points": len(columns.starts),
+        "tz": window.zone.key,
         "partial_last": not window.step.is_raw and window.high > question.now,
+    }
+
+
+def columns_document(history: History) -> dict[str, Any]:
+    """What one device answers."""
+    question, columns = history.question, history.columns
+    values = iter(columns.values)
+    return {
+        "device_id": history.device_id,
+        "source": history.source,
+        "points": len(columns.starts),
         "cursor": None if columns.newest is None else iso_from_us(columns.newest),
         "time": [start // 1000 for start in columns.starts],
         "count": columns.counts,

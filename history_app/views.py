@@ -2,32 +2,97 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import orjson
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http.response import HttpResponseBase
 
 from asgi_project.errors import BadRequest
-from auth_app.http import hot_view
+from asgi_project.streaming import StreamedResponse
+from auth_app.http import hot_view, identify_request
 from auth_app.identity import Identity
-from devices_app.access import access_require
+from devices_app.access import access_require, visible_cached
 from history_app import service
+from history_app.answers import FORMATS, answers, history_answer, is_known, known_tag
 from history_app.catalogue import CATALOGUE
-from history_app.csv import history_csv
+from history_app.energy_service import energy_document, energy_parse, energy_read
+from history_app.export import accepts_gzip, export_chunks, export_parse
+from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
+from history_app.query import query_document, query_parse
 
-FORMATS = ("json", "csv")
+R = TypeVar("R", bound=HttpResponseBase)
 
 
 @hot_view("GET")
 async def history(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
-    parameters = {name: str(value) for name, value in request.GET.items()}
+    parameters = _parameters(request)
     answer_format = parameters.get("format", "json")
     if answer_format not in FORMATS:
         raise BadRequest(f"format: {answer_format!r} is not one of {', '.join(FORMATS)}.")
     question = service.question_parse(parameters, default_zone=access.timezone)
-    answer = await service.history_read(device_id, question)
-    if answer_format == "csv":
-        return _private(HttpResponse(history_csv(answer), content_type="text/csv; charset=utf-8"))
-    return _private(HttpResponse(orjson.dumps(service.history_document(answer)), content_type="application/json"))
+    key = (device_id, access.timezone, tuple(sorted(parameters.items())))
+    if_none_match = request.headers.get("If-None-Match", "")
+    if if_none_match and (tag := await known_tag(key, device_id, question, if_none_match)):
+        return _not_modified(tag)
+    answer = await answers.join(
+        key, lambda: history_answer(key, device_id, question, answer_format, is_conditional=bool(if_none_match))
+    )
+    if is_known(if_none_match, answer.etag):
+        return _not_modified(answer.etag)
+    return _private(HttpResponse(answer.body, content_type=answer.content_type, headers={"ETag": answer.etag}))
+
+
+def _not_modified(tag: str) -> HttpResponse:
+    return _private(HttpResponseNotModified(headers={"ETag": tag}))
+
+
+@hot_view("POST")
+async def query(request: HttpRequest, identity: Identity) -> HttpResponse:
+    asked = query_parse(request.body)
+    access = await access_require(identity.user_id, asked.device_ids)
+    zones = {access[device_id].timezone for device_id in asked.device_ids}
+    question = service.question_parse(asked.parameters, default_zone=zones.pop() if len(zones) == 1 else "UTC")
+    return _json(query_document(await service.histories_read(asked.device_ids, question)))
+
+
+@hot_view("GET")
+async def export(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponseBase:
+    async def still_allowed() -> None:
+        await identify_request(request)
+        await access_require(identity.user_id, [device_id])
+
+    access = (await access_require(identity.user_id, [device_id]))[device_id]
+    asked = export_parse(device_id, _parameters(request), default_zone=access.timezone)
+    gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    headers = {
+        "Content-Type": asked.row_format.content_type,
+        "Content-Disposition": f'attachment; filename="{asked.filename}"',
+        "Vary": "Accept-Encoding",
+        **({"Content-Encoding": "gzip"} if gzip else {}),
+    }
+    return _private(StreamedResponse(export_chunks(asked, gzip=gzip, still_allowed=still_allowed), headers=headers))
+
+
+@hot_view("GET")
+async def energy(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
+    access = (await access_require(identity.user_id, [device_id]))[device_id]
+    question = energy_parse(_parameters(request), default_zone=access.timezone)
+    return _json(energy_document(device_id, question, await energy_read(device_id, question)))
+
+
+@hot_view("GET")
+async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
+    device_ids = devices_parse(_parameters(request))
+    if device_ids is None:
+        device_ids = await visible_cached(identity.user_id)
+        devices_limit(device_ids)
+    else:
+        devices_limit(device_ids)
+        await access_require(identity.user_id, device_ids)
+    found = await latest_read(device_ids)
+    return _json(latest_document(device_ids, found))
 
 
 @hot_view("GET")
@@ -36,10 +101,18 @@ async def metrics(request: HttpRequest, identity: Identity) -> HttpResponse:
         {"name": m.name, "unit": m.unit, "kind": m.kind, "sign": m.sign, "description": m.description}
         for m in CATALOGUE.metrics
     ]
-    return _private(HttpResponse(orjson.dumps(catalogue), content_type="application/json"))
+    return _json(catalogue)
 
 
-def _private(response: HttpResponse) -> HttpResponse:
+def _parameters(request: HttpRequest) -> dict[str, str]:
+    return {name: str(value) for name, value in request.GET.items()}
+
+
+def _json(document: Any) -> HttpResponse:
+    return _private(HttpResponse(orjson.dumps(document), content_type="application/json"))
+
+
+def _private(response: R) -> R:
     response["Cache-Control"] = "private, no-cache"
     response["X-Content-Type-Options"] = "nosniff"
     return response

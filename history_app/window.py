@@ -73,6 +73,7 @@ LADDER = (
     Step("1w", 7 * DAY_S),
     Step("1mo", 30.436875 * DAY_S),  # a twelfth of the mean Gregorian year
 )
+YEAR = Step("1y", 365.2425 * DAY_S)  # not a rung: energy is accounted by it
 STEPS = {step.name: step for step in LADDER}
 
 _RANGE = re.compile(r"([0-9]{1,6})(mo|s|m|h|d|w|y)")
@@ -231,10 +232,14 @@ def _cut(wall: datetime, step: Step) -> datetime:
         return midnight.replace(hour=wall.hour - wall.hour % hours)
     if step.name == "1w":
         return midnight - timedelta(days=midnight.weekday())
+    if step is YEAR:
+        return midnight.replace(month=1, day=1)
     return midnight.replace(day=1) if step.name == "1mo" else midnight
 
 
 def _next_wall(wall: datetime, step: Step) -> datetime:
+    if step is YEAR:
+        return wall.replace(year=wall.year + 1)
     if step.name == "1mo":
         return wall.replace(year=wall.year + wall.month // 12, month=wall.month % 12 + 1)
     return wall + timedelta(seconds=step.seconds)

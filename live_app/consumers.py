@@ -23,6 +23,7 @@ from live_app.outlet import Outlet
 
 logger = logging.getLogger(__name__)
 NO_CHANNEL_LAYER = "none"
+CLOSE_TIMEOUT_S = 5.0
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -63,14 +64,22 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.identity = identity
         return None
 
+    @property
+    def _transport(self) -> asyncio.WriteTransport | None:
+        """The socket's own, where the server hands it over."""
+        extensions = cast(Any, self.scope.get("extensions") or {})
+        return cast("asyncio.WriteTransport | None", extensions.get(protocol.TRANSPORT_EXTENSION))
+
     def _open(self) -> None:
         self.outlet = Outlet(
             self._send_text,
             max_frames=settings.LIVE_QUEUE_MAX_FRAMES,
             max_bytes=settings.LIVE_QUEUE_MAX_BYTES,
-            on_hopeless=lambda: self._end(protocol.CLOSE_TOO_SLOW),
-            transport=cast(Any, self.scope.get("extensions") or {}).get(protocol.TRANSPORT_EXTENSION),
+            on_hopeless=self._give_up,
+            transport=self._transport,
         )
+        if self._transport is not None:
+            cast(Any, self.scope["extensions"])[protocol.DRAIN_EXTENSION] = self.outlet.drain
         guard = guard_of_loop()
         guard.add(self)
         self._timers[""] = guard.check_at(self, self.identity.expires_at)
@@ -172,6 +181,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if device_id == self._only_device and not self._subscriptions:
             self._spawn(self._close_after_queue(protocol.CLOSE_FORBIDDEN))
 
+    def _give_up(self) -> None:
+        """Not at once: whoever offers a reading is walking through the subscriptions."""
+        asyncio.get_running_loop().call_soon(self._end, protocol.CLOSE_TOO_SLOW)
+
     def sign_out(self) -> None:
         self._end(protocol.CLOSE_UNAUTHENTICATED)
 
@@ -182,6 +195,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._drop(device_id)
         self.outlet.close()
         self._spawn(self.close(code))
+        if self._transport is not None:  # a peer that reads nothing would keep what was written to it, for ever
+            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
 
     async def _close_after_queue(self, code: int) -> None:
         await self.outlet.drain(timeout_s=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from history_app.catalogue import CATALOGUE
 from live_app import protocol
@@ -40,6 +40,7 @@ class Subscription:
         self.position: int | None = None
         self.held: list[Reading] | None = []
         self.joining: asyncio.Task[bool] | None = None
+        self._late: list[int] = []
         self._outlet = outlet
         self._metrics = metrics
         self._interval_s = interval_ms / 1000
@@ -50,31 +51,46 @@ class Subscription:
     def is_live(self) -> bool:
         return self.held is None
 
+    def hold(self, reading: Reading, *, is_late: bool) -> None:
+        assert self.held is not None, "only while the seam is open"
+        self.held.append(reading)
+        if is_late:
+            self._late.append(reading.us)
+
     def release(self, readings: Sequence[Reading], position: int | None) -> None:
         """Close the seam: send `readings` (newer than `position`) as backlog, and pass on what comes from now on."""
         self.held = None
         self.position = readings[-1].us if readings else position
+        for us in self._late:
+            if position is not None and us < position:
+                self.gap(us, us)
         for start in range(0, len(readings), BACKLOG_ROWS_PER_FRAME):
             rows = readings[start : start + BACKLOG_ROWS_PER_FRAME]
             frame = protocol.backlog(rows, NAMES, self._metrics)
             self._outlet.put_readings(frame, self.device_id, rows[0].us, rows[-1].us)
 
-    def offer(self, reading: Reading, encode: Encode, *, name_late: bool) -> None:
-        """Pass a reading on if it is newer than all before it. One that is not is only named, where `name_late`."""
+    def offer(self, reading: Reading, encode: Encode, *, is_late: bool) -> None:
+        """Pass a reading on if it is newer than all before it. One that is not is named where it comes late."""
         if self.held is not None:
-            self.held.append(reading)
+            self.hold(reading, is_late=is_late)
         elif self.position is None or reading.us > self.position:
             self.position = reading.us
             if self._interval_s:
                 self._conflate(reading)
             else:
                 self._outlet.put_readings(encode(self._metrics), self.device_id, reading.us, reading.us)
-        elif name_late and reading.us < self.position:
+        elif is_late and reading.us < self.position:
             self.gap(reading.us, reading.us)
 
     def gap(self, first: int, last: int) -> None:
         """Name readings (µs, both included) that this socket is not given."""
         self._outlet.put_readings(protocol.gap(self.device_id, first, last), self.device_id, first, last)
+
+    def skip_to(self, us: int) -> None:
+        """Name what this socket has not had up to `us` (µs), and go on after it."""
+        if self.held is None and self.position is not None and self.position < us:
+            self.gap(self.position + 1, us)
+            self.position = us
 
     def close(self) -> None:
         if self.joining is not None:
@@ -103,6 +119,9 @@ class Feed:
 
     `subscribed` is set while Redis has confirmed the subscription; `losses` counts how often that was lost, so that
     whoever was joining can see that the stream it held has a hole. `held` is a list while the feed itself catches up.
+
+    A reading is late where the stream has brought a newer one since it began: one that is only older than what some
+    socket was given may have come again, after the writer lost its connection.
     """
 
     def __init__(self, device_id: str) -> None:
@@ -112,6 +131,8 @@ class Feed:
         self.losses = 0
         self.held: list[Reading] | None = None
         self.is_unverified = False
+        self._newest = -1  # of what the stream brought since it began, µs
+        self._late: list[Reading] = []
         self._seen: set[int] = set()
         self._seen_order: deque[int] = deque()
 
@@ -126,31 +147,46 @@ class Feed:
         self.subscribed.clear()
         self.losses += 1
         self.held = None
+        self._newest = -1
         for subscription in self.subscriptions:
             if subscription.held is not None:
                 subscription.held.clear()
 
     def take(self, reading: Reading) -> None:
         """A reading from the stream. The same reading again is dropped."""
-        if self.held is not None:
-            self.held.append(reading)
-            for subscription in self.subscriptions:
-                if subscription.held is not None:
-                    subscription.held.append(reading)
-        elif reading.us not in self._seen:
-            self.pass_on(reading, name_late=True)
+        is_late = reading.us < self._newest
+        self._newest = max(self._newest, reading.us)
+        if self.held is None:
+            if reading.us not in self._seen:
+                self._pass_on(reading, self.subscriptions, is_late=is_late)
+            return
+        self.held.append(reading)
+        if is_late:
+            self._late.append(reading)
+        for subscription in self.subscriptions:
+            if not subscription.is_live:
+                subscription.hold(reading, is_late=is_late)
+
+    def skip_to(self, us: int) -> None:
+        """What came up to `us` (µs) is not to be had any more: name it to those who have not had it."""
+        for subscription in self.subscriptions:
+            subscription.skip_to(us)
 
     def catch_up(self, readings: Sequence[Reading]) -> None:
-        """Pass on what was missed, oldest first, and go on with the stream."""
-        self.held = None
+        """Pass on what was missed, oldest first, and go on with the stream. Who is joining has held it as it came."""
+        late, self._late, self.held = self._late, [], None
+        live = [subscription for subscription in self.subscriptions if subscription.is_live]
         for reading in readings:
-            self.pass_on(reading, name_late=False)
+            self._pass_on(reading, live, is_late=False)
+        for reading in late:
+            if reading.us not in self._seen:
+                self._pass_on(reading, live, is_late=True)
 
-    def pass_on(self, reading: Reading, *, name_late: bool) -> None:
+    def _pass_on(self, reading: Reading, subscriptions: Iterable[Subscription], *, is_late: bool) -> None:
         self._remember(reading.us)
         encode = _encoder(reading)
-        for subscription in self.subscriptions:
-            subscription.offer(reading, encode, name_late=name_late)
+        for subscription in subscriptions:
+            subscription.offer(reading, encode, is_late=is_late)
 
     def _remember(self, us: int) -> None:
         if us not in self._seen:

@@ -18,12 +18,11 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from redis.asyncio.client import PubSub
 
-from asgi_project.errors import Unavailable
 from auth_app import events
 from history_app.catalogue import CATALOGUE
 from live_app import seam
 from live_app.feed import Feed, Subscription
-from telemetry.names import HEARTBEAT_CHANNEL, LIVE_PREFIX, live_channel
+from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL, LIVE_PREFIX, live_channel
 from telemetry.reading import ReadingError, reading_decode
 from telemetry.redis import AsyncRedis, RedisError, redis_client, redis_connect
 
@@ -74,7 +73,7 @@ class Hub:
             await feed.subscribed.wait()
             losses = feed.losses
             try:
-                missed, position = await self._missed(subscription, since)
+                missed = await self._missed(subscription, since)
             except RedisError:
                 await asyncio.sleep(RECONNECT_PAUSE_S)
                 continue
@@ -82,10 +81,10 @@ class Hub:
                 break
         # From here to the release nothing is awaited, so nothing can come in between.
         feed.is_unverified |= not missed.is_verified
-        after = position if position is not None else -1
-        readings = seam.in_order([*missed.readings, *(subscription.held or [])], after)
-        subscription.on_joined(since if missed.is_complete and since is not None else position, missed.is_complete)
-        subscription.release(readings, position)
+        held = subscription.held or []
+        after = -1 if missed.after is None else missed.after
+        subscription.on_joined(missed.after or None, missed.is_complete)
+        subscription.release(seam.in_order([*missed.readings, *held], after), missed.after)
         return missed.is_complete
 
     def leave(self, subscription: Subscription) -> None:
@@ -98,28 +97,20 @@ class Hub:
             del self._feeds[feed.device_id]
             self._spawn(self._send(lambda pubsub: pubsub.unsubscribe(live_channel(feed.device_id))))
 
-    async def _missed(self, subscription: Subscription, since: int | None) -> tuple[seam.Missed, int | None]:
-        """What to replay, and the position (µs) after which it comes."""
-        redis = self._commands()
-        device_id = subscription.device_id
+    async def _missed(self, subscription: Subscription, since: int | None) -> seam.Missed:
+        """What to replay. Raises RedisError."""
         held = subscription.held
         assert held is not None, "a subscription joins once"
-        if since is not None:
-            missed = await seam.missed_since(
-                redis,
-                device_id,
-                since,
-                held,
-                limit=settings.LIVE_BACKLOG_MAX_READINGS,
-                timeout_s=settings.LIVE_JOIN_TIMEOUT_S,
-            )
-            if missed.is_complete:
-                return missed, since
-        try:
-            position = await seam.newest_known(redis, device_id)
-        except Unavailable:
-            position = None
-        return seam.Missed([], is_complete=since is None), position
+        if since is None:
+            return await seam.from_now(self._commands(), subscription.device_id, held)
+        return await seam.missed_since(
+            self._commands(),
+            subscription.device_id,
+            since,
+            held,
+            limit=settings.LIVE_BACKLOG_MAX_READINGS,
+            timeout_s=settings.LIVE_JOIN_TIMEOUT_S,
+        )
 
     def _watch(self, subscription: Subscription) -> Feed:
         device_id = subscription.device_id
@@ -160,7 +151,7 @@ class Hub:
             self._unconfirmed = Counter(channels)
             self._pubsub = pubsub
             async with self._sending:
-                await pubsub.subscribe(HEARTBEAT_CHANNEL, events.CHANNEL, *channels)
+                await pubsub.subscribe(HEARTBEAT_CHANNEL, BREAK_CHANNEL, events.CHANNEL, *channels)
             await self._read_messages(pubsub)
         finally:
             self._pubsub = None
@@ -200,6 +191,8 @@ class Hub:
                 self._take(channel.removeprefix(LIVE_PREFIX), payload)
             elif channel == HEARTBEAT_CHANNEL:
                 self.heartbeat_at = time.monotonic()
+            elif channel == BREAK_CHANNEL:
+                self._mend(payload.decode())
             elif channel == events.CHANNEL:
                 events.hear(payload)
         except ValueError as error:
@@ -227,6 +220,17 @@ class Hub:
         self._unconfirmed[channel] = 0
         if feed.subscribed.is_set():
             feed.lose()
+        self._begin(feed)
+
+    def _mend(self, device_id: str) -> None:
+        """The writer says that what it published before does not join what comes now."""
+        feed = self._feeds.get(device_id)
+        if feed is not None and feed.subscribed.is_set():
+            feed.lose()
+            self._begin(feed)
+
+    def _begin(self, feed: Feed) -> None:
+        """The stream of a device begins, or begins anew."""
         feed.subscribed.set()
         if feed.oldest_position is not None:
             self._refill(feed)
@@ -256,17 +260,15 @@ class Hub:
                 await asyncio.sleep(RECONNECT_PAUSE_S)
                 continue
             if feed.losses == losses:
-                self._resume(feed, missed, since)
+                self._resume(feed, missed)
                 return
 
-    def _resume(self, feed: Feed, missed: seam.Missed, since: int) -> None:
-        readings = seam.in_order([*missed.readings, *(feed.held or [])], since)
+    def _resume(self, feed: Feed, missed: seam.Missed) -> None:
+        after = missed.after or 0
+        readings = seam.in_order([*missed.readings, *(feed.held or [])], after)
         feed.is_unverified = not missed.is_verified
         if not missed.is_complete:
-            first = readings[0].us if readings else time.time_ns() // 1000
-            for subscription in feed.subscriptions:
-                if subscription.is_live and subscription.position is not None and subscription.position + 1 < first:
-                    subscription.gap(subscription.position + 1, first - 1)
+            feed.skip_to(after)
         feed.catch_up(readings)
 
     def _commands(self) -> AsyncRedis:

@@ -89,6 +89,7 @@ class Outlet:
         self._gaps: dict[str, tuple[int, int]] = {}
         self._overflows = 0
         self._sender: asyncio.Task[None] | None = None
+        self._is_draining = False
         self._is_closed = False
 
     def put(self, frame: Frame) -> None:
@@ -112,8 +113,9 @@ class Outlet:
         self._gaps.pop(device_id, None)
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait until everything has been handed to the server, at most `timeout_s`."""
+        """Take nothing more, and wait until everything has been handed to the server, at most `timeout_s`."""
         self.flush()
+        self._is_draining, self._is_direct = True, False
         if self._sender is not None:
             await asyncio.wait({self._sender}, timeout=timeout_s)
 
@@ -140,7 +142,7 @@ class Outlet:
         self._burst.append(frame.wire)
 
     def _append(self, queued: Queued) -> None:
-        if self._is_closed:
+        if self._is_closed or self._is_draining:
             return
         self._queue.append(queued)
         self._queued_bytes += len(queued.frame.payload)
@@ -176,7 +178,7 @@ class Outlet:
             self._is_closed = True  # the client is gone; the consumer is told by the server
         finally:
             self._sender = None
-        self._is_direct = self._transport is not None
+        self._is_direct = self._transport is not None and not self._is_draining
 
     def _next(self) -> Frame:
         """Gaps come first: what was dropped is older than everything still queued of that device."""

@@ -15,7 +15,9 @@ from telemetry.times import iso_from_us, us_from_iso
 PROTOCOL = 1
 SUBPROTOCOL = "wattstream.v1"
 TICKET_PREFIX = "ticket."
-TRANSPORT_EXTENSION = "wattstream.transport"  # of the ASGI scope, see live_app/uvicorn_protocol.py
+# Of the ASGI scope, see live_app/uvicorn_protocol.py: the socket's transport; what to await before a restart closes it.
+TRANSPORT_EXTENSION = "wattstream.transport"
+DRAIN_EXTENSION = "wattstream.drain"
 
 CLOSE_BYE = 1000
 CLOSE_INTERNAL = 1011

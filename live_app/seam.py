@@ -1,15 +1,17 @@
 """The seam: which readings lie between a cursor and what the live stream brings. Ring first, then TimescaleDB.
 
 The caller has subscribed before it asks, and holds what arrives meanwhile (`held`). So everything is in one of
-three places, which overlap: TimescaleDB (which may lag the stream), the ring (the newest readings, in the order of
-their arrival), and `held`. The answer is complete when these join without a hole:
+three places, which overlap: TimescaleDB (which may lag the stream), the ring (the newest readings, in time order),
+and `held`. The *edge* is where ring and stream begin: from it on nothing is missing in them. The answer is complete
+when they join without a hole:
 
-* the cursor's own reading is in the ring or in `held`: they alone hold everything that came after it; or
-* the oldest entry of ring and `held` is not newer than the cursor, and TimescaleDB was asked too; or
-* TimescaleDB holds a reading at or after that oldest entry: it holds all that came before it, because the writer
+* the cursor's own reading is in the ring: ring and `held` alone hold everything that came after it; or
+* the edge is not newer than the cursor, and TimescaleDB was asked too; or
+* TimescaleDB holds a reading at or after the edge: it holds all that came before it, because the writer
   stores in the order of arrival.
 
-Otherwise the store has yet to catch up, and is asked again.
+Otherwise the store has yet to catch up, and is asked again. A reading in `held` that is not newer than the cursor says
+nothing: it may have come late, or again.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asgi_project.errors import Unavailable
 from history_app.catalogue import CATALOGUE
@@ -31,14 +33,16 @@ POLL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """`readings` after the cursor, oldest first, each time once.
+    """`readings` newer than `after` (µs), oldest first, each time once; what is held follows them without a hole.
 
-    `is_complete`: nothing between them is missing. `is_verified`: that was seen; False where neither ring nor stream
-    had anything to compare with, so that the next live reading has to be checked against the store.
+    `is_complete`: `after` is the cursor that was asked for; else readings between the two are missing. `is_verified`:
+    the joint was seen; False where neither ring nor stream had anything to compare with, so that the next live
+    reading has to be checked against the store. `after` None: it is not known what there is.
     """
 
     readings: Sequence[Reading]
-    is_complete: bool
+    after: int | None
+    is_complete: bool = True
     is_verified: bool = True
 
 
@@ -54,12 +58,21 @@ async def ring_readings(redis: AsyncRedis, device_id: str) -> list[Reading]:
     return readings
 
 
-async def newest_known(redis: AsyncRedis, device_id: str) -> int | None:
-    """µs of the newest reading in the ring, or where that is empty in TimescaleDB. Raises RedisError, Unavailable."""
+async def from_now(redis: AsyncRedis, device_id: str, held: Sequence[Reading], *, since: int = -1) -> Missed:
+    """Nothing, and after which reading (newer than `since`, µs) the stream begins. Raises RedisError."""
     ring = await ring_readings(redis, device_id)
     if ring:
-        return max(reading.us for reading in ring)
-    return await newest_stored(device_id)
+        return Missed([], max(since, *(reading.us for reading in ring)))
+    try:
+        stored = await newest_stored(device_id) or 0
+    except Unavailable:
+        stored = None
+    edge = _edge([], held, since)
+    if edge is not None:
+        return Missed([], edge - 1)
+    if stored is None:
+        return Missed([], since if since >= 0 else None)
+    return Missed([], max(since, stored), is_verified=since < 0)  # who wants only what is new need not wait for it
 
 
 async def missed_since(
@@ -68,29 +81,39 @@ async def missed_since(
     """What came after `since` (µs). `held` may grow meanwhile; it is read anew each time round.
 
     Not complete where more than `limit` readings were missed, or where the store did not catch up, or was not
-    reachable, within `timeout_s`. Raises RedisError.
+    reachable, within `timeout_s`: then it is what ring and stream have. Raises RedisError.
     """
     deadline = time.monotonic() + timeout_s
     while True:
         ring = await ring_readings(redis, device_id)
-        recent = [*ring, *held]
-        if any(reading.us == since for reading in recent):
-            return _limited(in_order(recent, since), limit)
+        if any(reading.us == since for reading in ring):
+            return Missed(in_order([*ring, *held], since), since)
         try:
             stored = await readings_after(device_id, since, limit=limit + 1)
         except Unavailable:
             stored = None
+        edge = _edge(ring, held, since)
         if stored is not None:
-            recent = [*ring, *held]
-            found = in_order([*stored, *recent], since)
-            if len(found) > limit or not recent:
-                return _limited(found, limit, is_verified=bool(recent))
-            edge = recent[0].us
-            if edge <= since or (stored and stored[-1].us >= edge):
-                return Missed(found, is_complete=True)
+            found = in_order([*stored, *ring, *held], since)
+            if len(found) > limit:
+                break
+            if edge is None or edge <= since or (stored and stored[-1].us >= edge):
+                return Missed(found, since, is_verified=edge is not None)
         if time.monotonic() > deadline:
-            return Missed(in_order([*(stored or []), *recent], since), is_complete=False)
+            break
         await asyncio.sleep(POLL_S)
+    if edge is not None:
+        return Missed(in_order([*ring, *held], edge - 1), edge - 1, is_complete=False)
+    if stored is None:
+        return Missed([], since, is_verified=False)
+    return replace(await from_now(redis, device_id, held, since=since), is_complete=False)
+
+
+def _edge(ring: Sequence[Reading], held: Sequence[Reading], since: int) -> int | None:
+    """The time (µs) from which on ring and stream have everything; None where they have nothing to tell by."""
+    if ring:
+        return ring[0].us
+    return next((reading.us for reading in held if reading.us > since), None)
 
 
 def in_order(readings: Iterable[Reading], since: int) -> list[Reading]:
@@ -100,9 +123,3 @@ def in_order(readings: Iterable[Reading], since: int) -> list[Reading]:
         if reading.us > since:
             by_time.setdefault(reading.us, reading)
     return [by_time[us] for us in sorted(by_time)]
-
-
-def _limited(found: list[Reading], limit: int, *, is_verified: bool = True) -> Missed:
-    if len(found) > limit:
-        return Missed([], is_complete=False)
-    return Missed(found, is_complete=True, is_verified=is_verified)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -13,8 +14,19 @@ from typing import Any
 
 DEFAULT_PATH = Path(__file__).with_name("catalogue.toml")
 KINDS = ("voltage", "current", "power", "percent", "frequency", "temperature", "energy", "other")
+ROLES = ("grid", "battery", "solar", "load")
+POWER_UNITS = ("W", "kW", "MW")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_INTERVAL = re.compile(r"\d+ (second|minute|hour|day|week)s?")
+_INTERVAL = re.compile(r"(\d{1,6}) (second|minute|hour|day|week)s?")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+# The rollup tiers and the length of their buckets, finest first: each length divides the next one.
+TIER_SECONDS = {"1m": 60, "15m": 900, "1h": 3_600, "1d": 86_400}
+# PostgreSQL cuts longer names off, silently. What the rollups append to a table's and to a metric's name:
+_NAME_BYTES = 63
+_LONGEST_OF_TABLE = "_tiers_recompute"
+_LONGEST_OF_METRIC = "_count"
+# Two of the coarsest buckets and the one in progress: what a refresh needs at least.
+_KEEP_AT_LEAST_S = 3 * TIER_SECONDS["1d"]
 
 
 class CatalogueError(ValueError):
@@ -23,7 +35,10 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measured quantity. `minimum` and `maximum` bound what the writer accepts (both inclusive)."""
+    """One measured quantity. `minimum` and `maximum` bound what the writer accepts (both inclusive).
+
+    `role` says which flow of the house a power metric stands for, "" where none: energy is accounted by it.
+    """
 
     name: str
     column: str
@@ -34,6 +49,7 @@ class Metric:
     packet: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    role: str = ""
 
     @property
     def is_power(self) -> bool:
@@ -43,7 +59,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Table, columns and metrics, in the order in which every answer lists them."""
+    """Table, columns and metrics, in the order in which every answer lists them.
+
+    `compress_after` and `keep` (how long "raw" and each tier are kept; for ever where it says nothing) are intervals
+    for the policies of TimescaleDB's Timescale edition.
+    """
 
     schema: str
     table: str
@@ -52,6 +72,8 @@ class Catalogue:
     chunk_interval: str
     sample_period_s: float
     metrics: tuple[Metric, ...] = field(repr=False)
+    compress_after: str = "30 days"
+    keep: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -60,6 +82,10 @@ class Catalogue:
     @cached_property
     def by_name(self) -> Mapping[str, Metric]:
         return {metric.name: metric for metric in self.metrics}
+
+    @cached_property
+    def by_role(self) -> Mapping[str, Metric]:
+        return {metric.role: metric for metric in self.metrics if metric.role}
 
 
 def catalogue_load(path: Path | None = None) -> Catalogue:
@@ -85,33 +111,60 @@ def _catalogue(document: Mapping[str, Any], path: str) -> Catalogue:
     device = _identifier(table.get("device", "device_id"), "table.device", path)
     columns = [time, device, *(metric.column for metric in metrics)]
     names = [metric.name for metric in metrics]
-    for listed in (columns, names):
+    roles = [f"role {metric.role}" for metric in metrics if metric.role]
+    for listed in (columns, names, roles):
         for twice in {name for name in listed if listed.count(name) > 1}:
             raise CatalogueError(f"{path}: {twice!r} is listed twice")
     for reserved in {"time", "device_id"} & set(names):
         raise CatalogueError(f"{path}: a metric cannot be named {reserved!r}; give it another name and set column")
-    chunk_interval = str(table.get("chunk_interval", "7 days"))
-    if not _INTERVAL.fullmatch(chunk_interval):
-        raise CatalogueError(f"{path}: table.chunk_interval is {chunk_interval!r}; accepted is e.g. '7 days'")
     sample_period_s = float(table.get("sample_period_s", 1))
     if sample_period_s <= 0:
         raise CatalogueError(f"{path}: table.sample_period_s must be greater than 0")
+    policies = document.get("policies", {})
     return Catalogue(
         schema=_identifier(table.get("schema", "public"), "table.schema", path),
-        table=_identifier(table.get("name", "energy_data"), "table.name", path),
+        table=_stem(table.get("name", "energy_data"), _LONGEST_OF_TABLE, "table.name", path),
         time=time,
         device=device,
-        chunk_interval=chunk_interval,
+        chunk_interval=_interval(table.get("chunk_interval", "7 days"), "table.chunk_interval", path),
         sample_period_s=sample_period_s,
         metrics=metrics,
+        compress_after=_interval(policies.get("compress_after", "30 days"), "policies.compress_after", path),
+        keep=_keep(policies.get("keep", {}), path),
     )
 
 
+def _keep(entries: Mapping[str, Any], path: str) -> Mapping[str, str]:
+    known = ["raw", *TIER_SECONDS]
+    for name in entries:
+        if name not in known:
+            raise CatalogueError(f"{path}: policies.keep.{name}: accepted are {', '.join(known)}")
+    keep = {name: _interval(entries[name], f"policies.keep.{name}", path) for name in known if name in entries}
+    lengths = [_seconds(keep[name]) if name in keep else math.inf for name in known]
+    if lengths[0] < _KEEP_AT_LEAST_S or lengths != sorted(lengths):
+        raise CatalogueError(
+            f"{path}: policies.keep: at least 3 days, and a tier at least as long as what it is made of"
+        )
+    return keep
+
+
+def _seconds(interval: str) -> int:
+    match = _INTERVAL.fullmatch(interval)
+    assert match is not None  # it was checked when it was read
+    return int(match[1]) * _SECONDS[match[2]]
+
+
 def _metric(entry: Mapping[str, Any], path: str) -> Metric:
-    name = _identifier(entry.get("name"), "metric.name", path)
+    name = _stem(entry.get("name"), _LONGEST_OF_METRIC, "metric.name", path)
     kind = entry.get("kind", "other")
     if kind not in KINDS:
         raise CatalogueError(f"{path}: {name}.kind is {kind!r}; accepted are {', '.join(KINDS)}")
+    role = entry.get("role", "")
+    if role and (role not in ROLES or kind != "power" or entry.get("unit") not in POWER_UNITS):
+        raise CatalogueError(
+            f"{path}: {name}.role is {role!r}; accepted are {', '.join(ROLES)}, for a metric of kind power in"
+            f" {', '.join(POWER_UNITS)}"
+        )
     return Metric(
         name=name,
         column=_identifier(entry.get("column", name), f"{name}.column", path),
@@ -122,6 +175,7 @@ def _metric(entry: Mapping[str, Any], path: str) -> Metric:
         packet=tuple(str(entry.get("packet", "")).split(".")) if entry.get("packet") else (),
         minimum=entry.get("min"),
         maximum=entry.get("max"),
+        role=role,
     )
 
 
@@ -129,3 +183,20 @@ def _identifier(value: object, what: str, path: str) -> str:
     if isinstance(value, str) and _IDENTIFIER.fullmatch(value):
         return value
     raise CatalogueError(f"{path}: {what} is {value!r}; accepted are letters, digits and _, at most 63")
+
+
+def _stem(value: object, appended: str, what: str, path: str) -> str:
+    """An identifier to which the rollup tiers append."""
+    name = _identifier(value, what, path)
+    longest = _NAME_BYTES - len(appended)
+    if len(name) > longest:
+        raise CatalogueError(
+            f"{path}: {what} is {name!r}; accepted are at most {longest} characters, for the rollup tiers"
+        )
+    return name
+
+
+def _interval(value: object, what: str, path: str) -> str:
+    if isinstance(value, str) and _INTERVAL.fullmatch(value):
+        return value
+    raise CatalogueError(f"{path}: {what} is {value!r}; accepted is e.g. '7 days'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
@@ -17,6 +17,11 @@ def table_of(catalogue: Catalogue) -> Identifier:
     return Identifier(catalogue.schema, catalogue.table)
 
 
+def regclass(catalogue: Catalogue, name: str) -> Composed:
+    """A table or view of the catalogue's schema as a `regclass` value."""
+    return SQL("{}::regclass").format(Literal(f'"{catalogue.schema}"."{name}"'))
+
+
 def schema_statements(catalogue: Catalogue) -> Iterator[Composed]:
     """Extension, table and hypertable. Run as the owner role.
 
@@ -24,7 +29,6 @@ def schema_statements(catalogue: Catalogue) -> Iterator[Composed]:
     newest chunk first.
     """
     table = table_of(catalogue)
-    regclass = Literal(f'"{catalogue.schema}"."{catalogue.table}"')
     yield Composed([SQL("CREATE EXTENSION IF NOT EXISTS timescaledb")])
     columns = [
         SQL("{} timestamptz NOT NULL").format(Identifier(catalogue.time)),
@@ -34,12 +38,16 @@ def schema_statements(catalogue: Catalogue) -> Iterator[Composed]:
     ]
     yield SQL("CREATE TABLE IF NOT EXISTS {} (\n    {}\n)").format(table, SQL(",\n    ").join(columns))
     yield SQL(
-        "SELECT create_hypertable({}::regclass, {}, chunk_time_interval => {}::interval,"
+        "SELECT create_hypertable({}, {}, chunk_time_interval => {}::interval,"
         " if_not_exists => true, create_default_indexes => false)"
-    ).format(regclass, Literal(catalogue.time), Literal(catalogue.chunk_interval))
+    ).format(regclass(catalogue, catalogue.table), Literal(catalogue.time), Literal(catalogue.chunk_interval))
+
+
+def column_statements(catalogue: Catalogue) -> Iterator[Composed]:
+    """Columns for metrics that came into the catalogue after the table was made."""
     for metric in catalogue.metrics:
         yield SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} double precision").format(
-            table, Identifier(metric.column)
+            table_of(catalogue), Identifier(metric.column)
         )
 
 
@@ -61,12 +69,15 @@ def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[C
     name = Identifier(role)
     yield SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name)
     yield SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, Literal(statement_timeout_ms))
+    # Its questions are for a few rows of one device: by index, however small a table or cold a disk seems to be.
+    yield SQL("ALTER ROLE {} SET random_page_cost = 1.1").format(name)
     yield SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}").format(name, Literal("60s"))
 
 
-def grant_statements(catalogue: Catalogue, role: str) -> Iterator[Composed]:
-    """SELECT on what history reads, and nothing else."""
+def grant_statements(catalogue: Catalogue, role: str, tables: Iterable[Identifier]) -> Iterator[Composed]:
+    """SELECT on what history reads (`tables`), and nothing else."""
     name = Identifier(role)
     yield SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(catalogue.schema), name)
-    yield SQL("REVOKE ALL ON {} FROM {}").format(table_of(catalogue), name)
-    yield SQL("GRANT SELECT ON {} TO {}").format(table_of(catalogue), name)
+    for table in tables:
+        yield SQL("REVOKE ALL ON {} FROM {}").format(table, name)
+        yield SQL("GRANT SELECT ON {} TO {}").format(table, name)

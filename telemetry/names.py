@@ -11,6 +11,8 @@ LIVE_PREFIX = "telemetry:live:"
 RING_PREFIX = "telemetry:ring:"
 HEARTBEAT_CHANNEL = "telemetry:heartbeat"
 HEARTBEAT_PERIOD_S = 1.0
+# A device id, published before the first reading after which readings of that device may be missing in the stream.
+BREAK_CHANNEL = "telemetry:break"
 RING_LENGTH = 600
 RING_FIELD = "reading"
 

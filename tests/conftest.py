@@ -23,6 +23,19 @@ _stack: Stack | None = None
 _folder: tempfile.TemporaryDirectory[str] | None = None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", type=float, metavar="MINUTES", help="also shake the site at random for so long")
+    parser.addoption("--seed", type=int, default=1, help="of what tests/chaos does at random (default: %(default)s)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --soak the soak tests are not part of the run."""
+    if config.getoption("soak") is None:
+        soaks = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in soaks]
+        config.hook.pytest_deselected(items=soaks)
+
+
 def pytest_sessionstart() -> None:
     """Before collection: test modules import Django's models, whose settings name the databases."""
     global _stack, _folder
@@ -61,6 +74,15 @@ def server(stack: Stack, logs: Path) -> Iterator[Process]:
     from tests.support.servers import server_process
 
     with server_process(stack.env, logs / "server.log") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def raw_server(stack: Stack, logs: Path) -> Iterator[Process]:
+    """The production server without its rollup tiers: everything from raw rows."""
+    from tests.support.servers import server_process
+
+    with server_process({**stack.env, "HISTORY_USE_TIERS": "0"}, logs / "raw_server.log") as process:
         yield process
 
 

@@ -27,6 +27,9 @@ MAX_MESSAGE_BYTES = 64 * 1024
 REQUESTS_GRACE_S = 3
 
 
+logger = logging.getLogger("writer")
+
+
 def main() -> int:
     """Check the environment, then serve until a signal ends it."""
     parser = argparse.ArgumentParser(
@@ -42,6 +45,9 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         return 1
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # At INFO uvicorn logs the whole URL of every websocket, and somebody will put a key there although none is read.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logger.info("taking readings on http://%s:%s", options.host, options.port)
     serve(options.host, options.port)
     return 0
 

@@ -11,7 +11,9 @@ on TimescaleDB alone, would lose the ones that were not stored yet at the moment
 A ring has no hole that cannot be seen. It is emptied (DEL) where readings of its device may be missing in it: at the
 first reading of a device after start or reconnect, after an error reply, after an overflow of the queue, and at a
 reading that is older than one already published. Such a late reading is published but not added, so a ring is always in
-time order, and whatever is older than its first entry is to be looked for in TimescaleDB.
+time order, and whatever is older than its first entry is to be looked for in TimescaleDB. Where readings may be missing
+in the stream as well (all of these but the late reading), the device's id is published first: live servers then refill.
+A writer that was killed may have stored readings that nobody ever published.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from itertools import islice
 from redis.asyncio.connection import AbstractConnection
 
 from telemetry.catalogue import Catalogue
-from telemetry.names import RING_FIELD, RING_LENGTH, RING_PREFIX, live_channel, ring_key
+from telemetry.names import BREAK_CHANNEL, RING_FIELD, RING_LENGTH, RING_PREFIX, live_channel, ring_key
 from telemetry.reading import Reading, reading_encode
 from telemetry.redis import RedisError, redis_connect
 from writer.backoff import Backoff
@@ -58,6 +60,8 @@ class Rings:
         newest_us = self._newest_us.get(reading.device_id)
         if newest_us is None or reading.us < newest_us:
             yield "DEL", key
+        if newest_us is None:
+            yield "PUBLISH", BREAK_CHANNEL, reading.device_id
         if newest_us is None or reading.us >= newest_us:
             self._newest_us[reading.device_id] = reading.us
             yield "XADD", key, "MAXLEN", "~", RING_LENGTH, "*", RING_FIELD, payload

@@ -26,7 +26,7 @@ SETTLE_S = 3.0
 
 @dataclass(frozen=True)
 class Load:
-    """`sockets` that watch `watched` devices each; `deliveries` a second in all, readings published `burst` at a time."""
+    """`sockets` that watch `watched` devices each; `deliveries` a second in all, published `burst` at a time."""
 
     name: str
     sockets: int

@@ -21,7 +21,7 @@ async def live(websocket: WebSocket, devices: str):
         await pubsub.subscribe(*(f"telemetry:live:{device}" for device in devices.split(",")))
         await websocket.accept()
         tasks = {asyncio.create_task(send(websocket, pubsub)), asyncio.create_task(receive(websocket))}
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
 

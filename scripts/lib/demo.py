@@ -8,8 +8,8 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ FOLDER = LOCAL / "demo"
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
 HOUSES = ("demo_house", "demo_barn", "demo_flat")
 READY_TIMEOUT_S = 60
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,16 @@ def main() -> int:
     options = parse_arguments()
     started = time.monotonic()
     with ExitStack() as cleanup:
-        cleanup.enter_context(signals_as_interrupt())
+        for name in STOP_SIGNALS:
+            signal.signal(name, interrupt)
         try:
             run(options, started, cleanup)
         except KeyboardInterrupt:
             say("\nstopping …")
+        finally:
+            # A second Ctrl-C must not leave half of it running.
+            for name in STOP_SIGNALS:
+                signal.signal(name, signal.SIG_IGN)
     say("stopped")
     return 0
 
@@ -166,16 +172,9 @@ def port_or_free(wanted: int) -> int:
     return port
 
 
-@contextmanager
-def signals_as_interrupt() -> Iterator[None]:
+def interrupt(*_: Any) -> None:
     """A polite kill and a closed terminal end the demo as Ctrl-C does."""
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, interrupt)
-    yield
+    raise KeyboardInterrupt
 
 
 def script() -> int:

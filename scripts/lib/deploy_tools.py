@@ -2,7 +2,7 @@
 
 nginx and docker compose are for the tests of compose.yaml, Mosquitto is a peer in ./scripts/bench live.
 
-    cd scripts && python3 -m lib.deploy_tools mosquitto|nginx|docker-compose     prints the path of the program
+cd scripts && python3 -m lib.deploy_tools mosquitto|nginx|docker-compose     prints the path of the program
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Buckets over random readings, compared with a plain Python oracle."""
+"""Buckets over random readings, from rollup tiers and from raw rows, compared with a plain Python oracle."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us, us_from_iso
 from tests.history_app.test_window import ZONES
 from tests.support.cast import Person, device_create
+from tests.support.process import Process
 from tests.support.stack import Stack
 from tests.support.telemetry import store
 
@@ -59,19 +60,30 @@ def is_close(found: float | None, expected: float | None, scale: float) -> bool:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(question=questions())
 def test_every_bucket_is_what_the_oracle_says(
-    stack: Stack, alice: Person, question: tuple[list[tuple[int, tuple[float | None, ...]]], int, int, Step, str]
+    stack: Stack,
+    alice: Person,
+    raw_server: Process,
+    question: tuple[list[tuple[int, tuple[float | None, ...]]], int, int, Step, str],
 ) -> None:
     rows, start, end, step, zone = question
     device_id = device_create(owner=alice)
     store(stack, [Reading(device_id, us, values) for us, values in rows])
-    answer: httpx.Response = alice.http.get(
-        f"/api/history/{device_id}",
-        params={"start": iso_from_us(start), "end": iso_from_us(end), "resolution": step.name, "tz": zone,
-                "agg": "avg,min,max,count", "metrics": CATALOGUE.names[0]},
-    )  # fmt: skip
-    assert answer.status_code == 200, answer.text
-    body = answer.json()
+    asked = {"start": iso_from_us(start), "end": iso_from_us(end), "resolution": step.name, "tz": zone,
+             "agg": "avg,min,max,count", "metrics": CATALOGUE.names[0]}  # fmt: skip
     edges = Window(start, end, step, ZoneInfo(zone)).edges
+    newest = max((us for us, _ in rows), default=None)
+    for server_url, is_rolled in ((str(alice.http.base_url), step.seconds >= 60), (raw_server.url, False)):
+        answer = alice.http.get(f"{server_url}/api/history/{device_id}", params=asked)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert (body["source"] != CATALOGUE.table) == is_rolled
+        assert body["cursor"] == (None if newest is None else iso_from_us(newest))
+        assert_buckets(body, rows, edges)
+
+
+def assert_buckets(
+    body: dict[str, Any], rows: list[tuple[int, tuple[float | None, ...]]], edges: Sequence[int]
+) -> None:
     assert body["time"] == [edge // 1000 for edge in edges[:-1]]
     found = body["metrics"][CATALOGUE.names[0]]
     for index, (low, high) in enumerate(pairwise(edges)):

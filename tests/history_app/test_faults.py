@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ from tests.support.process import Process
 from tests.support.proxy import TcpProxy
 from tests.support.servers import server_process
 from tests.support.stack import Stack
-from tests.support.telemetry import now_us, readings_each_second, store
+from tests.support.telemetry import now_us, readings_each_second, store, waiting_queries
 from tests.support.waiting import wait_until
 
 
@@ -109,19 +110,12 @@ def test_a_database_that_answers_nothing_is_503_not_a_hang(
 
 def test_a_client_that_leaves_cancels_its_query(stack: Stack, server: Process, alice: Person, device: str) -> None:
     """The table is locked, so that the query is certainly still running when the client leaves."""
-
-    def waiting_queries() -> int:
-        with stack.admin() as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND application_name = 'wattstream server' AND wait_event_type = 'Lock'"
-            ).fetchone()
-        assert row is not None
-        return int(str(row[0]))
-
-    with stack.admin() as locker, locker.transaction():
+    with ThreadPoolExecutor(1) as thread, stack.admin() as locker, locker.transaction():
         locker.execute("LOCK TABLE energy_data IN ACCESS EXCLUSIVE MODE")
+        asked = thread.submit(alice.http.get, f"/api/history/{device}?range=24h", timeout=1.5)
+        wait_until(lambda: waiting_queries(stack) == 1, "the query is running")
         with pytest.raises(httpx.ReadTimeout):
-            alice.http.get(f"/api/history/{device}?range=24h", timeout=1.5)
-        wait_until(lambda: waiting_queries() == 0, "the query was cancelled")
+            asked.result()
+        # Well before HISTORY_TIMEOUT_MS would have ended it.
+        wait_until(lambda: waiting_queries(stack) == 0, "the query was cancelled", deadline_s=5)
     assert alice.http.get(f"/api/history/{device}?range=24h").status_code == 200

@@ -40,11 +40,15 @@ def refused(answer: httpx.Response, status: int, parameter: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "resolution", "seconds", "points"),
-    [("10m", "raw", None, 600), ("24h", "5m", 300, 288), ("30d", "1h", 3600, 720)],
+    ("asked", "resolution", "seconds", "points", "source"),
+    [
+        ("10m", "raw", None, 600, "energy_data"),
+        ("24h", "5m", 300, 288, "energy_data_1m"),
+        ("30d", "1h", 3600, 720, "energy_data_1h"),
+    ],
 )
 def test_the_three_views(
-    stack: Stack, alice: Person, device: str, asked: str, resolution: str, seconds: int | None, points: int
+    stack: Stack, alice: Person, device: str, asked: str, resolution: str, seconds: int | None, points: int, source: str
 ) -> None:
     end = us("2026-06-15T12:00:00Z")
     store(stack, readings_each_second(device, end - 600 * SECOND_US, 600))
@@ -52,7 +56,7 @@ def test_the_three_views(
     assert (body["resolution"], body["resolution_seconds"], body["points"]) == (resolution, seconds, points)
     assert len(body["time"]) == len(body["count"]) == points
     assert sum(body["count"]) == 600
-    assert body["source"] == "energy_data"
+    assert body["source"] == source
     assert body["cursor"] == iso_from_us(end - SECOND_US)
     assert list(body["metrics"]) == list(CATALOGUE.names)
 

@@ -52,6 +52,10 @@ class Process:
         assert self._process is not None, "not started"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self, *, wait: bool = True) -> Self:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -69,6 +73,10 @@ class Process:
             return httpx.get(self.url + self._ready_path, timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def send_signal(self, what: signal.Signals) -> None:
+        """Send it a signal, and wait for nothing."""
+        os.kill(self.pid, what)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
         """Signal it, wait, and kill it if it does not end in time. Its exit code, None where it was not running."""

@@ -28,6 +28,10 @@ class TcpProxy:
         self._thread.start()
         self._call(self._listen())
 
+    def point_at(self, target: tuple[str, int]) -> None:
+        """Forward new connections to another target."""
+        self._target = target
+
     def cut(self) -> None:
         """Kill every connection and refuse new ones."""
         self._call(self._cut())

@@ -14,6 +14,7 @@ from telemetry.names import RING_FIELD, live_channel, ring_key
 from telemetry.reading import Reading, reading_encode
 from telemetry.times import SECOND_US, datetime_from_us
 from tests.support.stack import Stack
+from tests.support.tiers import tiers_settle
 
 
 def now_us() -> int:
@@ -31,14 +32,19 @@ def readings_each_second(device_id: str, first_us: int, count: int) -> list[Read
 
 
 def store(stack: Stack, readings: Iterable[Reading]) -> None:
-    """COPY into the hypertable."""
+    """COPY into the hypertable; the rollup tiers hold them too when this returns."""
+    moments = []
     columns = [CATALOGUE.time, CATALOGUE.device, *(metric.column for metric in CATALOGUE.metrics)]
     copy = sql.SQL("COPY {} ({}) FROM STDIN").format(
         table_of(CATALOGUE), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     with stack.admin() as connection, connection.cursor() as cursor, cursor.copy(copy) as rows:
         for reading in readings:
-            rows.write_row((datetime_from_us(reading.us), reading.device_id, *reading.values))
+            moments.append(datetime_from_us(reading.us))
+            rows.write_row((moments[-1], reading.device_id, *reading.values))
+    if moments:
+        with stack.admin() as connection:
+            tiers_settle(connection, min(moments), max(moments))
 
 
 def publish(stack: Stack, readings: Sequence[Reading], *, ring: bool = True) -> None:
@@ -51,3 +57,15 @@ def publish(stack: Stack, readings: Sequence[Reading], *, ring: bool = True) -> 
                     pipeline.xadd(ring_key(reading.device_id), {RING_FIELD: payload}, maxlen=600, approximate=True)
                 pipeline.publish(live_channel(reading.device_id), payload)
                 pipeline.execute()
+
+
+def waiting_queries(stack: Stack) -> int:
+    """How many statements wait for a lock on the hypertable. (Of another role's sessions only the locks are seen.)"""
+    with stack.admin() as connection:
+        row = connection.execute(
+            sql.SQL("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = {}::regclass").format(
+                sql.Literal(f'"{CATALOGUE.schema}"."{CATALOGUE.table}"')
+            )
+        ).fetchone()
+    assert row is not None
+    return int(str(row[0]))

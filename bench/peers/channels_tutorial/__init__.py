@@ -1,1 +1,1 @@
-"""Channels as its tutorial writes it: a group a device, group_add on connect, group_send, AsyncJsonWebsocketConsumer."""
+"""Channels as its tutorial writes it: a group a device, group_send, AsyncJsonWebsocketConsumer."""

@@ -8,10 +8,10 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
-from channels.routing import ProtocolTypeRouter, URLRouter
-from django.urls import path
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import path  # noqa: E402
 
-from bench.peers.channels_tutorial.consumers import LiveConsumer
+from bench.peers.channels_tutorial.consumers import LiveConsumer  # noqa: E402
 
 application = ProtocolTypeRouter(
     {"http": django_application, "websocket": URLRouter([path("live", LiveConsumer.as_asgi())])}

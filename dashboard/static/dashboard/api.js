@@ -26,6 +26,7 @@ export class Problem extends Error {
     this.name = "Problem";
     this.status = status;
     this.code = code;
+    this.detail = detail;
     this.retryAfterS = retryAfterS;
   }
 

@@ -123,12 +123,12 @@ export class LiveStream {
    * @param {Subscription} subscription
    */
   _subscribed(frame, subscription) {
-    // Without a cursor nothing is replayed: if there is one by now, readings lie between history and it.
-    const isWhole = frame.recovered && (subscription.since !== null || frame.cursor === null);
+    // Without a cursor nothing is replayed: if there is one by now, a few readings lie between history and it.
+    const isLate = subscription.since === null && frame.cursor !== null;
     subscription.since = frame.cursor;
     subscription.ping = this._nextId();
     this._send({ type: "ping", id: subscription.ping });
-    if (!isWhole) this._options.onReload(frame.device_id, true);
+    if (!frame.recovered || isLate) this._options.onReload(frame.device_id, !frame.recovered);
   }
 
   /** @param {string} deviceId @param {Reading[]} readings */

@@ -1,4 +1,4 @@
-"""Print or apply the telemetry schema: table, hypertable, roles."""
+"""Print or apply the telemetry schema: hypertable, rollup tiers, roles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from history_app.catalogue import CATALOGUE
-from telemetry import ddl
+from telemetry import ddl, tiers_ddl
 
 CONNECT_TIMEOUT_S = 5
 
@@ -55,7 +55,10 @@ class Command(BaseCommand):
 def _statements(role: str) -> list[sql.Composed]:
     return [
         *ddl.schema_statements(CATALOGUE),
+        *tiers_ddl.state_statements(CATALOGUE),
+        *ddl.column_statements(CATALOGUE),
+        *tiers_ddl.tier_statements(CATALOGUE),
         ddl.role_create_statement(role),
         *ddl.role_settings_statements(role, settings.TELEMETRY_STATEMENT_TIMEOUT_MS),
-        *ddl.grant_statements(CATALOGUE, role),
+        *ddl.grant_statements(CATALOGUE, role, tiers_ddl.readable_tables(CATALOGUE)),
     ]

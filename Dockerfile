@@ -1,0 +1,48 @@
+# One image for the server, the writer and the management commands; compose.yaml says which of them a container runs.
+# It holds no secret: everything that differs between installations comes from the environment (.env.example).
+# It runs with a read-only file system: only /data (SQLite accounts, a volume) and /tmp are written to.
+
+# --- the chart library -------------------------------------------------------------------------------------------
+FROM node:22-alpine AS dashboard
+WORKDIR /dashboard
+COPY dashboard/package.json dashboard/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier
+
+# --- the Python packages: exactly those of the lock, hashes checked, wheels only, so that nothing is compiled ----
+FROM python:3.13-slim-trixie AS packages
+RUN python -m venv /venv
+COPY requirements/server.lock /tmp/server.lock
+RUN /venv/bin/pip install --no-cache-dir --no-input --disable-pip-version-check \
+        --require-hashes --no-deps --only-binary :all: -r /tmp/server.lock \
+    && /venv/bin/pip uninstall --yes --quiet pip
+
+# --- what runs ---------------------------------------------------------------------------------------------------
+FROM python:3.13-slim-trixie
+# A number of its own, so that the owner of the volume is the same whatever the machine's users are.
+RUN groupadd --gid 10001 wattstream \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin wattstream \
+    && install --directory --owner 10001 --group 10001 --mode 0700 /data
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    STATIC_ROOT=/app/.static \
+    DATABASE_URL=sqlite:////data/wattstream.sqlite3
+WORKDIR /app
+COPY --from=packages /venv /venv
+COPY manage.py ./
+COPY asgi_project asgi_project
+COPY auth_app auth_app
+COPY devices_app devices_app
+COPY history_app history_app
+COPY live_app live_app
+COPY telemetry telemetry
+COPY writer writer
+COPY dashboard dashboard
+COPY --from=dashboard /dashboard/node_modules dashboard/node_modules
+# DEBUG makes a secret key up that is gone when this command ends. The server gathers the files again when it starts
+# and finds nothing to do, which is why that works on a read-only file system.
+RUN DEBUG=1 DATABASE_URL=sqlite://:memory: python manage.py collectstatic --noinput \
+    && python -m compileall -q /app
+ENV PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+EXPOSE 8000
+CMD ["python", "-m", "asgi_project.serve", "--host", "0.0.0.0", "--port", "8000"]

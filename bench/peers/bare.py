@@ -1,0 +1,127 @@
+"""Starlette + asyncpg + orjson: the same best statement and the same answer, without any check of who asks.
+
+Run with: uvicorn bench.peers.bare:application. The statement and its parameters come from wattstream's own builders (a
+stand-in for a connection notes them down), so both sides ask PostgreSQL exactly the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any
+
+import asyncpg
+import django
+import orjson
+import psycopg
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "asgi_project.settings")
+django.setup()
+
+from history_app import queries, service  # noqa: E402
+from history_app.catalogue import CATALOGUE  # noqa: E402
+from history_app.plan import plan  # noqa: E402
+from history_app.tier_queries import fetch_tier_buckets  # noqa: E402
+from history_app.tiers import sources_of  # noqa: E402
+from history_app.window import RAW, Window, choose_step  # noqa: E402
+from telemetry.times import iso_from_us, us_from_datetime  # noqa: E402
+
+
+class Noted(Exception):
+    """What a builder was about to execute."""
+
+
+class Notebook:
+    """A connection that runs nothing."""
+
+    def cursor(self, **_: Any) -> Notebook:
+        return self
+
+    async def execute(self, text: bytes, parameters: dict[str, Any]) -> None:
+        raise Noted(text, parameters)
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    url = os.environ["TELEMETRY_URL"]
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        app.state.sources = {}
+        for device in ("bench_a", "bench_b", "bench_c"):
+            app.state.sources[device] = await sources_of(connection, device)
+    async with asyncpg.create_pool(url, min_size=1, max_size=8) as pool:
+        app.state.pool = pool
+        yield
+
+
+async def history(request: Request) -> Response:
+    device_id = request.path_params["device_id"]
+    question = service.question_parse({"range": request.query_params["range"]}, default_zone="UTC")
+    window, text, parameters = await asked(request.app, device_id, question)
+    sql, names = positional(text)
+    async with request.app.state.pool.acquire() as connection:
+        row = await connection.fetchrow(sql, *(parameters[name] for name in names))
+    return Response(orjson.dumps(document(device_id, window, question, row)), media_type="application/json")
+
+
+async def asked(app: Starlette, device_id: str, question: Any) -> tuple[Window, bytes, dict[str, Any]]:
+    step = choose_step(question.start, question.end, resolution="auto", max_points=720, sample_period_s=1)
+    window = Window(question.start, question.end, step, question.zone)
+    notebook: Any = Notebook()
+    try:
+        if step is RAW:
+            await queries.fetch_raw(notebook, [device_id], window, question.metrics, limit=721, live=True)
+        else:
+            chosen = plan([app.state.sources[device_id]], window, question.metrics)
+            await fetch_tier_buckets(notebook, [device_id], chosen, question.metrics, question.aggs, live=True)
+    except Noted as noted:
+        return window, *noted.args
+    raise AssertionError("the builder asked nothing")
+
+
+@lru_cache
+def positional(text: bytes) -> tuple[str, list[str]]:
+    """asyncpg counts its parameters."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    return re.sub(r"%\((\w+)\)s", number, text.decode()).replace("%%", "%"), names
+
+
+def document(device_id: str, window: Window, question: Any, row: Any) -> dict[str, Any]:
+    newest, first, *rest = row.values()
+    if window.step is RAW:
+        starts, counts, columns = first or [], [1] * len(first or []), rest
+    else:
+        edges = window.edges
+        starts, counts, columns = [edges[number] for number in first or []], rest[0], rest[1:]
+    return {
+        "device_id": device_id,
+        "start": iso_from_us(window.low),
+        "end": iso_from_us(window.high),
+        "resolution": window.step.name,
+        "cursor": None if newest is None else iso_from_us(us_from_datetime(newest)),
+        "time": [start // 1000 for start in starts],
+        "count": counts,
+        "metrics": {
+            metric.name: {"unit": metric.unit, "avg": column}
+            for metric, column in zip(CATALOGUE.metrics, columns, strict=True)
+        },
+    }
+
+
+async def livez(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+application = Starlette(routes=[Route("/history/{device_id}", history), Route("/livez", livez)], lifespan=lifespan)

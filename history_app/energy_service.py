@@ -1,0 +1,78 @@
+"""Answers energy questions: calendar periods → one statement → kWh. Knows no request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from asgi_project.errors import BadRequest, TooLarge
+from history_app.catalogue import CATALOGUE
+from history_app.energy import PeriodSums, sums_document, sums_total
+from history_app.energy_queries import fetch_periods
+from history_app.pool import telemetry_run
+from history_app.service import question_parse
+from history_app.window import STEPS, YEAR, Step, Window, floor
+from telemetry.times import SECOND_US
+
+PERIODS: Mapping[str, Step] = {"day": STEPS["1d"], "week": STEPS["1w"], "month": STEPS["1mo"], "year": YEAR}
+PARAMETERS = ("period", "range", "start", "end", "tz")
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyQuestion:
+    """The periods asked for: those that [start, end) touches, by the calendar of `zone`."""
+
+    period: str
+    window: Window
+    now: int
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.window.zone
+
+
+def energy_parse(parameters: Mapping[str, str], *, default_zone: str) -> EnergyQuestion:
+    """Check the parameters. Without `start` and `range` it is the one period that `end` (or the present) falls in.
+
+    Raises `BadRequest` naming the first that cannot be used, and `TooLarge` for more than ENERGY_MAX_PERIODS.
+    """
+    unknown = set(parameters) - set(PARAMETERS)
+    if unknown:
+        raise BadRequest(f"{min(unknown)}: there is no such parameter; accepted are {', '.join(PARAMETERS)}.")
+    period = parameters.get("period", "day")
+    if period not in PERIODS:
+        raise BadRequest(f"period: {period!r} is not one of {', '.join(PERIODS)}.")
+    shared = {name: value for name, value in parameters.items() if name != "period"}
+    question = question_parse(shared, default_zone=default_zone)
+    step, start = PERIODS[period], question.start
+    if "start" not in parameters and "range" not in parameters:
+        start = floor(question.end - 1, step, question.zone)
+    if (question.end - start) / SECOND_US > settings.ENERGY_MAX_PERIODS * step.seconds:
+        raise TooLarge(f"period: this would be more than {settings.ENERGY_MAX_PERIODS} of them; take a longer one.")
+    return EnergyQuestion(period, Window(start, question.end, step, question.zone), question.now)
+
+
+async def energy_read(device_id: str, question: EnergyQuestion) -> list[PeriodSums]:
+    """The sums of each period, oldest first. Raises `Unavailable`."""
+    return await telemetry_run(
+        lambda connection: fetch_periods(
+            connection, device_id, question.window.edges, now=question.now, max_hold_s=settings.ENERGY_MAX_HOLD_S
+        )
+    )
+
+
+def energy_document(device_id: str, question: EnergyQuestion, periods: list[PeriodSums]) -> dict[str, Any]:
+    """What was asked, `periods`, and their `total` (fields: `history_app.energy.sums_document`, docs/energy.md)."""
+    return {
+        "device_id": device_id,
+        "period": question.period,
+        "tz": question.zone.key,
+        "max_hold_s": settings.ENERGY_MAX_HOLD_S,
+        "source": CATALOGUE.table,
+        "periods": [sums_document(period, question.now) for period in periods],
+        "total": sums_document(sums_total(periods), question.now),
+    }

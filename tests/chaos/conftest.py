@@ -1,0 +1,67 @@
+"""The site that is shaken, and who watches it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.stack import Stack
+
+if TYPE_CHECKING:  # these import Django's models, for which tests/conftest.py has to set it up first
+    from tests.chaos.drama import Drama
+    from tests.chaos.site import Site
+    from tests.support.cast import Person
+
+DEVICES = 3
+
+
+@pytest.fixture(scope="session")
+def shared_site(stack: Stack, logs: Path) -> Iterator[Site]:
+    from tests.chaos.site import Site
+
+    site = Site(stack.env, logs)
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    """Everything up, nothing cut."""
+    shared_site.heal()
+    return shared_site
+
+
+@pytest.fixture
+def watching_person(site: Site) -> Iterator[Person]:
+    from tests.support.cast import device_create, person_create
+
+    person = person_create(f"watcher_{device_create()}", base_url=site.url)
+    yield person
+    person.http.close()
+
+
+@pytest.fixture
+def devices(watching_person: Person) -> list[str]:
+    from tests.support.cast import device_create
+
+    return [device_create(owner=watching_person) for _ in range(DEVICES)]
+
+
+@pytest.fixture
+async def act(site: Site, watching_person: Person, devices: list[str], seed: int) -> AsyncIterator[Drama]:
+    """A load and its watchers, running."""
+    from tests.chaos.drama import drama
+
+    async with drama(site, watching_person, devices, seed) as running:
+        yield running
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """`--seed`, which a failure shows among its fixtures."""
+    return int(request.config.getoption("seed"))

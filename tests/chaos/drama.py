@@ -1,0 +1,81 @@
+"""One run: several clients with different wishes, a load, a fault, and the comparison with the stored truth."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from tests.chaos.load import Load
+from tests.chaos.site import Site
+from tests.chaos.watcher import Watcher, assert_record_is_truth
+from tests.support.cast import Person
+from tests.support.waiting import wait_until_async
+
+WARM_READINGS = 10
+
+
+@dataclass
+class Drama:
+    """What a fault may touch. `chance` is seeded."""
+
+    site: Site
+    load: Load
+    watchers: list[Watcher]
+    chance: random.Random
+
+    @property
+    def devices(self) -> Sequence[str]:
+        return list(self.load.sent)
+
+    async def flow(self, count: int = WARM_READINGS) -> None:
+        """Wait until so many more readings of each device were accepted."""
+        target = {device_id: len(times) + count for device_id, times in self.load.sent.items()}
+
+        async def has_flowed() -> bool:
+            return all(len(self.load.sent[device_id]) >= wanted for device_id, wanted in target.items())
+
+        await wait_until_async(has_flowed, f"{count} more readings of each device", deadline_s=60)
+
+    async def all_stored(self) -> None:
+        """Wait until what was accepted so far is in TimescaleDB."""
+        wanted = {device_id: len(times) for device_id, times in self.load.sent.items()}
+
+        async def are_stored() -> bool:
+            truth = await self.truth()
+            return all(len(truth[device_id]) >= count for device_id, count in wanted.items())
+
+        await wait_until_async(are_stored, "every reading stored", deadline_s=60)
+
+    async def settle(self, *, nothing_missing: bool = True) -> None:
+        """End the load and compare."""
+        await self.load.stop()
+        await self.all_stored()
+        truth = await self.truth()
+        for watcher in self.watchers:
+            await watcher.complete(self.load.sent)
+            assert_record_is_truth(watcher, truth, nothing_missing=nothing_missing)
+
+    async def truth(self) -> dict[str, list[int]]:
+        return {device_id: await asyncio.to_thread(self.site.stored, device_id) for device_id in self.devices}
+
+
+@asynccontextmanager
+async def drama(site: Site, person: Person, devices: Sequence[str], seed: int) -> AsyncIterator[Drama]:
+    """A load on `devices`, watched by: one socket for all, one for one, one for a metric, one from now on."""
+    chance = random.Random(seed)
+    async with AsyncExitStack() as stack:
+        load = await stack.enter_async_context(Load(site, devices, chance=chance))
+        act = Drama(site, load, [], chance)
+        await act.flow()
+        for watcher in [
+            Watcher(site.url, person.token, devices),
+            Watcher(site.url, person.token, devices[:1]),
+            Watcher(site.url, person.token, devices[1:], metrics=["grid_power"]),
+            Watcher(site.url, person.token, devices[-1:], from_now=True),
+        ]:
+            act.watchers.append(await stack.enter_async_context(watcher))
+        await act.flow()
+        yield act

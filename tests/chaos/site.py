@@ -1,0 +1,93 @@
+"""The whole site as real processes: private databases, a writer, two servers, and proxies on every way to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import redis
+
+from telemetry.times import us_from_datetime
+from tests.chaos.services import Services
+from tests.support.process import Process
+from tests.support.proxy import TcpProxy
+from tests.support.servers import server_process, writer_process
+from tests.support.stack import manage
+
+
+class Site:
+    """`url` is where clients go: `front` leads to `servers[0]` until it is pointed elsewhere.
+
+    `store_proxy` and `writer_redis_proxy` are the writer's ways to the databases, `server_redis_proxy` the servers'.
+    """
+
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+        self.services = Services()
+        self.services.start()
+        self.env = {**env, **self.services.env()}
+        manage(self.env, "telemetry_schema", "--apply")
+        self.store_proxy = _proxy_to(self.env["TELEMETRY_ADMIN_URL"])
+        self.writer_redis_proxy = _proxy_to(self.env["REDIS_URL"])
+        self.server_redis_proxy = _proxy_to(self.env["REDIS_URL"])
+        writer_env = self.env | {
+            "TELEMETRY_ADMIN_URL": _through(self.store_proxy, self.env["TELEMETRY_ADMIN_URL"]),
+            "REDIS_URL": _through(self.writer_redis_proxy, self.env["REDIS_URL"]),
+            "WRITER_PUBLISH_MAX_READINGS": "10000",
+        }
+        server_env = self.env | {"REDIS_URL": _through(self.server_redis_proxy, self.env["REDIS_URL"])}
+        self.writer = writer_process(writer_env, folder / "writer.log")
+        self.servers = [server_process(server_env, folder / f"server-{number}.log") for number in (1, 2)]
+        self.front = TcpProxy(("127.0.0.1", self.servers[0].port))
+        self.url = f"http://127.0.0.1:{self.front.port}"
+
+    @property
+    def processes(self) -> list[Process]:
+        return [self.writer, *self.servers]
+
+    def heal(self) -> None:
+        """Start whatever a test left stopped or cut."""
+        self.services.start()
+        for proxy in self._proxies:
+            proxy.restore()
+            proxy.resume()
+        for process in self.processes:
+            if not process.is_running:
+                process.start()
+        self.point_at(0)
+
+    def point_at(self, number: int) -> None:
+        """Clients that connect from now on reach this server."""
+        self.front.point_at(("127.0.0.1", self.servers[number].port))
+
+    def stored(self, device_id: str) -> list[int]:
+        """The times (µs) in TimescaleDB, in order: the truth."""
+        with psycopg.connect(self.env["TELEMETRY_ADMIN_URL"], connect_timeout=5) as connection:
+            query = "SELECT time FROM energy_data WHERE device_id = %s ORDER BY time"
+            return [us_from_datetime(row[0]) for row in connection.execute(query, [device_id])]
+
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.env["REDIS_URL"], socket_timeout=5)
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.stop()
+        for proxy in [self.front, *self._proxies]:
+            proxy.close()
+        self.services.remove()
+
+    @property
+    def _proxies(self) -> list[TcpProxy]:
+        return [self.store_proxy, self.writer_redis_proxy, self.server_redis_proxy]
+
+
+def _proxy_to(url: str) -> TcpProxy:
+    parts = urlsplit(url)
+    return TcpProxy((str(parts.hostname), int(parts.port or 0)))
+
+
+def _through(proxy: TcpProxy, url: str) -> str:
+    parts = urlsplit(url)
+    userinfo = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{userinfo}@127.0.0.1:{proxy.port}"))

@@ -1,0 +1,79 @@
+"""Server processes come and go; clients that follow the contract lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from telemetry.times import iso_from_us
+from tests.chaos.drama import Drama
+from tests.chaos.flood import flood
+from tests.chaos.site import Site
+from tests.support.cast import Person, device_create
+from tests.support.servers import server_process
+from tests.support.socket import LiveSocket
+
+
+async def test_killed_and_another_takes_over(act: Drama) -> None:
+    await asyncio.to_thread(act.site.servers[0].stop, signal.SIGKILL)
+    act.site.point_at(1)
+    await act.flow()
+    await act.settle()
+
+
+async def test_a_rolling_restart_of_two(act: Drama) -> None:
+    for number in (0, 1):
+        act.site.point_at(1 - number)
+        await asyncio.to_thread(act.site.servers[number].stop)
+        await act.flow(5)
+        await asyncio.to_thread(act.site.servers[number].start)
+        await act.flow(5)
+    await act.settle()
+
+
+async def test_at_sigterm_a_socket_is_closed_with_1012(act: Drama, watching_person: Person) -> None:
+    def watch_the_end() -> int:
+        with LiveSocket(act.site.servers[1].url, person=watching_person) as live:
+            live.subscribe(*act.devices)
+            live.until_type("reading")
+            act.site.servers[1].stop()
+            return live.close_code()
+
+    assert await asyncio.to_thread(watch_the_end) == 1012
+    await act.settle()
+
+
+async def test_at_sigterm_what_is_queued_goes_first(site: Site, watching_person: Person, tmp_path: Path) -> None:
+    env = site.env | {"LIVE_QUEUE_MAX_FRAMES": "100000", "LIVE_QUEUE_MAX_BYTES": "100000000"}
+    device_id = await asyncio.to_thread(device_create, owner=watching_person)
+
+    def watch_the_end() -> tuple[list[int], list[int]]:
+        with (
+            server_process(env, tmp_path / "server.log") as server,
+            LiveSocket(server.url, person=watching_person) as slow,
+            LiveSocket(server.url, person=watching_person) as quick,
+        ):
+            for live in (slow, quick):
+                live.subscribe(device_id)
+                live.until_type("subscribed")
+            published = [us for _ in range(10) for us in flood(site, device_id)]
+            quick.until(lambda frame: frame.get("time") == iso_from_us(published[-1]))
+            server.send_signal(signal.SIGTERM)
+            quick.close_code()  # the server is closing
+            assert slow.close_code() == 1012
+            return published, slow.times(device_id)
+
+    published, given = await asyncio.to_thread(watch_the_end)
+    assert given == published
+
+
+async def test_frozen_for_a_while(act: Drama) -> None:
+    server = act.site.servers[0]
+    server.send_signal(signal.SIGSTOP)
+    try:
+        await act.flow(20)
+    finally:
+        server.send_signal(signal.SIGCONT)
+    await act.flow()
+    await act.settle()

@@ -1,0 +1,40 @@
+"""TimescaleDB goes away; the stream goes on, and the seam holds when clients come meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.chaos.drama import Drama
+from tests.chaos.services import TIMESCALE
+
+
+async def test_killed_and_restarted(act: Drama) -> None:
+    act.site.services.kill(TIMESCALE)
+    await act.flow(5)
+    await asyncio.to_thread(act.site.services.start)
+    await act.flow()
+    await act.settle()
+
+
+async def test_killed_while_clients_come_back(act: Drama) -> None:
+    act.site.services.kill(TIMESCALE)
+    await act.flow(3)
+    act.site.front.kill_connections()
+    await act.flow(3)
+    await asyncio.to_thread(act.site.services.start)
+    await act.flow()
+    await act.settle()
+
+
+async def test_a_store_that_lags_while_redis_connections_are_killed(act: Drama) -> None:
+    act.site.store_proxy.pause()
+    await act.flow(5)
+    act.site.server_redis_proxy.kill_connections()
+    await act.flow(5)
+    act.site.writer_redis_proxy.kill_connections()
+    await act.flow(5)
+    act.site.front.kill_connections()
+    await act.flow(5)
+    act.site.store_proxy.resume()
+    await act.flow()
+    await act.settle()

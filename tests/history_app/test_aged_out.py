@@ -1,0 +1,69 @@
+"""Readings that have aged out of the raw table: the finest tier that still covers the window answers, and says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from telemetry.times import SECOND_US, iso_from_us, us_from_iso
+from tests.support.cast import Person, device_create
+from tests.support.stack import Stack
+from tests.support.telemetry import readings_each_second, store
+
+# Where no other test has readings: chunks are dropped.
+OLD = us_from_iso("2001-02-03T04:05:00Z")
+RECENT = us_from_iso("2002-02-03T04:05:00Z")
+
+
+@pytest.fixture
+def aged(stack: Stack, alice: Person) -> str:
+    """A device with an hour in 2001, of which only the tiers are left, and one in 2002 that is all there."""
+    device_id = device_create(owner=alice)
+    for start in (OLD, RECENT):
+        store(stack, readings_each_second(device_id, start, 3_600))
+    with stack.admin() as connection:
+        connection.execute("SELECT drop_chunks('energy_data', '2001-12-01'::timestamptz)")
+    return device_id
+
+
+def ask(person: Person, device_id: str, start: int, seconds: int, **more: str) -> dict[str, Any]:
+    answer = person.http.get(
+        f"/api/history/{device_id}",
+        params={"start": iso_from_us(start), "end": iso_from_us(start + seconds * SECOND_US), **more},
+    )
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+@pytest.mark.parametrize("resolution", ["auto", "raw", "1s", "10s", "1m"])
+def test_ten_minutes_that_have_aged_out_come_by_the_minute(alice: Person, aged: str, resolution: str) -> None:
+    body = ask(alice, aged, OLD, 600, resolution=resolution)
+    assert (body["resolution"], body["resolution_seconds"], body["source"]) == ("1m", 60, "energy_data_1m")
+    assert body["count"] == [60] * 10
+    assert body["metrics"]["battery_voltage"]["avg"] == [29.5 + 60 * minute for minute in range(10)]
+    assert body["cursor"] == iso_from_us(RECENT + 3_599 * SECOND_US)
+
+
+def test_what_is_coarser_is_answered_as_asked(alice: Person, aged: str) -> None:
+    body = ask(alice, aged, OLD, 3_600, resolution="5m")
+    assert (body["resolution"], body["source"], sum(body["count"])) == ("5m", "energy_data_1m", 3_600)
+
+
+def test_what_has_not_aged_out_is_raw(alice: Person, aged: str) -> None:
+    body = ask(alice, aged, RECENT, 600)
+    assert (body["resolution"], body["source"], body["points"]) == ("raw", "energy_data", 600)
+
+
+def test_a_window_that_begins_before_and_ends_after_is_whole(alice: Person, aged: str) -> None:
+    body = ask(alice, aged, OLD, 366 * 86_400, resolution="1d")
+    assert (body["source"], sum(body["count"])) == ("energy_data_1d", 7_200)
+
+
+def test_too_many_points_even_of_the_tier_are_refused(alice: Person, aged: str) -> None:
+    answer = alice.http.get(
+        f"/api/history/{aged}",
+        params={"start": iso_from_us(OLD), "end": iso_from_us(RECENT), "resolution": "raw"},
+    )
+    assert answer.status_code == 413

@@ -1,0 +1,228 @@
+"""compose.yaml: valid, closed to the outside but for one port, and every command in it really runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import get_commands
+
+from tests.project.deployment import COMPOSE, COMPOSE_FILE, COMPOSE_TEXT, OWN, SERVICES, image_environment, tool
+from tests.project.variables import SECRET_NAME, documented, reads
+from tests.support.process import ROOT, Process, free_port
+from tests.support.stack import Stack
+
+DOCUMENTED = documented()
+SECRETS = sorted(name for name, entry in DOCUMENTED.items() if entry.is_set)
+INTERPOLATED = re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)(:[?-])?([^}]*)\}", COMPOSE_TEXT)
+# What a container is not given: production is never DEBUG, and the image has its static files where they are.
+NOT_PASSED_ON = {"DEBUG", "STATIC_ROOT"}
+SERVER_PARTS = ("asgi_project", "auth_app", "devices_app", "history_app", "live_app", "telemetry")
+
+
+def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """docker compose itself, with exactly these variables; needs no engine."""
+    return subprocess.run(
+        [tool("docker-compose"), "--file", COMPOSE_FILE, *arguments],
+        env={"PATH": os.defpath, "HOME": "/nonexistent", **environment}, cwd="/",
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def env_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh .env, as scripts/env makes it."""
+    path = tmp_path_factory.mktemp("env") / ".env"
+    subprocess.run([ROOT / "scripts/env", "--output", path], check=True, capture_output=True, timeout=30)
+    return path
+
+
+@pytest.fixture(scope="module")
+def resolved(env_file: Path) -> dict[str, Any]:
+    """The services as docker compose understands them."""
+    done = compose("--env-file", str(env_file), "config", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert "level=warning" not in done.stderr, done.stderr
+    services: dict[str, Any] = json.loads(done.stdout)["services"]
+    return services
+
+
+def test_docker_compose_accepts_it(resolved: dict[str, Any]) -> None:
+    assert resolved.keys() == {"timescaledb", "redis", "schema", "writer", "server", "front"}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_without_a_secret_nothing_starts_and_a_sentence_says_what_to_do(name: str) -> None:
+    others = {secret: "x" for secret in SECRETS if secret != name}
+    done = compose("config", "--quiet", **others)
+    assert done.returncode != 0
+    assert f"required variable {name} is missing a value: run ./scripts/env" in done.stderr
+
+
+def test_no_secret_has_a_default_or_stands_in_the_file() -> None:
+    for name, how, _ in INTERPOLATED:
+        assert (how == ":?") == bool(SECRET_NAME.search(name)), name
+    for service in SERVICES.values():
+        for name, value in (service.get("environment") or {}).items():
+            if SECRET_NAME.search(name):
+                assert value.startswith("${"), name
+
+
+def test_every_variable_in_it_is_documented() -> None:
+    passed_on = {name for service in SERVICES.values() for name, value in environment(service).items() if value is None}
+    assert {name for name, _, _ in INTERPOLATED} | passed_on <= DOCUMENTED.keys()
+
+
+def environment(service: dict[str, Any]) -> dict[str, str | None]:
+    return dict(service.get("environment") or {})
+
+
+@pytest.mark.parametrize(("service", "parts"), [("server", SERVER_PARTS), ("writer", ("writer", "telemetry"))])
+def test_every_setting_reaches_its_service(service: str, parts: tuple[str, ...]) -> None:
+    settings = {read.name for read in reads() if read.file.split("/")[0] in parts and "/management/" not in read.file}
+    given = environment(SERVICES[service]).keys() | NOT_PASSED_ON
+    assert settings - given == set()
+
+
+def test_the_documented_defaults_of_compose_are_its_own() -> None:
+    for name, how, default in INTERPOLATED:
+        if how == ":-" and name.startswith("WATTSTREAM_"):
+            assert DOCUMENTED[name].default == default
+
+
+def test_the_server_is_never_given_the_owner_role() -> None:
+    given = environment(SERVICES["server"])
+    assert "TELEMETRY_ADMIN_URL" not in given
+    assert "_OWNER_" not in json.dumps(given)
+    assert "wattstream_reader:" in str(given["TELEMETRY_URL"])
+    for name in ("schema", "writer"):
+        assert "wattstream_owner:" in str(environment(SERVICES[name])["TELEMETRY_ADMIN_URL"])
+
+
+def test_one_port_is_published_and_only_the_front_has_a_way_out() -> None:
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {"front"}
+    assert SERVICES["front"]["ports"] == ["${WATTSTREAM_PORT:-8000}:8080"]
+    closed = {name for name, network in COMPOSE["networks"].items() if network and network.get("internal")}
+    for name, service in SERVICES.items():
+        assert set(service["networks"]) <= closed or name == "front", name
+    assert "data" not in SERVICES["front"]["networks"]
+    for name in ("timescaledb", "redis"):
+        assert SERVICES[name]["networks"] == ["data"]
+
+
+def test_the_front_and_nobody_else_is_believed_about_the_client() -> None:
+    (subnet,) = [entry["subnet"] for entry in COMPOSE["networks"]["web"]["ipam"]["config"]]
+    assert environment(SERVICES["server"])["FORWARDED_ALLOW_IPS"] == subnet
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_can_do_no_more_than_it_has_to(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    # The database's image alone starts as root; it needs that to hand its folder over, and gives it up.
+    assert ("cap_add" in service) == (name == "timescaledb")
+    assert "user" in service or name in (*OWN, "timescaledb")
+    for mount in service.get("volumes", []):
+        source, _, options = mount.split(":", 2) if mount.count(":") == 2 else (*mount.split(":"), "")
+        assert source in COMPOSE["volumes"] or (options == "ro" and (ROOT / source).is_file())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_is_watched_started_again_and_waited_for(name: str) -> None:
+    service = SERVICES[name]
+    if name == "schema":
+        assert service["restart"] == "no"
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert {"test", "interval", "timeout", "retries"} <= service["healthcheck"].keys()
+    for other, how in service.get("depends_on", {}).items():
+        assert how["condition"] == ("service_completed_successfully" if other == "schema" else "service_healthy")
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - set(OWN)))
+def test_an_image_has_a_name_and_a_version_and_no_registry(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert re.fullmatch(r"([a-z]+/)?[a-z]+:\d+(\.\d+)*-[a-z0-9]+", image), image
+
+
+def test_timescaledb_has_the_postgresql_that_the_tests_run_on(stack: Stack) -> None:
+    with stack.admin() as connection:
+        major = connection.info.server_version // 10_000
+    assert SERVICES["timescaledb"]["image"].endswith(f"-pg{major}")
+
+
+# --- the commands ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_command_of_the_projects_image_exists(name: str) -> None:
+    program, what, *rest = SERVICES[name]["command"]
+    assert program == "python"
+    if what == "-m":
+        assert importlib.util.find_spec(rest[0])
+    else:
+        assert (ROOT / what).is_file()
+        assert rest[0] in get_commands()
+
+
+def adapted(command: list[str], folder: Path) -> list[str]:
+    """A service's own command, in the image's files, on a loopback port of this machine."""
+    words = [{"python": sys.executable, "0.0.0.0": "127.0.0.1"}.get(word, word) for word in command]
+    port = words.index("--port") + 1
+    return ["env", "--chdir", str(folder), *words[:port], "{port}", *words[port + 1 :]]
+
+
+@pytest.fixture(scope="module")
+def container_env(stack: Stack, image: Path) -> dict[str, str]:
+    """The test's databases, and everything else as in the image."""
+    return {**stack.env, "STATIC_ROOT": str(image / ".static"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@pytest.mark.parametrize("name", ["writer", "server"])
+def test_the_exact_command_starts_and_its_health_check_tells(
+    name: str, image: Path, container_env: dict[str, str], tmp_path: Path
+) -> None:
+    service = SERVICES[name]
+    given = {key: value for key, value in container_env.items() if key in environment(service) | image_environment()}
+    if name == "server":
+        assert "TELEMETRY_ADMIN_URL" not in given
+        # ALLOWED_HOSTS as an installation has it: its own name, and what compose.yaml puts before that.
+        template = str(environment(service)["ALLOWED_HOSTS"])
+        given["ALLOWED_HOSTS"] = template.replace("${ALLOWED_HOSTS:-localhost}", "energy.example.com")
+    command = ["env", "-i", f"PATH={os.defpath}", *(f"{key}={value}" for key, value in given.items())]
+    command += adapted(service["command"], image)
+    inside = service["command"][service["command"].index("--port") + 1]
+    with Process(command, env={}, log=tmp_path / f"{name}.log") as process:
+        assert health(service, inside, process.port) == 0
+    assert health(service, inside, free_port()) != 0
+
+
+def health(service: dict[str, Any], inside: str, port: int) -> int:
+    """The exit code of a service's health check, asked on another port than inside its container."""
+    kind, program, *arguments = service["healthcheck"]["test"]
+    assert (kind, program) == ("CMD", "python")
+    arguments = [argument.replace(f"127.0.0.1:{inside}/", f"127.0.0.1:{port}/") for argument in arguments]
+    return subprocess.run([sys.executable, *arguments], check=False, capture_output=True, timeout=20).returncode
+
+
+def test_the_exact_schema_command_runs_and_may_run_again(image: Path, container_env: dict[str, str]) -> None:
+    service = SERVICES["schema"]
+    given = {key: value for key, value in container_env.items() if key in environment(service)}
+    command = [sys.executable, *service["command"][1:]]
+    for _ in range(2):
+        done = subprocess.run(
+            command, cwd=image, env={"PATH": os.defpath, **image_environment(), **given},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "schema applied" in done.stdout

@@ -1,0 +1,45 @@
+"""`scripts/env`: a complete .env with secrets of its own, that nobody else may read and that is never overwritten."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from pathlib import Path
+
+from tests.project.variables import DOCUMENTED_LINE, documented
+from tests.support.process import ROOT
+
+
+def env_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ROOT / "scripts/env", *arguments], capture_output=True, text=True, timeout=30, check=False, cwd="/"
+    )
+
+
+def values(text: str) -> dict[str, str]:
+    """What is set in it."""
+    found = [match for line in text.splitlines() if (match := DOCUMENTED_LINE.match(line)) and not match[1]]
+    return {match[2]: match[3] for match in found}
+
+
+def test_every_secret_is_set_and_is_another_one_each_time() -> None:
+    first, second = values(env_script().stdout), values(env_script().stdout)
+    assert first.keys() == {name for name, entry in documented().items() if entry.is_set}
+    assert len({*first.values(), *second.values()}) == 2 * len(first)
+    assert min(map(len, first.values())) >= 48
+
+
+def test_the_file_is_for_its_owner_alone_and_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    assert env_script("--output", path).returncode == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    written = path.read_text()
+    again = env_script("--output", path)
+    assert again.returncode == 1
+    assert "is there already" in again.stderr
+    assert path.read_text() == written
+    assert not [secret for secret in values(written).values() if secret in again.stderr + again.stdout]
+
+
+def test_help_tells_the_one_command() -> None:
+    assert "./scripts/env --output .env" in env_script("--help").stdout

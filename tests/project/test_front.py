@@ -1,0 +1,309 @@
+"""deploy/nginx.conf on a real nginx, in front of the real server and writer; and who is believed about the client."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from django.conf import settings
+from django.urls import Resolver404, resolve
+from websockets.sync.client import connect
+
+from asgi_project.errors import CONTENT_TYPE
+from telemetry.keys import device_key
+from telemetry.times import iso_from_us
+from tests.project.deployment import NGINX_CONF, SERVICES, tool
+from tests.project.recorder import Recorder
+from tests.support.cast import Person, device_create, person_create
+from tests.support.process import ROOT, Process, free_port
+from tests.support.servers import server_process
+from tests.support.socket import LiveSocket
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us
+from writer import ingest, sockets
+from writer.settings import LIMITS
+
+CONF = NGINX_CONF.read_text()
+FAILURES = 3
+FORGED = {
+    "X-Forwarded-For": "203.0.113.7",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "elsewhere.example",
+    "X-Forwarded-Port": "443",
+    "X-Real-IP": "203.0.113.7",
+    "Forwarded": "for=203.0.113.7;proto=https",
+}
+
+
+@contextmanager
+def front_before(server: str, writer: str) -> Iterator[Process]:
+    """nginx with the project's configuration; addresses and folder adapted, and nothing else."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="wattstream-front-") as folder:
+        text = CONF
+        for ours, here, count in [
+            ("listen 8080;", f"listen 127.0.0.1:{port};", 1),
+            ("http://server:8000", server, 1),
+            ("http://writer:8001", writer, 1),
+            ("/tmp/", f"{folder}/", 6),
+        ]:
+            assert text.count(ours) == count, ours
+            text = text.replace(ours, here)
+        path = Path(folder) / "nginx.conf"
+        path.write_text(text)
+        program, option, directives = SERVICES["front"]["command"]
+        assert (program, option) == ("nginx", "-g")
+        if os.geteuid() == 0:
+            directives += " user root root;"  # in its container it is not started by root
+        command = [str(tool(program)), "-c", str(path), "-p", folder, option, directives]
+        with Process(command, env={}, log=Path(folder) / "nginx.log", ready_path="/livez", port=port) as process:
+            yield process
+
+
+def address() -> str:
+    """A client address of its own among those of loopback: what was counted for others does not count for it."""
+    return f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(2, 254)}"
+
+
+@pytest.fixture(scope="module")
+def trusting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server that believes the front, as in compose.yaml."""
+    env = {**stack.env, "FORWARDED_ALLOW_IPS": "127.0.0.1/32", "LOGIN_FAILURES_PER_ADDRESS": str(FAILURES)}
+    with server_process(env, tmp_path_factory.mktemp("front") / "server.log") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def front(trusting: Process, writer: Process) -> Iterator[Process]:
+    with front_before(trusting.url, writer.url) as process:
+        yield process
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    with Recorder() as running:
+        yield running
+
+
+@pytest.fixture
+def recorded(recorder: Recorder) -> Iterator[Process]:
+    """A front with the recorder in the place of both services."""
+    with front_before(recorder.url, recorder.url) as process:
+        yield process
+
+
+@pytest.fixture
+def owner(front: Process) -> Iterator[Person]:
+    """Someone who reaches the server through the front."""
+    person = person_create(f"dora_{secrets.token_hex(4)}", base_url=front.url)
+    yield person
+    person.http.close()
+
+
+# --- through the front, to the real server and writer ------------------------------------------------------------
+
+
+def test_the_page_and_its_files_are_served(front: Process) -> None:
+    with httpx.Client(base_url=front.url, follow_redirects=True, timeout=30) as browser:
+        page = browser.get("/")
+        assert page.status_code == 200
+        assert page.url.path == "/login"
+        assert page.url.port == front.port, "redirects stay on the published port"
+        files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
+        assert files
+        assert {browser.get(file).status_code for file in files} == {200}
+
+
+def test_signing_in_by_the_form_works(front: Process, owner: Person) -> None:
+    """The cookie, the CSRF token and the Origin check, which all need the Host that the browser sees."""
+    with httpx.Client(base_url=front.url, follow_redirects=True, timeout=30) as browser:
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/login").text)
+        assert token
+        form = {"csrfmiddlewaretoken": token[1], "username": owner.username, "password": owner.password}
+        page = browser.post("/login", data=form, headers={"Origin": front.url})
+        assert (page.status_code, page.url.path) == (200, "/")
+
+
+def test_a_reading_goes_in_at_ingest_and_comes_out_on_the_socket(front: Process, stack: Stack, owner: Person) -> None:
+    device_id = device_create(owner=owner)
+    with LiveSocket(front.url, person=owner, headers={"Origin": front.url}) as socket:
+        socket.subscribe(device_id)
+        socket.until_type("subscribed")
+        us = now_us()
+        reading = {"device_id": device_id, "time": iso_from_us(us), "battery_voltage": 53.2}
+        key = device_key(stack.env["INGEST_SECRET"], device_id)
+        answer = httpx.post(f"{front.url}/ingest", json=reading, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+        socket.until_time(device_id, us)
+    latest = owner.http.get(f"/api/history/{device_id}", params={"range": "10m"})
+    assert latest.status_code == 200
+
+
+def test_a_device_may_keep_a_socket_open(front: Process, stack: Stack) -> None:
+    device_id = device_create()
+    headers = {"Authorization": f"Bearer {device_key(stack.env['INGEST_SECRET'], device_id)}"}
+    url = front.url.replace("http", "ws") + f"/ws/device/{device_id}"
+    with connect(url, additional_headers=headers, proxy=None, open_timeout=20) as socket:
+        socket.send(json.dumps({"device_id": device_id, "time": iso_from_us(now_us()), "grid_power": 1.0}))
+        assert json.loads(socket.recv(timeout=20)) == {"accepted": 1}
+
+
+def test_what_the_writer_tells_its_operator_is_not_published(front: Process, writer: Process) -> None:
+    own = httpx.get(f"{writer.url}/metrics", timeout=30).text
+    published = httpx.get(f"{front.url}/metrics", timeout=30)
+    assert published.status_code != 200 or published.text.partition(" ")[0] != own.partition(" ")[0]
+
+
+# --- who the client is -------------------------------------------------------------------------------------------
+
+
+def refused_logins(url: str, client: str, forged: list[str]) -> list[int]:
+    """The status of a failing login for each forged address, all from one real one, each to another account."""
+    with httpx.Client(base_url=url, transport=httpx.HTTPTransport(local_address=client), timeout=30) as http:
+        return [
+            http.post(
+                "/api/auth/login",
+                json={"username": f"nobody_{secrets.token_hex(6)}", "password": "wrong-password"},
+                headers={"X-Forwarded-For": said, "Forwarded": f"for={said}"},
+            ).status_code
+            for said in forged
+        ]
+
+
+def someone_else() -> list[str]:
+    """Another address each time, one more than may fail."""
+    return [f"203.0.113.{number}" for number in random.sample(range(1, 255), FAILURES + 1)]
+
+
+def test_a_forged_address_is_not_believed_behind_the_front(front: Process) -> None:
+    assert refused_logins(front.url, address(), someone_else()) == [401] * FAILURES + [429]
+
+
+def test_the_front_tells_the_server_who_the_client_is(front: Process) -> None:
+    assert refused_logins(front.url, address(), ["127.0.0.1"] * FAILURES) == [401] * FAILURES
+    assert refused_logins(front.url, address(), ["127.0.0.1"]) == [401], "clients are told apart"
+
+
+def test_without_a_front_nobody_is_believed(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even 127.0.0.1, which uvicorn believes by itself. With a secret of its own the server counts for itself."""
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    own = {"LOGIN_FAILURES_PER_ADDRESS": str(FAILURES), "SECRET_KEY": secrets.token_hex(32)}
+    with server_process({**stack.env, **own}, tmp_path / "server.log") as server:
+        assert refused_logins(server.url, "127.0.0.1", someone_else()) == [401] * FAILURES + [429]
+
+
+def test_a_forwarder_that_cannot_be_read_is_refused_by_name(stack: Stack) -> None:
+    for wrong in ("front", "10.0.0.1/24", "127.0.0.1,*"):
+        done = subprocess.run(
+            [sys.executable, "-m", "asgi_project.serve", "--port", str(free_port())],
+            cwd=ROOT, env={**os.environ, **stack.env, "FORWARDED_ALLOW_IPS": wrong},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "serve: FORWARDED_ALLOW_IPS has" in done.stderr
+
+
+# --- what the front itself does ----------------------------------------------------------------------------------
+
+
+def test_what_a_client_says_about_itself_is_replaced(recorder: Recorder, recorded: Process) -> None:
+    client = address()
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=client), timeout=30) as http:
+        http.get(f"{recorded.url}/api/devices", headers=FORGED)
+    assert recorder.headers["x-forwarded-for"] == client
+    assert recorder.headers["x-forwarded-proto"] == "http"
+    assert recorder.headers["host"] == f"127.0.0.1:{recorded.port}"
+    assert not {"forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-port"} & recorder.headers.keys()
+
+
+def test_nothing_but_a_websocket_is_upgraded(recorder: Recorder, recorded: Process) -> None:
+    httpx.get(f"{recorded.url}/", headers={"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c"}, timeout=30)
+    assert "upgrade" not in recorder.headers
+    assert recorder.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("path", ["/ingest", "/api/devices"])
+def test_a_body_arrives_whole(path: str, recorder: Recorder, recorded: Process) -> None:
+    body = secrets.token_bytes(900_000)
+    httpx.post(recorded.url + path, content=body, timeout=30)
+    assert recorder.body == body
+
+
+def test_an_answer_is_passed_on_as_it_comes(recorder: Recorder, recorded: Process) -> None:
+    with httpx.stream("GET", f"{recorded.url}/stream", timeout=10) as answer:
+        parts = answer.iter_raw()
+        assert next(parts) == b"first", "held back until the rest was there"
+        recorder.go_on.set()
+        assert b"".join(parts) == b"second"
+
+
+def test_a_slow_client_slows_the_service_down_and_fills_no_disk(recorder: Recorder, recorded: Process) -> None:
+    """An export is as long as the client likes: what it does not read yet must not be read for it."""
+    with httpx.stream("GET", f"{recorded.url}/large", timeout=30):
+        assert recorder.large_was.get(timeout=30) == "held back"
+
+
+@pytest.mark.parametrize("path", ["/api/devices", "/ingest", "/"])
+def test_a_service_that_is_down_is_a_503_within_3_s(path: str) -> None:
+    with Recorder() as recorder, front_before(recorder.url, recorder.url) as front:
+        recorder.__exit__(None, None, None)
+        started = time.monotonic()
+        answer = httpx.get(front.url + path, timeout=30)
+        assert time.monotonic() - started < 3
+        is_problem(answer, 503, "unavailable")
+        assert answer.headers["Retry-After"] == "2"
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/ingest", LIMITS["max_body_bytes"][0]), ("/api/x", 1024 * 1024)])
+def test_a_body_that_the_service_would_not_take_is_refused(path: str, limit: int, recorded: Process) -> None:
+    assert settings.DATA_UPLOAD_MAX_MEMORY_SIZE == 1024 * 1024
+    assert httpx.post(recorded.url + path, content=b"x" * limit, timeout=30).status_code == 200
+    is_problem(httpx.post(recorded.url + path, content=b"x" * (limit + 1), timeout=30), 413, "too_large")
+
+
+def is_problem(answer: httpx.Response, status: int, code: str) -> None:
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == CONTENT_TYPE
+    problem = answer.json()
+    assert problem.keys() == {"status", "title", "detail", "code"}
+    assert (problem["status"], problem["code"]) == (status, code)
+
+
+# --- the configuration -------------------------------------------------------------------------------------------
+
+
+def test_the_locations_are_the_writers_routes_and_no_others() -> None:
+    locations = re.findall(r"location (= )?(/\S*) \{\s+(?:client_max_body_size[^\n]+\s+)?proxy_pass \$(\w+);", CONF)
+    assert sorted(locations) == [("", "/", "server"), ("", "/ws/device/", "writer"), ("= ", "/ingest", "writer")]
+    of_devices = {getattr(route, "path", "") for router in (ingest.router, sockets.router) for route in router.routes}
+    assert of_devices == {"/ingest", "/ws/device/{device_id}"}
+    with pytest.raises(Resolver404):
+        resolve("/ingest")
+
+
+def test_connections_outlive_the_heartbeat() -> None:
+    seconds = [int(value) for value in re.findall(r"proxy_(?:read|send)_timeout (\d+)s;", CONF)]
+    assert len(seconds) == 2
+    assert min(seconds) >= 3 * settings.LIVE_HEARTBEAT_S
+
+
+def test_its_addresses_are_those_of_compose() -> None:
+    for name in ("server", "writer"):
+        command = SERVICES[name]["command"]
+        assert f"http://{name}:{command[command.index('--port') + 1]};" in CONF
+    listened = re.search(r"listen (\d+);", CONF)
+    assert listened
+    assert SERVICES["front"]["ports"][0].endswith(f":{listened[1]}")
+    assert f"127.0.0.1:{listened[1]}/livez" in SERVICES["front"]["healthcheck"]["test"][-1]

@@ -1,0 +1,18 @@
+"""Static files."""
+
+from __future__ import annotations
+
+import httpx
+
+
+def test_a_file_is_kept_and_revalidated(anonymous: httpx.Client) -> None:
+    answer = anonymous.get("/static/vendor/uplot/uPlot.min.css")
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-cache"
+    again = anonymous.get("/static/vendor/uplot/uPlot.min.css", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_a_file_that_is_not_there_is_404(anonymous: httpx.Client) -> None:
+    for path in ("/static/nope.js", "/static/", "/static/../manage.py", "/static/%2e%2e/manage.py"):
+        assert anonymous.get(path).status_code == 404

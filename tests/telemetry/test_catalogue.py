@@ -1,0 +1,43 @@
+"""What the catalogue accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from telemetry.catalogue import CatalogueError, catalogue_load
+
+METRIC = '[[metric]]\nname = "flow"\n'
+
+
+def load(tmp_path: Path, text: str) -> object:
+    path = tmp_path / "catalogue.toml"
+    path.write_text(text)
+    return catalogue_load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[[metric]]\nname = "' + "m" * 58 + '"\n', "metric.name"),
+        (f'[table]\nname = "{"t" * 48}"\n{METRIC}', "table.name"),
+        (f'[table]\nchunk_interval = "soon"\n{METRIC}', "chunk_interval"),
+        (f'[policies]\ncompress_after = "1 month"\n{METRIC}', "compress_after"),
+        (f'[policies.keep]\nraw = "2 days"\n{METRIC}', "policies.keep"),
+        (f'[policies.keep]\n2m = "90 days"\n{METRIC}', "2m"),
+        (f'[policies.keep]\nraw = "90 days"\n1m = "80 days"\n{METRIC}', "policies.keep"),
+        (f'[policies.keep]\n1m = "90 days"\n{METRIC}', "policies.keep"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(CatalogueError, match=named):
+        load(tmp_path, text)
+
+
+def test_names_as_long_as_the_rollups_leave_room_for(tmp_path: Path) -> None:
+    load(tmp_path, f'[table]\nname = "{"t" * 47}"\n[[metric]]\nname = "{"m" * 57}"\n')
+
+
+def test_how_long_things_are_kept(tmp_path: Path) -> None:
+    load(tmp_path, f'[policies.keep]\nraw = "90 days"\n1m = "90 days"\n15m = "52 weeks"\n{METRIC}')
