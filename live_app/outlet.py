@@ -11,7 +11,6 @@ the span. Control frames are never dropped. A socket that stays too slow for too
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -84,7 +83,7 @@ class Outlet:
         self._turn = turn_of_loop()
         self._burst: list[bytes] = []
         self._is_direct = transport is not None
-        self._queue: deque[Queued] = deque()
+        self._queue: list[Queued] = []  # short; an empty deque is 700 bytes of each idle socket
         self._queued_bytes = 0
         self._gaps: dict[str, tuple[int, int]] = {}
         self._overflows = 0
@@ -108,7 +107,7 @@ class Outlet:
 
     def discard(self, device_id: str) -> None:
         """Forget what is queued for a device whose access ended."""
-        self._queue = deque(queued for queued in self._queue if queued.device_id != device_id)
+        self._queue = [queued for queued in self._queue if queued.device_id != device_id]
         self._queued_bytes = sum(len(queued.frame.payload) for queued in self._queue)
         self._gaps.pop(device_id, None)
 
@@ -186,6 +185,6 @@ class Outlet:
             device_id = next(iter(self._gaps))
             first, last = self._gaps.pop(device_id)
             return protocol.gap(device_id, first, last)
-        queued = self._queue.popleft()
+        queued = self._queue.pop(0)
         self._queued_bytes -= len(queued.frame.payload)
         return queued.frame
