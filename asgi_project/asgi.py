@@ -5,6 +5,7 @@ Servers that send no lifespan (daphne) work too: whatever is needed is opened by
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any, cast
 
@@ -54,6 +55,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 hub_of_loop()
                 guard_of_loop()
+                gc.freeze()  # what is loaded stays: to search it for garbage again and again stops all sockets
                 await raw_send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await guard_of_loop().close()

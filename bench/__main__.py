@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 
-from bench import history
+import uvloop
 
-BENCHES = {"history": history}
+from bench import history, live
+
+BENCHES = {"history": history, "live": live}
 
 
 def main() -> int:
@@ -24,7 +25,7 @@ def main() -> int:
     if options.bench is None:
         parser.print_help()
         return 0 if options.list else 2
-    asyncio.run(BENCHES[options.bench].run(options))
+    uvloop.run(BENCHES[options.bench].run(options))
     return 0
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 READ_TIMEOUT_S = 60.0
@@ -30,20 +30,19 @@ class Result:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-async def load(port: int, path: str, headers: Mapping[str, str], *, connections: int, seconds: float) -> Result:
-    """Ask `path` on `connections` connections for `seconds`. Raises RuntimeError on any answer but 200."""
+async def load(port: int, paths: Sequence[str], headers: Mapping[str, str], *, seconds: float) -> Result:
+    """Ask each of `paths` on a connection of its own for `seconds`. Raises RuntimeError on any answer but 200."""
     result = Result()
-    lines = [
-        f"GET {path} HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
-        *(f"{name}: {value}" for name, value in headers.items()),
-    ]
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     begun = time.perf_counter()
-    asking = (_ask(port, request, begun + seconds, result) for _ in range(connections))
+    asking = (_ask(port, _request(port, path, headers), begun + seconds, result) for path in paths)
     await asyncio.gather(*asking)
     result.seconds = time.perf_counter() - begun
     return result
+
+
+def _request(port: int, path: str, headers: Mapping[str, str]) -> bytes:
+    told = (f"{name}: {value}" for name, value in headers.items())
+    return "\r\n".join([f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *told, "", ""]).encode()
 
 
 async def _ask(port: int, request: bytes, until: float, result: Result) -> None:

@@ -29,3 +29,27 @@ def bars(path: Path, *, title: str, groups: Sequence[str], values: Mapping[str, 
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)
+
+
+def panels(path: Path, *, title: str, measures: Mapping[str, Mapping[str, float]]) -> None:
+    """A panel for each of `measures`, below each other, with a bar for each of its entries; logarithmic."""
+    rows = [len(measure) for measure in measures.values()]
+    figure, grid = pyplot.subplots(
+        len(measures), figsize=(8, 0.6 + 0.28 * sum(rows) + 0.5 * len(rows)), dpi=120, height_ratios=rows, squeeze=False
+    )
+    figure.suptitle(title, x=0.02, ha="left")
+    for axes, (name, measure) in zip(grid[:, 0], measures.items(), strict=True):
+        colours = [COLOURS[0] if number == 0 else COLOURS[1] for number in range(len(measure))]
+        drawn = axes.barh(list(measure), list(measure.values()), color=colours)
+        axes.bar_label(drawn, fmt="%.3g", fontsize=8, padding=2)
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_xscale("log")
+        axes.set_xticks([], minor=True)
+        axes.set_xticks([])
+        axes.margins(x=0.15)
+        axes.invert_yaxis()
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)

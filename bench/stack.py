@@ -9,7 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +28,23 @@ DEVICES = ("bench_a", "bench_b", "bench_c")
 
 @dataclass
 class BenchStack:
-    """`env` for the servers; `token` of a user who owns DEVICES; `postgres` the postmaster's process id."""
+    """`env` for the servers; `token` of a user who owns the devices; `postgres` the postmaster's process id."""
 
     env: dict[str, str]
     token: str
     postgres: int
 
-    def server(self, name: str, command: Sequence[str], ready_path: str) -> Process:
-        return Process(command, env=self.env, log=FOLDER / f"{name}.log", ready_path=ready_path)
+    def server(
+        self,
+        name: str,
+        command: Sequence[str],
+        ready_path: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        port: int | None = None,
+    ) -> Process:
+        everything = {**self.env, **(env or {})}
+        return Process(command, env=everything, log=FOLDER / f"{name}.log", ready_path=ready_path, port=port)
 
     def database_cpu(self) -> float:
         """CPU seconds of all of PostgreSQL's processes."""
@@ -43,23 +52,30 @@ class BenchStack:
 
 
 @contextmanager
-def bench_stack(*, days: int) -> Iterator[BenchStack]:
+def bench_stack(
+    *, days: int = 0, devices: Sequence[str] = DEVICES, settings: Mapping[str, str] | None = None
+) -> Iterator[BenchStack]:
     """Start the databases, load what is missing of `days`, and stop what was started, also after Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     FOLDER.mkdir(parents=True, exist_ok=True)
     data = str(FOLDER / "services")
     subprocess.run([*SERVICES, "start", "--data", data], cwd=ROOT, check=True)
     try:
-        env = {**os.environ, **_databases(data), **_settings()}
+        env = {**os.environ, **_databases(data), **_settings(), **(settings or {})}
         _run(env, "manage.py", "telemetry_schema", "--apply")
         _run(env, "manage.py", "migrate", "--verbosity", "0")
-        houses = [argument for device in DEVICES for argument in ("--device", device)]
-        _run(env, "-m", "writer.simulate", "load", "--days", str(days), *houses)
-        with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE energy_data")
-        yield BenchStack(env, _account(env), _postmaster(env))
+        if days:
+            _load_history(env, days, devices)
+        yield BenchStack(env, _account(env, devices), _postmaster(env))
     finally:
         subprocess.run([*SERVICES, "stop", "--data", data], cwd=ROOT, check=True)
+
+
+def _load_history(env: dict[str, str], days: int, devices: Sequence[str]) -> None:
+    houses = [argument for device in devices for argument in ("--device", device)]
+    _run(env, "-m", "writer.simulate", "load", "--days", str(days), *houses)
+    with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE energy_data")
 
 
 def _databases(data: str) -> dict[str, str]:
@@ -80,14 +96,14 @@ def _run(env: dict[str, str], *command: str) -> None:
     subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=True)
 
 
-def _account(env: dict[str, str]) -> str:
+def _account(env: dict[str, str], devices: Sequence[str]) -> str:
     """A fresh token of the user who owns the devices."""
     code = (
         "from auth_app.models import User, AccessToken\n"
         "from auth_app.tokens import token_create\n"
         "from devices_app.models import Device\n"
         "user, _ = User.objects.get_or_create(username='bench')\n"
-        f"for device in {DEVICES!r}: Device.objects.get_or_create(device_id=device, defaults={{'owner': user}})\n"
+        f"for name in {tuple(devices)!r}: Device.objects.get_or_create(device_id=name, defaults={{'owner': user}})\n"
         "print(token_create(user=user, kind=AccessToken.Kind.LOGIN)[0])\n"
     )
     command = [sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", code]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from io import StringIO
 
+from history_app.arrays import as_list
 from history_app.service import History
 from telemetry.times import iso_from_us
 
@@ -20,5 +21,6 @@ def history_csv(history: History) -> str:
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(["time", "count", *names])
-    writer.writerows(zip(map(iso_from_us, columns.starts), columns.counts, *columns.values, strict=True))
+    times = map(iso_from_us, columns.starts.tolist())
+    writer.writerows(zip(times, columns.counts.tolist(), *map(as_list, columns.values), strict=True))
     return text.getvalue()

@@ -5,8 +5,8 @@ present: its hold. Energy is the sum of power × hold, with positive and negativ
 missing rather than as the last power seen, and `coverage` says how much of the elapsed time is accounted for. A hold
 that crosses the edge of a period is cut there; each side counts its part.
 
-Where a tier keeps count, positive and negative sums per bucket, energy is (positive sum) × (mean hold): see
-`mean_hold_s`. Any source that fills `PeriodSums` will do.
+Where the tier of a minute answers, which keeps count, positive and negative sums, energy is (positive sum) × (mean
+hold): see `mean_hold_s`. What that can differ by: docs/energy.md.
 """
 
 from __future__ import annotations
@@ -57,10 +57,15 @@ def mean_hold_s(count: int, bucket_s: float, max_hold_s: float) -> float:
     """The mean hold, in seconds, of `count` readings in a tier's bucket of `bucket_s`.
 
     What the readings of a bucket hold together is taken for the whole of it, or count × `max_hold_s` if that is less:
-    exact where they are evenly spaced. The bucket must not be longer than `max_hold_s` (the 1m tier for the default),
-    or a hole inside it would count as measured.
+    exact where they are evenly spaced. In a bucket longer than `max_hold_s`, a hole shorter than the bucket counts as
+    measured; a shorter bucket cuts off what a reading holds beyond it.
     """
     return min(bucket_s / count, max_hold_s)
+
+
+def sums_nothing(low: int, high: int) -> PeriodSums:
+    """A period without readings."""
+    return PeriodSums(low, high, 0.0, dict.fromkeys(QUANTITIES), dict.fromkeys(PEAKS))
 
 
 def sums_total(periods: Sequence[PeriodSums]) -> PeriodSums:

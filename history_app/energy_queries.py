@@ -16,8 +16,8 @@ from telemetry.ddl import table_of
 from telemetry.times import datetime_from_us, us_from_datetime
 
 _TIME = Identifier(CATALOGUE.time)
-_KNOWN = [name for name, (role, _) in QUANTITIES.items() if role in CATALOGUE.by_role]
-_PEAKED = [role for role in PEAKS if role in CATALOGUE.by_role]
+KNOWN = [name for name, (role, _) in QUANTITIES.items() if role in CATALOGUE.by_role]
+PEAKED = [role for role in PEAKS if role in CATALOGUE.by_role]
 
 
 async def fetch_periods(
@@ -35,18 +35,19 @@ async def fetch_periods(
     cursor = connection.cursor(binary=True)
     await cursor.execute(_period_statement(), parameters)
     rows = await cursor.fetchall()
-    return [_sums(low, high, row) for (low, high), row in zip(pairwise(edges), rows, strict=True)]
+    return [sums_of(low, high, row) for (low, high), row in zip(pairwise(edges), rows, strict=True)]
 
 
-def _sums(low: int, high: int, row: Sequence[Any]) -> PeriodSums:
+def sums_of(low: int, high: int, row: Sequence[Any]) -> PeriodSums:
+    """From seconds covered, power × seconds of each of KNOWN, then the peak and its time of each of PEAKED."""
     covered, *found = row
     values = iter(found)
     kwh: dict[str, float | None] = dict.fromkeys(QUANTITIES)
-    for name in _KNOWN:
+    for name in KNOWN:
         watt_seconds = next(values)
         kwh[name] = None if watt_seconds is None else watt_seconds * _scale(QUANTITIES[name][0]) / JOULES_PER_KWH
     peaks: dict[str, Peak | None] = dict.fromkeys(PEAKS)
-    for role in _PEAKED:
+    for role in PEAKED:
         power, at = next(values), next(values)
         peaks[role] = None if power is None else Peak(power * _scale(role), us_from_datetime(at))
     return PeriodSums(low, high, covered or 0.0, kwh, peaks)
@@ -88,12 +89,12 @@ def _held() -> Composable:
 
 def _aggregates() -> Iterator[Composable]:
     yield SQL("sum(held)")
-    for role, sign in (QUANTITIES[name] for name in _KNOWN):
+    for role, sign in (QUANTITIES[name] for name in KNOWN):
         part = SQL("greatest(0, {})" if sign > 0 else "greatest(0, -{})")
         column = Identifier(CATALOGUE.by_role[role].column)
         # greatest() ignores nulls: without the filter a missing power would count as zero.
         yield SQL("sum({} * held) FILTER (WHERE {} IS NOT NULL)").format(part.format(column), column)
-    for role in _PEAKED:
+    for role in PEAKED:
         column = Identifier(CATALOGUE.by_role[role].column)
         measured = SQL(" FILTER (WHERE {} IS NOT NULL AND {} >= period.low)").format(column, _TIME)
         yield SQL("max({}){}").format(column, measured)

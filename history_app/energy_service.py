@@ -1,8 +1,8 @@
-"""Answers energy questions: calendar periods → one statement → kWh. Knows no request."""
+"""Answers energy questions: calendar periods → raw or tier → one statement → kWh. Knows no request."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,9 +13,11 @@ from asgi_project.errors import BadRequest, TooLarge
 from history_app.catalogue import CATALOGUE
 from history_app.energy import PeriodSums, sums_document, sums_total
 from history_app.energy_queries import fetch_periods
-from history_app.pool import telemetry_run
-from history_app.service import question_parse
-from history_app.window import STEPS, YEAR, Step, Window, floor
+from history_app.energy_tier_queries import fetch_tier_periods, tier_for
+from history_app.pool import Connection, telemetry_run
+from history_app.service import TIER_IS_GONE, question_parse
+from history_app.tiers import sources_forget, sources_of
+from history_app.window import DAY_S, STEPS, YEAR, Step, Window, floor
 from telemetry.times import SECOND_US
 
 PERIODS: Mapping[str, Step] = {"day": STEPS["1d"], "week": STEPS["1w"], "month": STEPS["1mo"], "year": YEAR}
@@ -33,6 +35,16 @@ class EnergyQuestion:
     @property
     def zone(self) -> ZoneInfo:
         return self.window.zone
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """An answer: the sums of each period, oldest first, and the table they come from."""
+
+    device_id: str
+    question: EnergyQuestion
+    source: str
+    periods: Sequence[PeriodSums]
 
 
 def energy_parse(parameters: Mapping[str, str], *, default_zone: str) -> EnergyQuestion:
@@ -56,23 +68,43 @@ def energy_parse(parameters: Mapping[str, str], *, default_zone: str) -> EnergyQ
     return EnergyQuestion(period, Window(start, question.end, step, question.zone), question.now)
 
 
-async def energy_read(device_id: str, question: EnergyQuestion) -> list[PeriodSums]:
-    """The sums of each period, oldest first. Raises `Unavailable`."""
-    return await telemetry_run(
-        lambda connection: fetch_periods(
-            connection, device_id, question.window.edges, now=question.now, max_hold_s=settings.ENERGY_MAX_HOLD_S
-        )
-    )
+async def energy_read(device_id: str, question: EnergyQuestion) -> Energy:
+    """The sums of each period: from raw readings, or from the tier of a minute where there is too much of them or they
+    have aged out. Raises `Unavailable`."""
+
+    async def work(connection: Connection) -> Energy:
+        try:
+            return await _read(connection, device_id, question)
+        except TIER_IS_GONE:
+            sources_forget()
+            return await _read(connection, device_id, question)
+
+    return await telemetry_run(work)
 
 
-def energy_document(device_id: str, question: EnergyQuestion, periods: list[PeriodSums]) -> dict[str, Any]:
+async def _read(connection: Connection, device_id: str, question: EnergyQuestion) -> Energy:
+    edges, hold = question.window.edges, settings.ENERGY_MAX_HOLD_S
+    sources = await sources_of(connection, device_id)
+    is_short = edges[-1] - edges[0] <= settings.ENERGY_RAW_MAX_DAYS * DAY_S * SECOND_US
+    tier = None
+    if not is_short or sources.has_aged_out(sources.raw, edges[0]):
+        tier = tier_for(sources, edges, hold)
+    if tier is None:
+        periods = await fetch_periods(connection, device_id, edges, now=question.now, max_hold_s=hold)
+        return Energy(device_id, question, CATALOGUE.table, periods)
+    periods = await fetch_tier_periods(connection, device_id, edges, tier, now=question.now, max_hold_s=hold)
+    return Energy(device_id, question, tier.table, periods)
+
+
+def energy_document(energy: Energy) -> dict[str, Any]:
     """What was asked, `periods`, and their `total` (fields: `history_app.energy.sums_document`, docs/energy.md)."""
+    question = energy.question
     return {
-        "device_id": device_id,
+        "device_id": energy.device_id,
         "period": question.period,
         "tz": question.zone.key,
         "max_hold_s": settings.ENERGY_MAX_HOLD_S,
-        "source": CATALOGUE.table,
-        "periods": [sums_document(period, question.now) for period in periods],
-        "total": sums_document(sums_total(periods), question.now),
+        "source": energy.source,
+        "periods": [sums_document(period, question.now) for period in energy.periods],
+        "total": sums_document(sums_total(energy.periods), question.now),
     }

@@ -14,6 +14,7 @@ from django.conf import settings
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from asgi_project.errors import Unavailable
+from history_app.arrays import arrays_register
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
@@ -45,6 +46,7 @@ async def _pool() -> Pool:
             timeout=settings.TELEMETRY_POOL_TIMEOUT_MS / 1000,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
             check=_check,
+            configure=arrays_register,
             open=False,
             name="telemetry",
         )

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from psycopg import sql
 from psycopg.sql import SQL, Composable, Identifier
 
+from history_app.arrays import EMPTY, Array, as_array, never_null
 from history_app.catalogue import CATALOGUE
 from history_app.many import fetch_each
 from history_app.pool import Connection
@@ -22,8 +24,8 @@ from telemetry.reading import Reading
 from telemetry.times import datetime_from_us, us_from_datetime
 
 _FOREVER = us_from_datetime(datetime.max.replace(tzinfo=UTC))
+EMPTY_COUNTS: Array = np.empty(0, dtype=np.int64)
 AGGREGATES = ("avg", "min", "max", "count")
-Column = list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,9 @@ class Columns:
     reading, None where there is none.
     """
 
-    starts: Sequence[int]
-    counts: Sequence[int]
-    values: Sequence[Column]
+    starts: Array
+    counts: Array
+    values: Sequence[Array]
     newest: int | None
 
 
@@ -66,11 +68,12 @@ async def fetch_buckets(
 def bucket_columns(row: Sequence[Any], bucket_edges: Sequence[int]) -> Columns:
     """From the row of a statement that numbers the buckets."""
     newest, numbers, counts, *values = row
-    numbers = numbers or ()
-    starts = bucket_edges[:-1]
+    if numbers is None:
+        return Columns(EMPTY, EMPTY_COUNTS, [EMPTY] * len(values), microseconds(newest))
+    starts = as_array(bucket_edges)[:-1]
     if len(numbers) != len(starts):
-        starts = [bucket_edges[number] for number in numbers]
-    return Columns(starts, counts or [], [column or [] for column in values], microseconds(newest))
+        starts = starts[numbers]
+    return Columns(starts, counts, values, microseconds(newest))
 
 
 async def fetch_raw(
@@ -92,13 +95,20 @@ async def fetch_raw(
     rows = await fetch_each(connection, device_ids, text, parameters)
     newest = {device_id: microseconds(row[0]) for device_id, row in zip(device_ids, rows, strict=True)}
     if live:
-        newest = {device_id: row[1][-1] for device_id, row in zip(device_ids, rows, strict=True) if row[1]}
+        found = {device_id: row[1] for device_id, row in zip(device_ids, rows, strict=True)}
+        newest = {device_id: int(starts[-1]) for device_id, starts in found.items() if starts is not None}
         silent = [device_id for device_id in device_ids if device_id not in newest]
         newest |= await fetch_newest(connection, silent, before=window.low)
     return [
-        Columns(starts or [], [1] * len(starts or ()), [column or [] for column in values], newest[device_id])
+        _raw_columns(starts, values, newest[device_id])
         for device_id, (_, starts, *values) in zip(device_ids, rows, strict=True)
     ]
+
+
+def _raw_columns(starts: Array | None, values: Sequence[Array], newest: int | None) -> Columns:
+    if starts is None:
+        return Columns(EMPTY, EMPTY_COUNTS, [EMPTY] * len(values), newest)
+    return Columns(starts, np.ones(len(starts), dtype=np.int64), values, newest)
 
 
 async def fetch_after(connection: Connection, device_id: str, after: int, *, limit: int) -> list[Reading]:
@@ -137,19 +147,19 @@ _US = SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(_TIME)
 @lru_cache(maxsize=512)
 def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uniform: bool, live: bool) -> bytes:
     if uniform:
-        # Integer arithmetic on microseconds: exact, and cheaper than intervals.
-        number = SQL("(({} - (extract(epoch FROM %(low)s::timestamptz) * 1000000)::bigint) / %(length)s)::int").format(
-            _US
-        )
+        # Of each reading only its bucket's start, which is cheap; of that its number, once a bucket.
+        bucket = SQL("date_bin(%(length)s * interval '1 microsecond', {}, %(low)s::timestamptz)").format(_TIME)
+        number = SQL("(extract(epoch FROM bucket - %(low)s::timestamptz) * 1000000 / %(length)s)::int")
     else:
-        number = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(_TIME)
+        bucket = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(_TIME)
+        number = SQL("bucket")
     columns = [_aggregate(metric, agg) for metric in metrics for agg in aggs]
     names = [Identifier(f"v{index}") for index in range(len(columns))]
     inner = SQL(
-        "SELECT {number} AS number, count(*) AS readings{columns} FROM {table}"
+        "SELECT {bucket} AS bucket, count(*) AS readings{columns} FROM {table}"
         " WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s GROUP BY 1 ORDER BY 1"
     ).format(
-        number=number,
+        bucket=bucket,
         columns=sql.Composed(
             [SQL(", {} AS {}").format(column, name) for column, name in zip(columns, names, strict=True)]
         ),
@@ -157,7 +167,12 @@ def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, uni
         device=_DEVICE,
         time=_TIME,
     )
-    return in_columns([SQL("number"), SQL("readings"), *names], inner, newest_of(live=live))
+    return in_columns([number, SQL("readings"), *summed(names, aggs)], inner, newest_of(live=live))
+
+
+def summed(names: Sequence[Composable], aggs: Sequence[str]) -> list[Composable]:
+    """The columns of each metric's aggregates, never null: only a count never is by itself."""
+    return [name if aggs[index % len(aggs)] == "count" else never_null(name) for index, name in enumerate(names)]
 
 
 def _aggregate(metric: Metric, agg: str) -> Composable:
@@ -181,7 +196,9 @@ def _raw_statement(metrics: tuple[Metric, ...], *, live: bool) -> bytes:
         device=_DEVICE,
         time=_TIME,
     )
-    return in_columns([SQL("us"), *columns], inner, SQL("NULL::timestamptz") if live else newest_of(live=False))
+    return in_columns(
+        [SQL("us"), *map(never_null, columns)], inner, SQL("NULL::timestamptz") if live else newest_of(live=False)
+    )
 
 
 def in_columns(names: Sequence[Composable], inner: Composable, newest: Composable) -> bytes:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import psycopg
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge
 from history_app import queries
+from history_app.arrays import Array, as_array, filled_forward, spread
 from history_app.catalogue import CATALOGUE
 from history_app.plan import plan
 from history_app.pool import Connection, telemetry_run
 from history_app.queries import Columns
 from history_app.tier_queries import fetch_tier_buckets
 from history_app.tiers import sources_forget, sources_of
+from history_app.version import fetch_version
 from history_app.window import (
     RAW,
     Step,
@@ -36,7 +39,7 @@ from telemetry.times import SECOND_US, iso_from_us
 
 FILLS = ("null", "none", "previous")
 # What the database says where a tier that was there a moment ago is not, or not for us, any more.
-_TIER_IS_GONE = (
+TIER_IS_GONE = (
     psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege,
 )  # fmt: skip
 _METRIC_RULE = f"a comma-separated list of {', '.join(CATALOGUE.names)}"
@@ -131,21 +134,40 @@ async def histories_read(device_ids: Sequence[str], question: Question) -> list[
     async def work(connection: Connection) -> list[History]:
         try:
             return await _read(connection, device_ids, question)
-        except _TIER_IS_GONE:
+        except TIER_IS_GONE:
             sources_forget()
             return await _read(connection, device_ids, question)
 
     return await telemetry_run(work)
 
 
-async def _read(connection: Connection, device_ids: Sequence[str], question: Question) -> list[History]:
-    step = choose_step(
+async def history_version(device_id: str, question: Question) -> Hashable | None:
+    """Equal as long as the answer to `question` is the same but for the cursor; None where that cannot be told cheaply.
+
+    Raises `Unavailable`.
+    """
+
+    async def work(connection: Connection) -> Hashable | None:
+        sources = await sources_of(connection, device_id)
+        window = Window(question.start, question.end, _step(question), question.zone)
+        return await fetch_version(connection, device_id, window, sources)
+
+    version = await telemetry_run(work)
+    return None if version is None else (version, question.is_live)
+
+
+def _step(question: Question) -> Step:
+    return choose_step(
         question.start,
         question.end,
         resolution=question.resolution,
         max_points=question.max_points,
         sample_period_s=CATALOGUE.sample_period_s,
     )
+
+
+async def _read(connection: Connection, device_ids: Sequence[str], question: Question) -> list[History]:
+    step = _step(question)
     sources = [await sources_of(connection, device_id) for device_id in device_ids]
     if step.is_raw and not any(known.has_aged_out(CATALOGUE.table, question.start) for known in sources):
         histories = await _raw(connection, device_ids, question)
@@ -261,33 +283,26 @@ def _too_many(what: str, devices: int) -> TooLarge:
 
 def _filled(found: Columns, window: Window, question: Question) -> Columns:
     """Put the buckets that hold readings among all of the window's, as `fill` asks."""
-    starts = window.edges[:-1]
-    if question.fill == "none" or len(found.starts) == len(starts):
+    starts = as_array(window.edges)[:-1]
+    if question.fill == "none":
         return found
-    place = {start: index for index, start in enumerate(starts)}
-    slots = [place[start] for start in found.starts]
-    previous = question.fill == "previous"
-    counts = _spread(found.counts, slots, len(starts), empty=0, previous=False)
-    values = [
-        _spread(column, slots, len(starts), empty=0 if agg == "count" else None, previous=previous and agg != "count")
-        for column, agg in zip(found.values, question.aggs * len(question.metrics), strict=True)
-    ]
-    return Columns(starts, counts, values, found.newest)
-
-
-def _spread(column: Sequence[Any], slots: Sequence[int], length: int, *, empty: Any, previous: bool) -> list[Any]:
-    spread: list[Any] = [empty] * length
-    for slot, value in zip(slots, column, strict=True):
-        spread[slot] = value
-    if previous:
-        last = None
-        for index, value in enumerate(spread):
-            last = spread[index] = last if value is None else value
-    return spread
+    if len(found.starts) != len(starts):
+        slots = np.searchsorted(starts, found.starts)
+        counts = spread(found.counts, slots, len(starts), is_count=True)
+        aggs = question.aggs * len(question.metrics)
+        values: Sequence[Array] = [
+            spread(column, slots, len(starts), is_count=agg == "count")
+            for column, agg in zip(found.values, aggs, strict=True)
+        ]
+        found = Columns(starts, counts, values, found.newest)
+    if question.fill == "previous":
+        values = [filled_forward(column) if column.dtype.kind == "f" else column for column in found.values]
+        found = replace(found, values=values)
+    return found
 
 
 def history_document(history: History) -> dict[str, Any]:
-    """The JSON answer of contract section 3."""
+    """The JSON answer of contract section 3, for orjson with OPT_SERIALIZE_NUMPY."""
     return {**window_document(history), **columns_document(history)}
 
 
@@ -313,7 +328,7 @@ def columns_document(history: History) -> dict[str, Any]:
         "source": history.source,
         "points": len(columns.starts),
         "cursor": None if columns.newest is None else iso_from_us(columns.newest),
-        "time": [start // 1000 for start in columns.starts],
+        "time": columns.starts // 1000,
         "count": columns.counts,
         "metrics": {
             metric.name: {"unit": metric.unit, **{agg: next(values) for agg in question.aggs}}

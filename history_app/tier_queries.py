@@ -14,7 +14,7 @@ from history_app.catalogue import CATALOGUE
 from history_app.many import fetch_each
 from history_app.plan import KnownTier, Level, Plan
 from history_app.pool import Connection
-from history_app.queries import Columns, bucket_columns, in_columns, microseconds, moment, newest_of
+from history_app.queries import Columns, bucket_columns, in_columns, microseconds, moment, newest_of, summed
 from history_app.window import uniform_length
 from telemetry.catalogue import Metric
 from telemetry.ddl import table_of
@@ -117,7 +117,7 @@ def _statement(
         rows=SQL(" UNION ALL ").join(_rows(index, level, read) for index, level in enumerate(shape)),
         order=SQL("ORDER BY {}").format(_BUCKET) if exact else SQL("GROUP BY 1 ORDER BY 1"),
     )
-    return in_columns([SQL("number"), SQL("readings"), *names], inner, _newest(newest_in, live=live))
+    return in_columns([SQL("number"), SQL("readings"), *summed(names, aggs)], inner, _newest(newest_in, live=live))
 
 
 def _newest(table: str | None, *, live: bool) -> Composable:

@@ -14,7 +14,7 @@ from auth_app.http import hot_view, identify_request
 from auth_app.identity import Identity
 from devices_app.access import access_require, visible_cached
 from history_app import service
-from history_app.answers import FORMATS, answers, history_answer, is_known
+from history_app.answers import FORMATS, answers, history_answer, is_known, known_tag
 from history_app.catalogue import CATALOGUE
 from history_app.energy_service import energy_document, energy_parse, energy_read
 from history_app.export import accepts_gzip, export_chunks, export_parse
@@ -32,16 +32,20 @@ async def history(request: HttpRequest, identity: Identity, device_id: str) -> H
     if answer_format not in FORMATS:
         raise BadRequest(f"format: {answer_format!r} is not one of {', '.join(FORMATS)}.")
     question = service.question_parse(parameters, default_zone=access.timezone)
+    key = (device_id, access.timezone, tuple(sorted(parameters.items())))
+    if_none_match = request.headers.get("If-None-Match", "")
+    if if_none_match and (tag := await known_tag(key, device_id, question, if_none_match)):
+        return _not_modified(tag)
     answer = await answers.join(
-        (device_id, access.timezone, tuple(sorted(parameters.items()))),
-        lambda: history_answer(device_id, question, answer_format),
+        key, lambda: history_answer(key, device_id, question, answer_format, is_conditional=bool(if_none_match))
     )
-    if is_known(request.headers.get("If-None-Match", ""), answer.etag):
-        response: HttpResponse = HttpResponseNotModified()
-    else:
-        response = HttpResponse(answer.body, content_type=answer.content_type)
-    response["ETag"] = answer.etag
-    return _private(response)
+    if is_known(if_none_match, answer.etag):
+        return _not_modified(answer.etag)
+    return _private(HttpResponse(answer.body, content_type=answer.content_type, headers={"ETag": answer.etag}))
+
+
+def _not_modified(tag: str) -> HttpResponse:
+    return _private(HttpResponseNotModified(headers={"ETag": tag}))
 
 
 @hot_view("POST")
@@ -75,7 +79,7 @@ async def export(request: HttpRequest, identity: Identity, device_id: str) -> Ht
 async def energy(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
     question = energy_parse(_parameters(request), default_zone=access.timezone)
-    return _json(energy_document(device_id, question, await energy_read(device_id, question)))
+    return _json(energy_document(await energy_read(device_id, question)))
 
 
 @hot_view("GET")
@@ -105,7 +109,9 @@ def _parameters(request: HttpRequest) -> dict[str, str]:
 
 
 def _json(document: Any) -> HttpResponse:
-    return _private(HttpResponse(orjson.dumps(document), content_type="application/json"))
+    return _private(
+        HttpResponse(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), content_type="application/json")
+    )
 
 
 def _private(response: R) -> R:

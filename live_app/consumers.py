@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import parse_qs
 
+from channels.consumer import get_handler_name
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
@@ -31,6 +34,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     channel_layer_alias = NO_CHANNEL_LAYER
     identity: Identity
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """As Channels' own, less what serves a channel layer: a task and a waiter a socket, a thread hop an event."""
+        self.scope = scope
+        self.base_send = send
+        with suppress(StopConsumer):
+            while True:
+                message = await receive()
+                await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
         if not handshake.origin_is_allowed(self.scope) or not handshake.host_is_allowed(self.scope):
@@ -83,6 +95,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         guard = guard_of_loop()
         guard.add(self)
         self._timers[""] = guard.check_at(self, self.identity.expires_at)
+        cast(Any, self.scope["headers"]).clear()  # nobody reads them again, and they are a kilobyte of each socket
         self.outlet.put(protocol.welcome(self.identity.username, settings.LIVE_HEARTBEAT_S))
 
     async def _subscribe_from_url(self) -> None:

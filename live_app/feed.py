@@ -59,7 +59,7 @@ class Subscription:
 
     def release(self, readings: Sequence[Reading], position: int | None) -> None:
         """Close the seam: send `readings` (newer than `position`) as backlog, and pass on what comes from now on."""
-        self.held = None
+        self.held = self.joining = None
         self.position = readings[-1].us if readings else position
         for us in self._late:
             if position is not None and us < position:

@@ -21,11 +21,8 @@ def datetime_from_us(us: int) -> datetime:
 
 def iso_from_us(us: int) -> str:
     """`2026-11-23T10:00:00.000Z`: three digits where that is exact, six where it is not."""
-    text = datetime_from_us(us).strftime("%Y-%m-%dT%H:%M:%S")
-    micros = us % SECOND_US
-    if micros % 1000:
-        return f"{text}.{micros:06d}Z"
-    return f"{text}.{micros // 1000:03d}Z"
+    exact = "microseconds" if us % 1000 else "milliseconds"
+    return datetime_from_us(us).isoformat(timespec=exact).removesuffix("+00:00") + "Z"
 
 
 def us_from_iso(text: str) -> int:

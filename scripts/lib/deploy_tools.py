@@ -1,6 +1,8 @@
-"""nginx and docker compose for the tests of compose.yaml: Debian's, unpacked into .local. Neither needs an engine.
+"""Programs beside the product: Debian's, unpacked into .local. None needs an engine or a root.
 
-cd scripts && python3 -m lib.deploy_tools nginx|docker-compose     prints the path of the program
+nginx and docker compose are for the tests of compose.yaml, Mosquitto is a peer in ./scripts/bench live.
+
+cd scripts && python3 -m lib.deploy_tools mosquitto|nginx|docker-compose     prints the path of the program
 """
 
 import argparse
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib import debian
-from lib.console import ScriptError, entry, locked, run, step
+from lib.console import ScriptError, entry, locked, step
 from lib.paths import LOCAL
 from lib.prefix import RELEASE
 
@@ -26,14 +28,19 @@ LD_LIBRARY_PATH={libraries} exec {program} "$@"
 
 @dataclass(frozen=True)
 class Tool:
-    """A program of a Debian package; `release`: of which Debian, None for the machine's."""
+    """A program of a Debian package; `release`: of which Debian, None for the machine's.
+
+    `exit_code`: what it ends with when it is asked for its version.
+    """
 
     program: str
     version_option: str
     release: str | None = None
+    exit_code: int = 0
 
 
 TOOLS = {
+    "mosquitto": Tool("usr/sbin/mosquitto", "-h", exit_code=3),
     "nginx": Tool("usr/sbin/nginx", "-v"),
     # Debian 12's is of another age; this one runs there too.
     "docker-compose": Tool("usr/libexec/docker/cli-plugins/docker-compose", "version", RELEASE),
@@ -61,7 +68,7 @@ def build(name: str, wrapper: Path) -> None:
     """Fetch and unpack the package, and write the wrapper last."""
     tool, folder = TOOLS[name], FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
-    otherwise = f"the tests of the deployment files need Debian's package {name}."
+    otherwise = f"the tests of the deployment files and ./scripts/bench live need Debian's package {name}."
     try:
         debian.install([name], folder, release=tool.release or debian.own_release(), but=C_LIBRARY)
     except ScriptError as error:
@@ -73,15 +80,17 @@ def build(name: str, wrapper: Path) -> None:
     )
     wrapper.chmod(0o755)
     with step(f"starting {name} for the first time"):
-        run([wrapper, tool.version_option], failing=f"Debian's {name} does not start here: {otherwise}")
+        if not works(wrapper, tool):
+            raise ScriptError(f"Debian's {name} does not start here: {otherwise}")
 
 
 def works(wrapper: Path, tool: Tool) -> bool:
     """Whether the program starts."""
     try:
-        return subprocess.run([wrapper, tool.version_option], capture_output=True, check=False).returncode == 0
+        done = subprocess.run([wrapper, tool.version_option], capture_output=True, check=False)
     except OSError:
         return False
+    return done.returncode == tool.exit_code
 
 
 if __name__ == "__main__":

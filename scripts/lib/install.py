@@ -26,11 +26,11 @@ def main() -> int:
 
 def install_python(*, dev: bool) -> bool:
     """Fill .venv from the lock files; returns whether there was anything to do."""
-    needed = [LOCKS / "server.lock", LOCKS / "local.lock"]
+    needed = [LOCKS / "server.lock"]
     title = "installing Python packages"
     if not dev:
         return venv.install(VENV, needed, title=title)
-    # dev.lock holds the other two, in the same versions.
+    # dev.lock holds all of it, in the same versions.
     also = [venv.digest(needed)]
     return venv.install(VENV, [LOCKS / "dev.lock"], title=title, also=also, then=node.mend_playwright)
 

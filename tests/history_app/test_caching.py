@@ -117,3 +117,30 @@ def test_identical_requests_at_once_share_one_query(stack: Stack, alice: Person,
     assert {answer.status_code for answer in answers} == {200}
     # The window is counted from the present to the microsecond: only a shared answer can be the same.
     assert len({answer.json()["start"] for answer in answers}) == 1
+
+
+def test_a_304_needs_no_answer(stack: Stack, alice: Person, device: str) -> None:
+    """The raw table, from which this answer is made, is locked: whoever needed it would wait until it is 503."""
+    store(stack, readings_each_second(device, START, 600))
+    asked = {**CLOSED, "resolution": "5s"}
+    tag = get(alice, device, **asked).headers["etag"]
+    with stack.admin() as locker, locker.transaction():
+        locker.execute("LOCK TABLE energy_data IN ACCESS EXCLUSIVE MODE")
+        assert get(alice, device, tag, **asked).status_code == 304
+
+
+def test_what_is_known_is_forgotten_when_anything_changes(stack: Stack, alice: Person, device: str) -> None:
+    """Each way a window can change, after a 304 that needed no answer."""
+    store(stack, readings_each_second(device, START, 100))
+    changes = [
+        "INSERT INTO energy_data (time, device_id, solar_power) VALUES (%(time)s, %(device)s, 5)",
+        "UPDATE energy_data SET solar_power = 6 WHERE device_id = %(device)s AND time = %(time)s",
+        "DELETE FROM energy_data WHERE device_id = %(device)s AND time = %(time)s",
+    ]
+    time = iso_from_us(START + 9 * MINUTE_US)
+    for change in changes:
+        tag = get(alice, device, **CLOSED).headers["etag"]
+        assert get(alice, device, tag, **CLOSED).status_code == 304
+        with stack.admin() as connection:
+            connection.execute(change, {"time": time, "device": device})
+        assert get(alice, device, tag, **CLOSED).status_code == 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ from telemetry.times import SECOND_US, iso_from_us, us_from_datetime
 from tests.history_app.test_history import refused, us
 from tests.history_app.test_window import ZONES
 from tests.support.cast import Person, device_create
+from tests.support.process import Process
 from tests.support.servers import server_process
 from tests.support.stack import Stack
 from tests.support.telemetry import now_us, store
@@ -31,6 +32,7 @@ from tests.support.telemetry import now_us, store
 HOUR_US = 3600 * SECOND_US
 HOLD_US = 60 * SECOND_US
 ROLES = tuple(CATALOGUE.by_role)
+LOAD = CATALOGUE.metrics.index(CATALOGUE.by_role["load"])
 Powers = dict[str, float | None]
 
 
@@ -39,8 +41,9 @@ def reading(device_id: str, at: int, **powers: float | None) -> Reading:
     return Reading(device_id, at, tuple(powers.get(metric.role) for metric in CATALOGUE.metrics))
 
 
-def ask(person: Person, device_id: str, **parameters: Any) -> dict[str, Any]:
-    answer = person.http.get(f"/api/energy/{device_id}", params=parameters)
+def ask(person: Person, device_id: str, *, at: Process | None = None, **parameters: Any) -> dict[str, Any]:
+    """What the server says, or the one given with `at`."""
+    answer = person.http.get(f"{at.url if at else ''}/api/energy/{device_id}", params=parameters)
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
@@ -225,14 +228,13 @@ def oracle(rows: Sequence[tuple[int, Powers]], low: int, high: int) -> dict[str,
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(house=houses())
 def test_every_period_is_what_the_oracle_says(
-    stack: Stack, alice: Person, house: tuple[list[tuple[int, Powers]], str, str, int, int]
+    stack: Stack, raw_server: Process, alice: Person, house: tuple[list[tuple[int, Powers]], str, str, int, int]
 ) -> None:
     rows, zone, period, start, end = house
     device_id = device_create(owner=alice)
     store(stack, [reading(device_id, at, **measured) for at, measured in rows])
-    body = ask(
-        alice, device_id, period=period, start=iso_from_us(start), end=iso_from_us(end), tz=zone
-    )  # fmt: skip
+    parameters: dict[str, Any] = {"period": period, "start": iso_from_us(start), "end": iso_from_us(end), "tz": zone}
+    body = ask(alice, device_id, at=raw_server, **parameters)
     edges = Window(start, end, PERIODS[period], ZoneInfo(zone)).edges
     assert [found["start"] for found in body["periods"]] == [iso_from_us(edge) for edge in edges[:-1]]
     together = {**body["total"], "start": iso_from_us(edges[0]), "end": iso_from_us(edges[-1])}
@@ -270,3 +272,199 @@ def test_the_mean_hold_of_a_tier_is_exact_for_evenly_spaced_readings(
     whole += power * (times[0] + 3600 * SECOND_US - times[-1]) / SECOND_US
     from_tier = 60 * (power * count) * mean_hold_s(count, 60.0, max_hold_s)
     assert from_tier == pytest.approx(whole, rel=1e-6)
+
+
+# --- from the tier of a minute -----------------------------------------------------------------------------------
+
+DAY_US = 24 * HOUR_US
+NOON = us("2026-03-10T12:00:00Z")
+
+
+@pytest.fixture(scope="module")
+def tier_server(stack: Stack, logs: Path) -> Iterator[Process]:
+    """A server that answers from the tier however short the window is."""
+    with server_process({**stack.env, "ENERGY_RAW_MAX_DAYS": "0"}, logs / "energy-tier.log") as process:
+        yield process
+
+
+def house_at(device_id: str, at: int) -> Reading:
+    """Powers of both signs that differ from reading to reading."""
+    second = at // SECOND_US
+    grid, battery = float(second * 37 % 2001 - 1000), float(second * 91 % 601 - 300)
+    return reading(device_id, at, grid=grid, battery=battery, solar=float(second * 13 % 977), load=float(second % 4093))
+
+
+def both(person: Person, device_id: str, tier_server: Process, raw_server: Process, **parameters: Any) -> list[Any]:
+    """The totals of the tier's answer and of the raw one."""
+    answers = [ask(person, device_id, at=server, **parameters) for server in (tier_server, raw_server)]
+    assert [answer["source"] for answer in answers] == ["energy_data_1m", "energy_data"]
+    return [answer["total"] for answer in answers]
+
+
+@pytest.mark.parametrize(("period_s", "hours"), [(1, 3), (5, 24)])
+def test_complete_minutes_say_what_raw_readings_say(
+    stack: Stack, tier_server: Process, raw_server: Process, alice: Person, device: str, period_s: int, hours: int
+) -> None:
+    midnight = us("2026-03-10T00:00:00Z")
+    ends = midnight + hours * 3600 * SECOND_US
+    store(stack, [house_at(device, at) for at in range(midnight, ends, period_s * SECOND_US)])
+    if hours < 24:
+        # Nothing may hold beyond the last minute: the tier does not know of it.
+        store(stack, [reading(device, ends)])
+    minutes, raw = both(alice, device, tier_server, raw_server, start="2026-03-10", end="2026-03-11")
+    assert minutes["coverage"] == pytest.approx(raw["coverage"], rel=1e-6)
+    for name in QUANTITIES:
+        assert minutes[f"{name}_kwh"] == pytest.approx(raw[f"{name}_kwh"], rel=1e-6)
+        assert minutes[f"{name}_kwh"] > 0
+    for name in ("peak_w", "peak_time", "peak_import_w", "peak_import_time"):
+        assert minutes[name] == raw[name]
+
+
+def test_holes_differ_by_less_than_a_minute_each(
+    stack: Stack, tier_server: Process, raw_server: Process, alice: Person, device: str
+) -> None:
+    """Half an hour, of which 25 s are missing inside a minute, and a hole of three hours (docs/energy.md)."""
+    first = range(NOON, NOON + 440 * SECOND_US, SECOND_US)
+    hole = range(NOON + 130 * SECOND_US, NOON + 155 * SECOND_US, SECOND_US)
+    second = range(NOON + 3 * HOUR_US + 20 * SECOND_US, NOON + 3 * HOUR_US + 1200 * SECOND_US, SECOND_US)
+    store(stack, [house_at(device, at) for at in (*first, *second) if at not in hole])
+    minutes, raw = both(alice, device, tier_server, raw_server, start="2026-03-10", end="2026-03-11")
+    # A run of readings is rounded to whole minutes: 7 min 20 s, and from 20 s to 20 min.
+    assert minutes["coverage"] * 86_400 == pytest.approx(8 * 60 + 20 * 60)
+    assert raw["coverage"] * 86_400 == pytest.approx(439 + 60 + 1179 + 60)
+    for name, highest in [
+        ("imported", 1000),
+        ("exported", 1000),
+        ("charged", 300),
+        ("generated", 976),
+        ("consumed", 4092),
+    ]:
+        # Two ends of runs and the one uneven minute.
+        assert abs(minutes[f"{name}_kwh"] - raw[f"{name}_kwh"]) * 3.6e6 < 5 * 60 * highest
+        assert minutes[f"{name}_kwh"] == pytest.approx(raw[f"{name}_kwh"], rel=0.15)
+
+
+def test_values_that_are_missing_count_for_nothing(
+    stack: Stack, tier_server: Process, raw_server: Process, alice: Person, device: str
+) -> None:
+    """Every second reading of a minute is without its load, and the next minute has none of it."""
+    store(stack, [
+        reading(device, NOON + second * SECOND_US, grid=-600.0, load=600.0 if second < 60 and second % 2 == 0 else None)
+        for second in range(120)
+    ])  # fmt: skip
+    minutes, raw = both(alice, device, tier_server, raw_server, start="2026-03-10", end="2026-03-11")
+    assert minutes["consumed_kwh"] == raw["consumed_kwh"] == pytest.approx(0.005)
+    assert minutes["exported_kwh"] == pytest.approx(0.02)
+    assert (minutes["imported_kwh"], minutes["generated_kwh"], minutes["peak_import_w"]) == (0.0, None, -600.0)
+    assert minutes["coverage"] == pytest.approx(120 / 86_400)
+
+
+def test_a_year_of_a_few_days_comes_from_the_tier_and_a_day_of_it_from_readings(
+    stack: Stack, raw_server: Process, alice: Person, device: str
+) -> None:
+    starts = [us(f"2025-{month:02}-15T12:00:00Z") for month in (1, 6, 12)]
+    for start in starts:
+        store(stack, [reading(device, start + at * SECOND_US, load=1000.0) for at in range(0, 3600, 10)])
+    peak = starts[1] + 1234 * SECOND_US
+    store(stack, [reading(device, peak, load=5000.0), reading(device, peak + 1800 * SECOND_US, load=5000.0)])
+    window: dict[str, Any] = {"start": "2025-01-01", "end": "2026-01-01"}
+    year = ask(alice, device, period="year", **window)
+    assert (year["source"], len(year["periods"])) == ("energy_data_1m", 1)
+    assert year["total"]["consumed_kwh"] == pytest.approx(3.0, rel=0.01)
+    assert year["total"]["coverage"] == pytest.approx(3 / (365 * 24), rel=1e-9)
+    assert (year["total"]["peak_w"], year["total"]["peak_time"]) == (5000.0, iso_from_us(peak))
+    months = ask(alice, device, period="month", **window)
+    for key, value in year["total"].items():
+        assert months["total"][key] == (pytest.approx(value, rel=1e-9) if isinstance(value, float) else value)
+    assert [found["consumed_kwh"] is not None for found in months["periods"]] == [
+        month in (1, 6, 12) for month in range(1, 13)
+    ]
+    for end, source in [("2025-06-17", "energy_data"), ("2025-06-18", "energy_data_1m")]:
+        assert ask(alice, device, start="2025-06-15", end=end)["source"] == source
+    assert ask(alice, device, at=raw_server, period="year", **window)["source"] == "energy_data"
+
+
+def test_where_readings_have_aged_out_the_tier_still_knows(stack: Stack, alice: Person, device: str) -> None:
+    start = us("1999-06-15T12:00:00Z")  # where no other test has readings: chunks are dropped
+    store(stack, [house_at(device, start + at * SECOND_US) for at in range(600)])
+    with stack.admin() as connection:
+        connection.execute("SELECT drop_chunks('energy_data', '1999-12-01'::timestamptz)")
+    store(stack, [reading(device, us("2000-06-15T12:00:00Z"), load=1.0)])
+    body = ask(alice, device, start="1999-06-15", end="1999-06-16")
+    highest = max(
+        (house_at(device, start + at * SECOND_US) for at in range(600)), key=lambda one: one.values[LOAD] or 0
+    )
+    assert body["source"] == "energy_data_1m"
+    assert body["total"]["peak_w"] == highest.values[LOAD]
+    assert body["total"]["peak_time"] == iso_from_us(highest.us - highest.us % HOLD_US)
+
+
+def test_of_the_minute_that_is_running_what_has_elapsed_counts(
+    stack: Stack, tier_server: Process, alice: Person, device: str
+) -> None:
+    store(stack, [reading(device, (minute := now_us() // HOLD_US * HOLD_US), load=1000.0)])
+    before = now_us()
+    (found,) = ask(alice, device, at=tier_server, start=iso_from_us(minute), end=iso_from_us(minute + 1))["periods"]
+    held_s = found["consumed_kwh"] * 3600
+    assert min((before - minute) / SECOND_US, 60) - 0.01 <= held_s <= min((now_us() - minute) / SECOND_US, 60) + 0.01
+
+
+def test_a_hold_longer_than_a_minute_is_for_raw_readings(stack: Stack, logs: Path, alice: Person, device: str) -> None:
+    store(stack, [reading(device, NOON, load=3600.0)])
+    env = {**stack.env, "ENERGY_MAX_HOLD_S": "300", "ENERGY_RAW_MAX_DAYS": "0"}
+    with server_process(env, logs / "energy-hold.log") as server:
+        body = ask(alice, device, at=server, start="2026-03-10", end="2026-03-11")
+    assert (body["source"], body["total"]["consumed_kwh"]) == ("energy_data", pytest.approx(0.3))
+
+
+def minutes_oracle(rows: Sequence[tuple[int, Powers]], low: int, high: int) -> dict[str, float | None]:
+    """One period by hand, as the tier's minutes have it: seconds covered, and W·s of each quantity."""
+    minutes: dict[int, list[Powers]] = {}
+    for at, measured in rows:
+        if low <= at < high:
+            minutes.setdefault(at // HOLD_US, []).append(measured)
+    parts: dict[str, list[float]] = {name: [] for name in QUANTITIES}
+    for found in minutes.values():
+        for name, (role, sign) in QUANTITIES.items():
+            values = [power for measured in found if (power := measured[role]) is not None]
+            if values:
+                parts[name].append(sum(max(sign * power, 0.0) for power in values) * 60 / len(found))
+    sums = {name: math.fsum(found) if found else None for name, found in parts.items()}
+    return {"covered": 60.0 * len(minutes), **sums}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(house=houses())
+def test_every_period_of_minutes_is_what_their_oracle_says(
+    stack: Stack, tier_server: Process, alice: Person, house: tuple[list[tuple[int, Powers]], str, str, int, int]
+) -> None:
+    rows, zone, period, start, end = house
+    device_id = device_create(owner=alice)
+    store(stack, [reading(device_id, at, **measured) for at, measured in rows])
+    parameters: dict[str, Any] = {"period": period, "start": iso_from_us(start), "end": iso_from_us(end), "tz": zone}
+    body = ask(alice, device_id, at=tier_server, **parameters)
+    assert body["source"] == "energy_data_1m"
+    edges = Window(start, end, PERIODS[period], ZoneInfo(zone)).edges
+    for found, (low, high) in zip(body["periods"], pairwise(edges), strict=True):
+        expected = minutes_oracle(rows, low, high)
+        assert found["coverage"] * (high - low) / SECOND_US == pytest.approx(expected["covered"], rel=1e-9)
+        for name in QUANTITIES:
+            kwh, watt_seconds = found[f"{name}_kwh"], expected[name]
+            assert (kwh is None) == (watt_seconds is None), name
+            assert kwh is None or math.isclose(kwh * 3.6e6, watt_seconds or 0.0, rel_tol=1e-9, abs_tol=1e-6), name
+        loads = [(at, measured["load"]) for at, measured in rows if low <= at < high and measured["load"] is not None]
+        highest = max((power for _, power in loads), default=None)
+        assert found["peak_w"] == highest
+        assert found["peak_time"] == next((iso_from_us(at) for at, power in loads if power == highest), None)
+
+
+def test_a_day_on_which_the_clock_changes_is_full(
+    stack: Stack, tier_server: Process, alice: Person, device: str
+) -> None:
+    for day, hours in [("2026-03-29", 23), ("2026-10-25", 25)]:
+        start = us_from_datetime(datetime.fromisoformat(day).replace(tzinfo=ZoneInfo("Europe/Berlin")))
+        store(stack, [reading(device, at, load=1000.0) for at in range(start, start + hours * HOUR_US, HOLD_US)])
+        (found,) = ask(
+            alice, device, at=tier_server, start=iso_from_us(start), end=iso_from_us(start + 1), tz="Europe/Berlin"
+        )["periods"]
+        assert (found["coverage"], found["consumed_kwh"]) == (1.0, pytest.approx(hours))

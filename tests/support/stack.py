@@ -58,7 +58,12 @@ class Stack:
     def close(self) -> None:
         for proxy in self._proxies:
             proxy.close()
-        _drop_database(self.env["TELEMETRY_ADMIN_URL"], self.database)
+        try:
+            _drop_database(self.env["TELEMETRY_ADMIN_URL"], self.database)
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
         if self.started:
             subprocess.run([*SERVICES, "stop", "--data", SERVICES_DATA], cwd=ROOT, check=True, timeout=60)
 

@@ -1,0 +1,37 @@
+"""The few packets of MQTT 3.1.1 that a load generator needs, at QoS 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+CONNACK, SUBACK = b"\x20", b"\x90"
+
+
+def connect(client_id: str) -> bytes:
+    """A clean session without keep-alive (section 3.1)."""
+    return _packet(0x10, _string("MQTT") + b"\x04\x02\x00\x00" + _string(client_id))
+
+
+def subscribe(topics: Sequence[str]) -> bytes:
+    """All topics in one packet, answered by one SUBACK (3.8)."""
+    return _packet(0x82, b"\x00\x01" + b"".join(_string(topic) + b"\x00" for topic in topics))
+
+
+def publish(topic: str, payload: bytes) -> bytes:
+    """Neither acknowledged nor retained (3.3)."""
+    return _packet(0x30, _string(topic) + payload)
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode()
+    return len(encoded).to_bytes(2, "big") + encoded
+
+
+def _packet(kind: int, body: bytes) -> bytes:
+    """The length in groups of seven bits, lowest first (2.2.3)."""
+    length, encoded = len(body), bytearray([kind])
+    while True:
+        length, group = divmod(length, 128)
+        encoded.append(group | 0x80 if length else group)
+        if not length:
+            return bytes(encoded) + body

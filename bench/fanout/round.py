@@ -1,0 +1,185 @@
+"""One measurement of one server: delivery under a load, or memory of idle sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from itertools import cycle, islice
+
+from bench.cpu import cpu_seconds, resident_bytes, with_children
+from bench.fanout.publisher import Done, Order
+from bench.fanout.servers import Server
+from bench.fanout.sockets import Socket, Tally, readings_arrived, sockets_open
+from bench.stack import ROOT, BenchStack
+from tests.support.process import Process
+
+WARM_UP_S = 1.0
+WARM_UP_SOCKETS = 200
+SETTLE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """`sockets` that watch `watched` devices each; `deliveries` a second in all, published `burst` at a time."""
+
+    name: str
+    sockets: int
+    watched: int
+    deliveries: int
+    burst: int = 1
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """CPU in µs a delivered frame; `generator` is sockets and publisher together. `twice` counts what came again."""
+
+    server: str
+    load: str
+    cpu_us: float
+    redis_cpu_us: float
+    generator_cpu_us: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    per_second: float
+    lost: int
+    twice: int
+    expected: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`kilobytes` of resident memory an idle socket, from `sockets` of them."""
+
+    server: str
+    sockets: int
+    kilobytes: float
+
+
+class Publisher:
+    """The publisher's process, as seen from here."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def publish(self, order: Order) -> Done:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
+        line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the publisher ended; its last words are above")
+        return Done(**json.loads(line))
+
+
+@asynccontextmanager
+async def publisher(server: Server, devices: Sequence[str]) -> AsyncIterator[Publisher]:
+    command = [sys.executable, "-m", "bench.fanout.publisher", server.bus, server.address, ",".join(devices)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
+    try:
+        yield Publisher(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()  # the end of its orders
+        await process.wait()
+
+
+async def delivery(
+    server: Server, process: Process, load: Load, devices: Sequence[str], *, seconds: float, redis: int
+) -> Delivery:
+    """Open the sockets, publish for a moment, then for `seconds`, and count. `redis`: its process id."""
+    tally = Tally()
+    dialogues = [server.talk(watched) for watched in watched_devices(load, devices)]
+    receivers_each = load.sockets * load.watched / len(devices)
+    publications = load.deliveries / receivers_each
+    sockets = await sockets_open(process.port, dialogues, tally)
+    try:
+        async with publisher(server, devices) as bus:
+            warm = await bus.publish(Order(max(WARM_UP_S, load.burst / publications), publications, load.burst))
+            await readings_arrived(sockets, round(warm.published * receivers_each))
+            _reset(sockets, tally)
+            before = _cpu(process, redis)
+            done = await bus.publish(Order(seconds, publications, load.burst))
+            await readings_arrived(sockets, round(done.published * receivers_each))
+            spent = [after - earlier for after, earlier in zip(_cpu(process, redis), before, strict=True)]
+    finally:
+        gc.enable()
+        for socket in sockets:
+            socket.close()
+    return _result(server, load, sockets, tally, done, spent, receivers_each)
+
+
+def watched_devices(load: Load, devices: Sequence[str]) -> list[list[str]]:
+    """For each socket the devices that it watches: as many sockets for each device."""
+    places = cycle(devices)
+    return [list(islice(places, load.watched)) for _ in range(load.sockets)]
+
+
+async def memory(server: Server, stack: BenchStack, devices: Sequence[str], *, sockets: int) -> Memory:
+    """In a process of its own, after it has served some sockets, so that only what a socket needs is counted."""
+    tally = Tally()
+    places = cycle(devices)
+    with server.process(stack) as process:
+        opened = await sockets_open(process.port, [server.talk([next(places)]) for _ in range(WARM_UP_SOCKETS)], tally)
+        try:
+            await asyncio.sleep(SETTLE_S)
+            before = _resident(process)
+            opened += await sockets_open(process.port, [server.talk([next(places)]) for _ in range(sockets)], tally)
+            await asyncio.sleep(SETTLE_S)
+            after = _resident(process)
+        finally:
+            for socket in opened:
+                socket.close()
+    return Memory(server.title, sockets, (after - before) / sockets / 1000)
+
+
+def _reset(sockets: Sequence[Socket], tally: Tally) -> None:
+    for socket in sockets:
+        socket.received = 0
+    tally.latencies_us.clear()
+    gc.collect()
+    gc.disable()  # a collection here would show as the server's latency
+
+
+def _cpu(process: Process, redis: int) -> tuple[float, float, float]:
+    return cpu_seconds(with_children(process.pid)), cpu_seconds([redis]), time.process_time()
+
+
+def _resident(process: Process) -> int:
+    return sum(map(resident_bytes, with_children(process.pid)))
+
+
+def _result(
+    server: Server,
+    load: Load,
+    sockets: Sequence[Socket],
+    tally: Tally,
+    done: Done,
+    spent: Sequence[float],
+    receivers_each: float,
+) -> Delivery:
+    expected = round(done.published * receivers_each)
+    each = expected // len(sockets)
+    received = sum(socket.received for socket in sockets)
+    cpu_us = [1e6 * seconds / max(1, received) for seconds in (spent[0], spent[1], spent[2] + done.cpu_s)]
+    return Delivery(
+        server=server.title,
+        load=load.name,
+        cpu_us=cpu_us[0],
+        redis_cpu_us=cpu_us[1],
+        generator_cpu_us=cpu_us[2],
+        p50_ms=tally.percentile_ms(0.5),
+        p99_ms=tally.percentile_ms(0.99),
+        max_ms=tally.percentile_ms(1.0),
+        per_second=received / done.seconds,
+        lost=sum(max(0, each - socket.received) for socket in sockets),
+        twice=sum(max(0, socket.received - each) for socket in sockets),
+        expected=expected,
+    )

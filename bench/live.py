@@ -1,0 +1,115 @@
+"""Live: CPU a delivered frame, latency from publish to socket, memory an idle socket, beside brokers and tutorials.
+
+Everything is measured in one run, in rounds that alternate between the servers, so that what else the machine does
+falls on all of them. Ratios are what counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+from contextlib import ExitStack
+
+import redis
+
+from bench.fanout.publisher import reading_now
+from bench.fanout.report import Report
+from bench.fanout.round import Delivery, Load, delivery, memory
+from bench.fanout.servers import Server, servers
+from bench.stack import ROOT, BenchStack, bench_stack
+from telemetry.names import RING_FIELD, ring_key
+from tests.support.process import Process
+
+RESULTS = ROOT / "bench" / "results"
+DEVICES = tuple(f"bench_{number:02}" for number in range(50))
+SOCKETS = 500
+SETTINGS = {"LIVE_SOCKETS_PER_USER": "20000"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--servers", metavar="A,B", help="only these (default: all; a wrong name lists them)")
+    parser.add_argument(
+        "--rates", metavar="A,B", default="4000,10000", help="deliveries a second (default: %(default)s)"
+    )
+    parser.add_argument("--watched", metavar="A,B", default="1,20", help="devices a socket (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=6.0, help="a round takes (default: 6)")
+    parser.add_argument("--rounds", type=int, default=3, help="for each server and load (default: 3)")
+    parser.add_argument("--idle", type=int, default=5_000, help="idle sockets; 0 for no memory (default: 5000)")
+    parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
+
+
+async def run(options: argparse.Namespace) -> None:
+    _raise_open_files_limit()
+    with bench_stack(devices=DEVICES, settings=SETTINGS) as stack:
+        chosen = _chosen(servers(stack), options.servers)
+        _fill_rings(stack)
+        report = Report(_loads(options))
+        with ExitStack() as cleanup:
+            processes = {server: cleanup.enter_context(server.process(stack)) for server in chosen}
+            for load in report.loads:
+                for rounds in await _measure(stack, processes, load, options):
+                    report.add(rounds)
+        for server in chosen if options.idle else []:
+            _progress(f"memory of {options.idle} idle sockets", server)
+            report.memories.append(await memory(server, stack, DEVICES, sockets=options.idle))
+    print("\r", end="", file=sys.stderr)
+    report.print()
+    if not options.no_save:
+        report.save(RESULTS)
+
+
+def _loads(options: argparse.Namespace) -> list[Load]:
+    """Twenty devices a socket come in two ways: evenly, and all devices together as clocks that agree make them."""
+    rates = [int(rate) for rate in options.rates.split(",")]
+    loads = []
+    for watched in map(int, options.watched.split(",")):
+        if watched == 1:
+            loads += [Load(f"one device a socket, {rate:,}/s", SOCKETS, 1, rate) for rate in rates]
+        else:
+            name, most = f"{watched} devices a socket, {max(rates):,}/s", max(rates)
+            loads.append(Load(f"{name}, together", SOCKETS, watched, most, burst=len(DEVICES)))
+            loads.append(Load(f"{name}, spread", SOCKETS, watched, most))
+    return loads
+
+
+async def _measure(
+    stack: BenchStack, processes: dict[Server, Process], load: Load, options: argparse.Namespace
+) -> list[list[Delivery]]:
+    pid = _redis_pid(stack)
+    rounds: dict[str, list[Delivery]] = {server.key: [] for server in processes}
+    for number in range(options.rounds):
+        for server, process in processes.items():
+            _progress(f"{load.name}, round {number + 1} of {options.rounds}", server)
+            row = await delivery(server, process, load, DEVICES, seconds=options.seconds, redis=pid)
+            rounds[server.key].append(row)
+    return list(rounds.values())
+
+
+def _progress(what: str, server: Server) -> None:
+    print(f"\r{what + '  ' + server.title:<90}", end="", file=sys.stderr, flush=True)
+
+
+def _chosen(known: list[Server], keys: str | None) -> list[Server]:
+    wanted = keys.split(",") if keys else [server.key for server in known]
+    names = {server.key: server for server in known}
+    for key in wanted:
+        if key not in names:
+            raise SystemExit(f"bench live: no server {key!r}; there are {', '.join(names)}")
+    return [names[key] for key in wanted]
+
+
+def _fill_rings(stack: BenchStack) -> None:
+    """As a writer leaves them: without a ring, each of thousands of joins would ask TimescaleDB."""
+    client = redis.Redis.from_url(stack.env["REDIS_URL"])
+    for device in DEVICES:
+        client.xadd(ring_key(device), {RING_FIELD: reading_now(device, 0)})
+
+
+def _redis_pid(stack: BenchStack) -> int:
+    return int(redis.Redis.from_url(stack.env["REDIS_URL"]).info("server")["process_id"])
+
+
+def _raise_open_files_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,1 @@
+"""Channels as its tutorial writes it: a group a device, group_send, AsyncJsonWebsocketConsumer."""

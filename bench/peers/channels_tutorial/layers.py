@@ -1,0 +1,20 @@
+"""The two channel layers of channels-redis, in their default settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from channels_redis.core import RedisChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+
+
+def _host(url: str) -> dict[str, Any]:
+    # redis-py 8 gives up waiting after 5 s by default, which breaks both layers on a quiet socket.
+    return {"address": url, "socket_timeout": None}
+
+
+LAYERS: dict[str, Callable[[str], Any]] = {
+    "channels": lambda url: RedisChannelLayer(hosts=[_host(url)]),
+    "channels-pubsub": lambda url: RedisPubSubChannelLayer(hosts=[_host(url)]),
+}

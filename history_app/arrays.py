@@ -1,0 +1,91 @@
+"""PostgreSQL arrays as numpy arrays: decoded, filled and encoded without a Python object a cell.
+
+Statements hand over no nulls: a missing number is NaN, which `orjson` writes as null.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from psycopg import AsyncConnection
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+from psycopg.sql import SQL, Composable
+
+Array = np.ndarray[Any, np.dtype[Any]]
+EMPTY: Array = np.empty(0)
+_HEADER = struct.Struct(">iiIii")  # dimensions, has nulls, element type, length, lower bound: array_send in PostgreSQL
+
+
+class _ArrayLoader(Loader):
+    """One dimension, binary. Each element is preceded by its length in bytes."""
+
+    format = Format.BINARY
+    element: ClassVar[np.dtype[Any]]
+
+    def load(self, data: Buffer) -> Array:
+        if len(data) < _HEADER.size:
+            return EMPTY
+        dimensions, has_nulls, _, length, _ = _HEADER.unpack_from(data)
+        if dimensions != 1 or has_nulls:
+            raise ValueError("an array with nulls, or of several dimensions: the statement should not give one")
+        pairs = np.frombuffer(
+            data, dtype=[("length", ">i4"), ("value", self.element)], count=length, offset=_HEADER.size
+        )
+        return pairs["value"].astype(self.element.newbyteorder("="))
+
+
+class _Floats(_ArrayLoader):
+    element = np.dtype(">f8")
+
+
+class _Longs(_ArrayLoader):
+    element = np.dtype(">i8")
+
+
+class _Integers(_ArrayLoader):
+    element = np.dtype(">i4")
+
+
+async def arrays_register(connection: AsyncConnection[Any]) -> None:
+    """Make this connection load float8[], int8[] and int4[] as numpy arrays."""
+    for name, loader in (("float8", _Floats), ("int8", _Longs), ("int4", _Integers)):
+        info = connection.adapters.types[name]
+        connection.adapters.register_loader(info.array_oid, loader)
+
+
+def never_null(number: Composable) -> Composable:
+    """A double precision expression, NaN for null."""
+    return SQL("coalesce({}, 'NaN')").format(number)
+
+
+@lru_cache(maxsize=512)
+def as_array(integers: Sequence[int]) -> Array:
+    """Bucket edges (a range or a tuple) as an array, kept for the next one who asks."""
+    if isinstance(integers, range):
+        return np.arange(integers.start, integers.stop, integers.step, dtype=np.int64)
+    return np.asarray(integers, dtype=np.int64)
+
+
+def spread(column: Array, slots: Array, length: int, *, is_count: bool) -> Array:
+    """`column` put at `slots` of an array of `length`; elsewhere 0 for a count, else NaN."""
+    out: Array = np.zeros(length, dtype=np.int64) if is_count else np.full(length, np.nan)
+    out[slots] = column
+    return out
+
+
+def filled_forward(column: Array) -> Array:
+    """NaN replaced by the last number before it; what stands before the first number stays NaN."""
+    last = np.where(np.isnan(column), 0, np.arange(len(column)))
+    forward: Array = column[np.maximum.accumulate(last)]
+    return forward
+
+
+def as_list(column: Array) -> list[Any]:
+    """Python numbers, None for NaN."""
+    return [None if value != value else value for value in column.tolist()]
