@@ -14,7 +14,7 @@ from history_app.catalogue import CATALOGUE
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US
 from tests.e2e.houses import ZONE, in_thread, make_device, simulator, stored_readings
-from tests.e2e.support import DashboardPage, Watch, utc_now
+from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, utc_now
 from tests.support.cast import Person, device_share
 from tests.support.process import Process
 from tests.support.servers import server_process
@@ -155,7 +155,7 @@ def test_history_that_is_unavailable_is_said_and_asked_for_again(
         dashboard.wait_drawn("24h")
         proxy.cut()
         dashboard.page.get_by_role("button", name="1 h", exact=True).click()
-        expect(dashboard.notice).to_contain_text("Trying again", timeout=20_000)
+        expect(dashboard.notice).to_contain_text("Trying again", timeout=DEADLINE_MS)
         expect(dashboard.page.get_by_role("button", name="Try now")).to_be_visible()
         proxy.restore()
         dashboard.wait_drawn("1h")
