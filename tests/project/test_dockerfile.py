@@ -95,7 +95,7 @@ def test_every_module_that_is_shipped_finds_its_packages_in_the_lock(image: Path
         for module in imported(path) - sys.stdlib_module_names - own:
             names = {name.lower().replace("_", "-") for name in packages.get(module, [])}
             # NumPy is for simulated houses, which the image does not have.
-            assert names & LOCKED or module == "numpy", f"{path.relative_to(image)} imports {module}"
+            assert names & LOCKED, f"{path.relative_to(image)} imports {module}"
 
 
 def imported(path: Path) -> set[str]:
