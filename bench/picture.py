@@ -20,12 +20,12 @@ def bars(path: Path, *, title: str, groups: Sequence[str], values: Mapping[str, 
     for number, (name, heights) in enumerate(values.items()):
         places = [index + (number - (len(values) - 1) / 2) * width for index in range(len(groups))]
         drawn = axes.bar(places, heights, width * 0.92, label=name, color=COLOURS[number % len(COLOURS)])
-        axes.bar_label(drawn, fmt="%.3g", fontsize=8)
+        axes.bar_label(drawn, fmt=lambda height: f"{height:,.0f}" if height >= 10 else f"{height:.1f}", fontsize=7)
     axes.set_xticks(range(len(groups)), groups)
     axes.set_yscale("log")
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, ncols=len(values), loc="upper center", bbox_to_anchor=(0.5, -0.08))
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)
