@@ -25,7 +25,11 @@ def main() -> int:
     if options.bench is None:
         parser.print_help()
         return 0 if options.list else 2
-    uvloop.run(BENCHES[options.bench].run(options))
+    try:
+        uvloop.run(BENCHES[options.bench].run(options))
+    except KeyboardInterrupt:
+        print("interrupted; everything is stopped", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -80,6 +80,8 @@ async def _measure(
     rounds: dict[str, list[Delivery]] = {server.key: [] for server in processes}
     for number in range(options.rounds):
         for server, process in processes.items():
+            if any(row.is_drowned for row in rounds[server.key]):
+                continue  # once is enough: it takes minutes to come up again
             _progress(f"{load.name}, round {number + 1} of {options.rounds}", server)
             row = await delivery(server, process, load, DEVICES, seconds=options.seconds, redis=pid)
             rounds[server.key].append(row)

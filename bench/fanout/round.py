@@ -22,6 +22,8 @@ from tests.support.process import Process
 WARM_UP_S = 1.0
 WARM_UP_SOCKETS = 200
 SETTLE_S = 3.0
+DROWNED_MS = 300.0
+DROWNED_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Delivery:
     lost: int
     twice: int
     expected: int
+
+    @property
+    def is_drowned(self) -> bool:
+        """The server does not keep up: frames wait longer and longer, or are lost."""
+        return self.p50_ms > DROWNED_MS or self.lost > DROWNED_SHARE * self.expected
 
 
 @dataclass(frozen=True)
