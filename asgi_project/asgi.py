@@ -19,11 +19,13 @@ django_application = cast(ASGI3Application, get_asgi_application())
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
+from asgi_project.daphne_pacing import PacedResponse, SocketTransport, daphne_protocol  # noqa: E402
 from asgi_project.hot import HotHandler  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
 from history_app.pool import pool_close  # noqa: E402
 from live_app.guard import guard_of_loop  # noqa: E402
 from live_app.hub import hub_of_loop  # noqa: E402
+from live_app.protocol import TRANSPORT_EXTENSION  # noqa: E402
 from live_app.routing import websocket_urlpatterns  # noqa: E402
 
 
@@ -41,9 +43,28 @@ class Application:
             return
         hub_of_loop()
         guard_of_loop()
+        if protocol := daphne_protocol(send):
+            await self._paced(protocol, scope, receive, send)
+        else:
+            await self._route(scope, receive, send)
+
+    async def _paced(self, protocol: Any, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Under daphne."""
+        if scope["type"] == "websocket":
+            transport = SocketTransport(protocol)
+            cast(Any, scope)["extensions"] = {TRANSPORT_EXTENSION: transport}
+            await self._route(scope, receive, cast(Any, transport.paced(cast(Any, send))))
+            return
+        response = PacedResponse(protocol, cast(Any, send))
+        try:
+            await self._route(scope, receive, cast(Any, response))
+        finally:
+            response.close()
+
+    async def _route(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        elif scope["path"].startswith(settings.STATIC_URL):
+        elif cast(Any, scope)["path"].startswith(settings.STATIC_URL):
             await self._static(scope, receive, send)
         else:
             await self._http(scope, receive, send)

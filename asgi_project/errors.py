@@ -96,8 +96,8 @@ class TooManyAttempts(Problem):
     status = 429
     code = "too_many_attempts"
 
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(f"Too many attempts; try again in {retry_after_s} s.", retry_after_s=retry_after_s)
+    def __init__(self, retry_after_s: int, detail: str = "Too many attempts.") -> None:
+        super().__init__(f"{detail} Try again in {retry_after_s} s.", retry_after_s=retry_after_s)
 
 
 class Unavailable(Problem):

@@ -47,7 +47,7 @@ def serve(*, host: str, port: int, forwarders: list[str]) -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http="live_app.uvicorn_protocol:DrainedHttpProtocol",
         ws="live_app.uvicorn_protocol:DirectProtocol",
         ws_max_size=settings.LIVE_FRAME_MAX_BYTES,
         ws_per_message_deflate=False,

@@ -8,6 +8,7 @@ from auth_app.urls import api_urlpatterns, page_urlpatterns
 
 urlpatterns = [
     path("api/", include("history_app.urls")),
+    path("api/", include("live_app.urls")),
     path("api/auth/", include(api_urlpatterns)),
     path("api/", include("devices_app.urls")),
     path("livez", health.livez, name="livez"),

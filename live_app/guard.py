@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Collection
 from typing import Protocol
 from weakref import WeakKeyDictionary
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Guarded(Protocol):
-    """What the guard needs of a socket."""
+    """What the guard needs of a live session."""
 
     identity: Identity
 
@@ -36,10 +37,11 @@ class Guarded(Protocol):
 
 
 class Guard:
-    """The open sockets of this process, and the checks on them."""
+    """The open sessions of this process, and the checks on them."""
 
     def __init__(self) -> None:
-        self._sockets: set[Guarded] = set()
+        self._sessions: set[Guarded] = set()
+        self._per_user: Counter[int] = Counter()
         self._sweeper: asyncio.Task[None] | None = None
         self._checks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -53,18 +55,25 @@ class Guard:
         if self._sweeper is not None:
             self._sweeper.cancel()
 
-    def sockets_of(self, user_id: int) -> int:
-        return sum(socket.identity.user_id == user_id for socket in self._sockets)
+    def sessions_of(self, user_id: int) -> int:
+        return self._per_user[user_id]
 
-    def add(self, socket: Guarded) -> None:
-        self._sockets.add(socket)
+    def add(self, session: Guarded) -> None:
+        self._sessions.add(session)
+        self._per_user[session.identity.user_id] += 1
 
-    def remove(self, socket: Guarded) -> None:
-        self._sockets.discard(socket)
+    def remove(self, session: Guarded) -> None:
+        """Safe to call again."""
+        if session not in self._sessions:
+            return
+        self._sessions.remove(session)
+        self._per_user[session.identity.user_id] -= 1
+        if not self._per_user[session.identity.user_id]:
+            del self._per_user[session.identity.user_id]
 
-    def check_at(self, socket: Guarded, moment: float) -> asyncio.TimerHandle:
-        """Check this socket at `moment` (seconds since the epoch), when something of it expires."""
-        return self._loop.call_later(max(0.0, moment - time.time()) + 0.01, self._check_soon, [socket])
+    def check_at(self, session: Guarded, moment: float) -> asyncio.TimerHandle:
+        """Check this session at `moment` (seconds since the epoch), when something of it expires."""
+        return self._loop.call_later(max(0.0, moment - time.time()) + 0.01, self._check_soon, [session])
 
     def _changed(self, change: AccessChange) -> None:
         """From any thread."""
@@ -73,43 +82,43 @@ class Guard:
     def _check_affected(self, change: AccessChange) -> None:
         devices = set(change.devices)
         affected = [
-            socket
-            for socket in self._sockets
-            if socket.identity.user_id in change.users
-            or socket.identity.token_id in change.tokens
-            or not devices.isdisjoint(socket.devices)
+            session
+            for session in self._sessions
+            if session.identity.user_id in change.users
+            or session.identity.token_id in change.tokens
+            or not devices.isdisjoint(session.devices)
         ]
         self._check_soon(affected)
 
-    def _check_soon(self, sockets: Collection[Guarded]) -> None:
-        if sockets:
-            task = self._loop.create_task(self._check(sockets))
+    def _check_soon(self, sessions: Collection[Guarded]) -> None:
+        if sessions:
+            task = self._loop.create_task(self._check(sessions))
             self._checks.add(task)
             task.add_done_callback(self._checks.discard)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            if self._sockets:
-                await self._check(list(self._sockets))
+            if self._sessions:
+                await self._check(list(self._sessions))
 
-    async def _check(self, sockets: Collection[Guarded]) -> None:
-        tokens = {socket.identity.token_id for socket in sockets}
-        pairs = {(socket.identity.user_id, device_id) for socket in sockets for device_id in socket.devices}
+    async def _check(self, sessions: Collection[Guarded]) -> None:
+        tokens = {session.identity.token_id for session in sessions}
+        pairs = {(session.identity.user_id, device_id) for session in sessions for device_id in session.devices}
         try:
             valid_tokens = await database_sync_to_async(identities_still_valid)(tokens)
             valid_pairs = await database_sync_to_async(accesses_still_valid)(pairs)
         except DatabaseError as error:
             logger.warning("access not checked, the accounts database is unreachable: %s", error)
             return
-        for socket in sockets:
-            if socket.identity.token_id not in valid_tokens:
-                socket.sign_out()
+        for session in sessions:
+            if session.identity.token_id not in valid_tokens:
+                session.sign_out()
                 continue
-            for device_id in list(socket.devices):
-                asked = (socket.identity.user_id, device_id)
+            for device_id in list(session.devices):
+                asked = (session.identity.user_id, device_id)
                 if asked in pairs and asked not in valid_pairs:
-                    socket.revoke(device_id)
+                    session.revoke(device_id)
 
 
 _guards: WeakKeyDictionary[asyncio.AbstractEventLoop, Guard] = WeakKeyDictionary()

@@ -21,7 +21,7 @@ from redis.asyncio.client import PubSub
 from auth_app import events
 from history_app.catalogue import CATALOGUE
 from live_app import seam
-from live_app.feed import Feed, Subscription
+from live_app.feed import BACKLOG_ROWS_PER_FRAME, Feed, Subscription
 from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL, LIVE_PREFIX, live_channel
 from telemetry.reading import ReadingError, reading_decode
 from telemetry.redis import AsyncRedis, RedisError, redis_client, redis_connect
@@ -40,6 +40,7 @@ class Hub:
         self._redis_url = redis_url
         self._feeds: dict[str, Feed] = {}
         self._pubsub: PubSub | None = None
+        self._broken: Exception | None = None
         self._sending = asyncio.Lock()
         self._unconfirmed: Counter[str] = Counter()
         self._reader: asyncio.Task[None] | None = None
@@ -61,31 +62,47 @@ class Hub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def join(self, subscription: Subscription, since: int | None) -> bool:
+    async def join(self, subscription: Subscription, since: int | None) -> None:
         """Close the seam between `since` (µs) and the stream, and release the subscription.
 
-        Waits until Redis has confirmed the subscription, however long that takes: meanwhile the socket is told
-        nothing. Returns whether everything after `since` was found; calls `subscription.on_joined` before the first
-        reading is sent.
+        Waits until Redis has confirmed the subscription, however long that takes: meanwhile the session is told
+        nothing. Calls `subscription.on_joined` before the first reading is sent.
         """
         feed = self._watch(subscription)
+        missed = await self._fetch(feed, subscription, since)
+        subscription.on_joined(missed.after or None, missed.is_complete)
+        await self._replay(feed, subscription, missed)
+
+    async def _replay(self, feed: Feed, subscription: Subscription, missed: seam.Missed) -> None:
+        """Send what was missed as fast as the socket takes it. Then nothing is awaited any more, so that nothing
+        can come in between: send what was held, and go live."""
+        while True:
+            losses = subscription.losses
+            feed.is_unverified |= not missed.is_verified
+            subscription.go_on_after(missed.after, missed.late)
+            rows = missed.readings
+            for start in range(0, len(rows), BACKLOG_ROWS_PER_FRAME):
+                subscription.send_backlog(rows[start : start + BACKLOG_ROWS_PER_FRAME])
+                if len(rows) > BACKLOG_ROWS_PER_FRAME:
+                    await subscription.outlet.room()
+            if subscription.losses == losses:
+                break
+            missed = await self._fetch(feed, subscription, subscription.position)
+        after = -1 if subscription.position is None else subscription.position
+        subscription.release(seam.in_order(subscription.held or [], after), rows)
+
+    async def _fetch(self, feed: Feed, subscription: Subscription, since: int | None) -> seam.Missed:
+        """What to replay, from a stream that has not broken off since."""
         while True:
             await feed.subscribed.wait()
-            losses = feed.losses
+            losses = subscription.losses
             try:
                 missed = await self._missed(subscription, since)
             except RedisError:
                 await asyncio.sleep(RECONNECT_PAUSE_S)
                 continue
-            if feed.losses == losses:
-                break
-        # From here to the release nothing is awaited, so nothing can come in between.
-        feed.is_unverified |= not missed.is_verified
-        held = subscription.held or []
-        after = -1 if missed.after is None else missed.after
-        subscription.on_joined(missed.after or None, missed.is_complete)
-        subscription.release(seam.in_order([*missed.readings, *held], after), missed.after)
-        return missed.is_complete
+            if subscription.losses == losses:
+                return missed
 
     def leave(self, subscription: Subscription) -> None:
         subscription.close()
@@ -128,11 +145,13 @@ class Hub:
             await self._send(lambda pubsub: pubsub.subscribe(channel))
 
     async def _send(self, command: Callable[[PubSub], Awaitable[Any]]) -> None:
-        """A failure needs no handling here: the reader meets it too, and subscribes to everything anew."""
+        """After a failure the reader makes a new connection, and subscribes to everything anew."""
         async with self._sending:
             if self._pubsub is not None:
-                with suppress(RedisError, OSError):
+                try:
                     await command(self._pubsub)
+                except (RedisError, OSError) as error:
+                    self._broken = error
 
     async def _read_for_ever(self) -> None:
         while True:
@@ -149,7 +168,7 @@ class Hub:
         try:
             channels = [live_channel(device_id) for device_id in self._feeds]
             self._unconfirmed = Counter(channels)
-            self._pubsub = pubsub
+            self._pubsub, self._broken = pubsub, None
             async with self._sending:
                 await pubsub.subscribe(HEARTBEAT_CHANNEL, BREAK_CHANNEL, events.CHANNEL, *channels)
             await self._read_messages(pubsub)
@@ -172,6 +191,8 @@ class Hub:
                         heard_at = time.monotonic()
                         if message is not None:
                             self._handle(message)
+            if self._broken is not None:
+                raise ConnectionError(f"a command could not be sent: {self._broken}")
             silent_s = time.monotonic() - heard_at
             if silent_s > SILENCE_BEFORE_RECONNECT_S:
                 raise ConnectionError(f"silent for {SILENCE_BEFORE_RECONNECT_S} s")
@@ -245,7 +266,7 @@ class Hub:
         while feed.losses == losses and feed.held is not None:
             since = feed.oldest_position
             if since is None:
-                feed.catch_up(seam.in_order(feed.held, -1))
+                feed.catch_up(seam.in_order(feed.held, -1), ())
                 return
             try:
                 missed = await seam.missed_since(
@@ -264,20 +285,29 @@ class Hub:
                 return
 
     def _resume(self, feed: Feed, missed: seam.Missed) -> None:
+        """Go on with the stream. Who missed much is sent it at its own pace, the fetched readings are shared."""
         after = missed.after or 0
         readings = seam.in_order([*missed.readings, *(feed.held or [])], after)
         feed.is_unverified = not missed.is_verified
         if not missed.is_complete:
             feed.skip_to(after)
-        feed.catch_up(readings)
+        for subscription, behind in feed.catch_up(readings, missed.late):
+            piece = seam.Missed(behind, subscription.position)
+            subscription.joining = self._spawn(self._replay(feed, subscription, piece))
 
     def _commands(self) -> AsyncRedis:
         return redis_client(self._redis_url)
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a task of the live hub failed", exc_info=error)
 
 
 async def _as_it_is(push: Any) -> Any:

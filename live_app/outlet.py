@@ -20,17 +20,23 @@ from live_app.protocol import Frame
 
 HOPELESS_OVERFLOWS = 3  # times the queue's length
 DIRECT_MAX_BYTES = 64 * 1024  # unsent in the transport; what asyncio itself takes for a full buffer
-SendText = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A frame; for one that carries readings, of which device and from when to when (µs)."""
+    """A frame on its way. For one that moves a device's cursor: of which device, and to when (`last`, µs).
+
+    `is_droppable`: it carries, or names, the readings from `first` to `last`.
+    """
 
     frame: Frame
     device_id: str | None = None
     first: int = 0
     last: int = 0
+    is_droppable: bool = False
+
+
+Send = Callable[[Queued], Awaitable[None]]
 
 
 class Turn:
@@ -68,7 +74,7 @@ class Outlet:
 
     def __init__(
         self,
-        send: SendText,
+        send: Send,
         *,
         max_frames: int,
         max_bytes: int,
@@ -88,28 +94,38 @@ class Outlet:
         self._gaps: dict[str, tuple[int, int]] = {}
         self._overflows = 0
         self._sender: asyncio.Task[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self._is_draining = False
         self._is_closed = False
 
-    def put(self, frame: Frame) -> None:
-        """Send a control frame."""
+    def put(self, frame: Frame, *, device_id: str | None = None, us: int | None = None) -> None:
+        """Send a control frame; for one that tells the cursor of a device, which one (µs)."""
         if self._is_direct:
             self._write(frame)
         else:
-            self._append(Queued(frame))
+            self._append(Queued(frame, device_id, last=us or 0))
 
     def put_readings(self, frame: Frame, device_id: str, first: int, last: int) -> None:
         """Send a frame with the readings of `device_id` from `first` to `last` (µs)."""
         if self._is_direct:
             self._write(frame)
         else:
-            self._append(Queued(frame, device_id, first, last))
+            self._append(Queued(frame, device_id, first, last, is_droppable=True))
 
     def discard(self, device_id: str) -> None:
         """Forget what is queued for a device whose access ended."""
-        self._queue = [queued for queued in self._queue if queued.device_id != device_id]
+        self._queue = [q for q in self._queue if not (q.is_droppable and q.device_id == device_id)]
         self._queued_bytes = sum(len(queued.frame.payload) for queued in self._queue)
         self._gaps.pop(device_id, None)
+        self._tell_room()
+
+    async def room(self) -> None:
+        """Wait until the queue is at most half full: what is long goes out piece by piece, as the socket takes it."""
+        await asyncio.sleep(0)  # now the transport has what this turn brought, and may prove slow
+        while not self._has_room:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
 
     async def drain(self, timeout_s: float) -> None:
         """Take nothing more, and wait until everything has been handed to the server, at most `timeout_s`."""
@@ -159,7 +175,7 @@ class Outlet:
 
     def _drop_oldest_readings(self) -> bool:
         for index, queued in enumerate(self._queue):
-            if queued.device_id is not None:
+            if queued.is_droppable and queued.device_id is not None:
                 del self._queue[index]
                 self._queued_bytes -= len(queued.frame.payload)
                 first, last = self._gaps.get(queued.device_id, (queued.first, queued.last))
@@ -171,20 +187,32 @@ class Outlet:
         """Until the queue is empty; then the transport, where there is one, is written to directly again."""
         try:
             while self._queue or self._gaps:
-                await self._send(self._next().text)
+                await self._send(self._next())
                 self._overflows = 0
+                self._tell_room()
         except OSError:
-            self._is_closed = True  # the client is gone; the consumer is told by the server
+            self._is_closed = True  # the client is gone; the server tells the carrier
         finally:
             self._sender = None
         self._is_direct = self._transport is not None and not self._is_draining
 
-    def _next(self) -> Frame:
+    def _next(self) -> Queued:
         """Gaps come first: what was dropped is older than everything still queued of that device."""
         if self._gaps:
             device_id = next(iter(self._gaps))
             first, last = self._gaps.pop(device_id)
-            return protocol.gap(device_id, first, last)
+            return Queued(protocol.gap(device_id, first, last), device_id, first, last, is_droppable=True)
         queued = self._queue.pop(0)
         self._queued_bytes -= len(queued.frame.payload)
-        return queued.frame
+        return queued
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._queue) <= self._max_frames // 2 and self._queued_bytes <= self._max_bytes // 2
+
+    def _tell_room(self) -> None:
+        if self._waiting and self._has_room:
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None)

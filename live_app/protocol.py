@@ -86,7 +86,7 @@ def parse_request(text: str, catalogue: Catalogue) -> Request:
         raise RequestRefused("bad_request", "id: a number or a string")
     try:
         if frame["type"] == "subscribe":
-            return _subscribe(frame, request_id, catalogue)
+            return parse_subscribe(frame, request_id, catalogue)
         if frame["type"] == "unsubscribe":
             return Unsubscribe(request_id, _devices(frame))
     except ValueError as error:
@@ -108,7 +108,8 @@ def parse_cursor(value: object) -> Cursor:
     raise ValueError(f"since: {value!r} is not a cursor: null, or the cursor or time that an answer or frame gave")
 
 
-def _subscribe(frame: Mapping[str, Any], request_id: RequestId, catalogue: Catalogue) -> Subscribe:
+def parse_subscribe(frame: Mapping[str, Any], request_id: RequestId, catalogue: Catalogue) -> Subscribe:
+    """The fields of a `subscribe` frame. Raises ValueError, naming the field and what is accepted."""
     devices = _devices(frame)
     since = frame.get("since")
     if isinstance(since, dict):

@@ -37,13 +37,15 @@ class Missed:
 
     `is_complete`: `after` is the cursor that was asked for; else readings between the two are missing. `is_verified`:
     the joint was seen; False where neither ring nor stream had anything to compare with, so that the next live
-    reading has to be checked against the store. `after` None: it is not known what there is.
+    reading has to be checked against the store. `after` None: it is not known what there is. `late`: times (µs) not
+    newer than the cursor that arrived after it, as far as the ring remembers; they are not among `readings`.
     """
 
     readings: Sequence[Reading]
     after: int | None
     is_complete: bool = True
     is_verified: bool = True
+    late: Sequence[int] = ()
 
 
 async def ring_readings(redis: AsyncRedis, device_id: str) -> list[Reading]:
@@ -87,7 +89,7 @@ async def missed_since(
     while True:
         ring = await ring_readings(redis, device_id)
         if any(reading.us == since for reading in ring):
-            return Missed(in_order([*ring, *held], since), since)
+            return Missed(in_order([*ring, *held], since), since, late=_late(ring, since))
         try:
             stored = await readings_after(device_id, since, limit=limit + 1)
         except Unavailable:
@@ -107,6 +109,14 @@ async def missed_since(
     if stored is None:
         return Missed([], since, is_verified=False)
     return replace(await from_now(redis, device_id, held, since=since), is_complete=False)
+
+
+def _late(ring: Sequence[Reading], since: int) -> list[int]:
+    """The times (µs) before `since` that came after it, and not before it too: a reading may come twice."""
+    times = [reading.us for reading in ring]
+    arrived = times.index(since)
+    before = set(times[:arrived])
+    return [us for us in times[arrived:] if us < since and us not in before]
 
 
 def _edge(ring: Sequence[Reading], held: Sequence[Reading], since: int) -> int | None:

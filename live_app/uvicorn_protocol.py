@@ -1,6 +1,8 @@
-"""uvicorn's websocket protocol, handing its transport to the application, which then writes without a task switch.
+"""uvicorn's protocols, adapted to long-lived connections.
 
-Only data frames are written that way, and only between accept and close; everything else stays uvicorn's.
+The one for websockets hands its transport to the application, which then writes without a task switch: only data
+frames, and only between accept and close; everything else stays uvicorn's. Both let a connection that lasts come to its
+end when the server stops.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from live_app.protocol import DRAIN_EXTENSION, TRANSPORT_EXTENSION
@@ -38,6 +41,21 @@ class Inbox:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
         return self._events.pop(0)
+
+
+class DrainedHttpProtocol(HttpToolsProtocol):
+    """Named in uvicorn's `http` setting (asgi_project/serve.py)."""
+
+    def shutdown(self) -> None:
+        """The server stops. It would wait for an event stream until its grace is over."""
+        super().shutdown()
+        if self.cycle is None or self.cycle.response_complete:
+            return
+        extensions: dict[str, Any] = self.cycle.scope.get("extensions") or {}
+        if drain := extensions.get(DRAIN_EXTENSION):
+            task = self.loop.create_task(drain((self.config.timeout_graceful_shutdown or 0) * DRAIN_SHARE))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
 
 class DirectProtocol(WebSocketsSansIOProtocol):

@@ -14,7 +14,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from live_app import protocol
-from live_app.outlet import DIRECT_MAX_BYTES, HOPELESS_OVERFLOWS, Outlet
+from live_app.outlet import DIRECT_MAX_BYTES, HOPELESS_OVERFLOWS, Outlet, Queued
 from live_app.protocol import Frame
 from telemetry.times import SECOND_US, us_from_iso
 from tests.support.waiting import wait_until_async
@@ -32,10 +32,10 @@ class Reader:
         self.is_hopeless = False
         self.outlet = Outlet(self.send, max_frames=MAX_FRAMES, max_bytes=10_000, on_hopeless=self.give_up)
 
-    async def send(self, text: str) -> None:
+    async def send(self, queued: Queued) -> None:
         async with asyncio.timeout(DEADLINE_S):
             await self.reads.wait()
-        self.frames.append(text)
+        self.frames.append(queued.frame.text)
 
     def give_up(self) -> None:
         self.is_hopeless = True

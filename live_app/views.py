@@ -1,0 +1,33 @@
+"""The live stream over HTTP."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest
+
+from asgi_project.streaming import StreamedResponse
+from auth_app.http import hot_view
+from auth_app.identity import Identity
+from devices_app.access import access_require
+from live_app.event_stream import CONTENT_TYPE, EventStream, event_stream_parse
+from live_app.protocol import DRAIN_EXTENSION
+
+HEADERS = {
+    "Content-Type": CONTENT_TYPE,
+    "Cache-Control": "no-store, no-transform",
+    "X-Accel-Buffering": "no",  # nginx would wait for more
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@hot_view("GET")
+async def event_stream(request: HttpRequest, identity: Identity) -> StreamedResponse:
+    parameters = {name: str(value) for name, value in request.GET.items()}
+    asked = event_stream_parse(parameters, request.headers.get("Last-Event-ID"))
+    await access_require(identity.user_id, asked.devices)
+    stream = EventStream(identity, asked)
+    scope = cast(ASGIRequest, request).scope
+    scope.setdefault("extensions", {})[DRAIN_EXTENSION] = stream.drain
+    return StreamedResponse(stream.chunks(), headers=HEADERS)
