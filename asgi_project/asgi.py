@@ -5,6 +5,7 @@ Servers that send no lifespan (daphne) work too: whatever is needed is opened by
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from typing import Any, cast
@@ -19,7 +20,7 @@ django_application = cast(ASGI3Application, get_asgi_application())
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
-from asgi_project.daphne_pacing import PacedResponse, SocketTransport, daphne_protocol  # noqa: E402
+from asgi_project.daphne_pacing import PacedResponse, SocketTransport, before_daphne_stops, daphne_protocol  # noqa: E402
 from asgi_project.hot import HotHandler  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
 from history_app.pool import pool_close  # noqa: E402
@@ -27,6 +28,9 @@ from live_app.guard import guard_of_loop  # noqa: E402
 from live_app.hub import hub_of_loop  # noqa: E402
 from live_app.protocol import TRANSPORT_EXTENSION  # noqa: E402
 from live_app.routing import websocket_urlpatterns  # noqa: E402
+
+DRAIN_SHARE = 0.8  # of the grace, which is also for closing
+FLUSH_S = 0.1  # Twisted drops what it has not written when it stops
 
 
 class Application:
@@ -36,6 +40,7 @@ class Application:
         self._http = HotHandler(django_application)
         self._static: Any = static_application()
         self._websocket: Any = URLRouter(websocket_urlpatterns)
+        self._waits_for_sessions = False
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -50,6 +55,9 @@ class Application:
 
     async def _paced(self, protocol: Any, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Under daphne."""
+        if not self._waits_for_sessions:
+            self._waits_for_sessions = True
+            before_daphne_stops(self._stop)
         if scope["type"] == "websocket":
             transport = SocketTransport(protocol)
             cast(Any, scope)["extensions"] = {TRANSPORT_EXTENSION: transport}
@@ -60,6 +68,10 @@ class Application:
             await self._route(scope, receive, cast(Any, response))
         finally:
             response.close()
+
+    async def _stop(self) -> None:
+        await guard_of_loop().restart(settings.SHUTDOWN_GRACE_S * DRAIN_SHARE)
+        await asyncio.sleep(FLUSH_S)
 
     async def _route(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":

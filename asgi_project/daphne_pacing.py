@@ -1,4 +1,4 @@
-"""Back-pressure under daphne, whose `send` returns at once, however little the client has read.
+"""What daphne lacks: back-pressure (its `send` returns at once, however little the client has read), and a way to stop.
 
 Daphne binds its own protocol object into each `send` (daphne/server.py, `create_application`). Twisted tells a
 producer that is registered with a connection when the buffer of that connection is full, and when it is empty again
@@ -8,6 +8,7 @@ producer that is registered with a connection when the buffer of that connection
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from asgi_project.streaming import Send
 
 FULL = 1 << 30  # for `get_write_buffer_size`: how much more than full it is, Twisted does not tell
 
+CLOSE_NORMAL, CLOSE_PRIVATE = 1000, 3000  # between them are codes that RFC 6455 and its registry define
+
 
 def daphne_protocol(send: object) -> Any:
     """The protocol object behind `send`; None under any other server."""
@@ -24,6 +27,16 @@ def daphne_protocol(send: object) -> Any:
         return None
     protocol = send.args[0]
     return protocol if type(protocol).__module__ in ("daphne.http_protocol", "daphne.ws_protocol") else None
+
+
+def before_daphne_stops(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Let Twisted wait for `work` before it closes every connection."""
+    from twisted.internet import defer, reactor
+
+    def start() -> Any:
+        return defer.Deferred.fromFuture(asyncio.ensure_future(work()))
+
+    reactor.addSystemEventTrigger("before", "shutdown", start)  # type: ignore[arg-type]
 
 
 class Pace:
@@ -57,8 +70,9 @@ class SocketTransport(asyncio.WriteTransport):
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
         self._pace = Pace()
-        # Autobahn closes with 1009 above these; daphne has no setting for them but on its command line.
+        # Above these autobahn closes with 1009, or without a word if `failByDrop` is left on.
         protocol.maxMessagePayloadSize = protocol.maxFramePayloadSize = settings.LIVE_FRAME_MAX_BYTES
+        protocol.failByDrop = False
         protocol.transport.unregisterProducer()  # the HTTP channel that the connection came from
         protocol.transport.registerProducer(self._pace, True)
 
@@ -80,7 +94,11 @@ class SocketTransport(asyncio.WriteTransport):
         async def paced_send(message: dict[str, Any]) -> None:
             if message["type"] == "websocket.send":
                 await self._pace.room()
-            await send(message)
+            code = message.get("code") or CLOSE_NORMAL
+            if CLOSE_NORMAL < code < CLOSE_PRIVATE and not self.is_closing():
+                self._protocol.sendCloseFrame(code=code)  # autobahn's `sendClose` refuses 1011 and 1012
+            else:
+                await send(message)
 
         return paced_send
 

@@ -38,9 +38,9 @@ class StreamedResponse(HttpResponseBase):
 async def stream_send(response: StreamedResponse, send: Send, *, headers: list[tuple[bytes, bytes]]) -> None:
     """Send all of it, waiting at most EXPORT_STALL_TIMEOUT_S for the client to take a chunk.
 
-    After a failure it returns without the end of the body. That makes uvicorn close the connection, which breaks the
-    chunked encoding (RFC 9112, section 8): the client sees an error, never an end. Daphne has no way to be told;
-    there the client runs into a time-out of its own.
+    After a failure it returns without the end of the body. That makes uvicorn close the connection (and
+    asgi_project/daphne_pacing.py under daphne), which breaks the chunked encoding (RFC 9112, section 8): the client
+    sees an error, never an end.
     """
     async with aclosing(response.chunks) as chunks:
         try:

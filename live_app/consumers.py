@@ -40,9 +40,6 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 while True:
                     message = await receive()
                     await getattr(self, get_handler_name(message))(message)
-        except asyncio.CancelledError:  # daphne stops like that
-            await self._close(protocol.CLOSE_RESTARTING)
-            raise
         finally:
             if self.session is not None:
                 self.session.close()

@@ -7,7 +7,7 @@ order of the request, so that a browser which comes back with `Last-Event-ID` go
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -86,10 +86,10 @@ class EventStream:
         finally:
             self._session.close()
 
-    async def drain(self, timeout_s: float) -> None:
-        """The server stops: take nothing more, wait until the client was sent what is queued, and end."""
-        await self._session.outlet.drain(timeout_s)
-        self._session.end(protocol.CLOSE_RESTARTING)
+    @property
+    def restart(self) -> Callable[[float], Awaitable[None]]:
+        """To be awaited when the server stops, with seconds."""
+        return self._session.restart
 
     async def _next(self) -> bytes:
         """The next event; a comment where there was none for LIVE_HEARTBEAT_S; nothing at the end."""

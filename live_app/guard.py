@@ -35,6 +35,9 @@ class Guarded(Protocol):
     def sign_out(self) -> None:
         """Close: the credentials are no longer valid."""
 
+    async def restart(self, timeout_s: float) -> None:
+        """Close after what is queued has gone: the server stops."""
+
 
 class Guard:
     """The open sessions of this process, and the checks on them."""
@@ -54,6 +57,10 @@ class Guard:
     async def close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
+
+    async def restart(self, timeout_s: float) -> None:
+        """Close every session, as the server stops."""
+        await asyncio.gather(*(session.restart(timeout_s) for session in list(self._sessions)))
 
     def sessions_of(self, user_id: int) -> int:
         return self._per_user[user_id]

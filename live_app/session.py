@@ -94,6 +94,11 @@ class LiveSession:
         self.close()
         self._on_end(code)
 
+    async def restart(self, timeout_s: float) -> None:
+        """The server stops: take nothing more, send what is queued, and end."""
+        await self.outlet.drain(timeout_s)
+        self.end(protocol.CLOSE_RESTARTING)
+
     # --- requests ---
 
     async def carry_out(self, text: str) -> None:

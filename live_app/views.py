@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
@@ -28,6 +28,6 @@ async def event_stream(request: HttpRequest, identity: Identity) -> StreamedResp
     asked = event_stream_parse(parameters, request.headers.get("Last-Event-ID"))
     await access_require(identity.user_id, asked.devices)
     stream = EventStream(identity, asked)
-    scope = cast(ASGIRequest, request).scope
-    scope.setdefault("extensions", {})[DRAIN_EXTENSION] = stream.drain
+    scope = cast(dict[str, Any], cast(ASGIRequest, request).scope)
+    scope.setdefault("extensions", {})[DRAIN_EXTENSION] = stream.restart
     return StreamedResponse(stream.chunks(), headers=HEADERS)

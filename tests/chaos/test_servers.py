@@ -8,9 +8,9 @@ from pathlib import Path
 
 from telemetry.times import iso_from_us
 from tests.chaos.drama import Drama
-from tests.chaos.flood import flood
 from tests.chaos.site import Site
 from tests.support.cast import Person, device_create
+from tests.support.flood import flood
 from tests.support.servers import server_process
 from tests.support.socket import LiveSocket
 
@@ -57,7 +57,7 @@ async def test_at_sigterm_what_is_queued_goes_first(site: Site, watching_person:
             for live in (slow, quick):
                 live.subscribe(device_id)
                 live.until_type("subscribed")
-            published = [us for _ in range(10) for us in flood(site, device_id)]
+            published = [us for _ in range(10) for us in flood(site.env, device_id)]
             quick.until(lambda frame: frame.get("time") == iso_from_us(published[-1]))
             server.send_signal(signal.SIGTERM)
             quick.close_code()  # the server is closing

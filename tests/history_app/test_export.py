@@ -9,7 +9,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -23,8 +23,9 @@ from tests.history_app.test_history import refused, us
 from tests.support.cast import Person, device_create, device_share
 from tests.support.process import Process
 from tests.support.proxy import TcpProxy
-from tests.support.servers import server_process
+from tests.support.servers import daphne_process, server_process
 from tests.support.stack import Stack
+from tests.support.stalled import resident_bytes
 from tests.support.telemetry import readings_each_second, store
 from tests.support.waiting import wait_until
 
@@ -64,6 +65,13 @@ def strict(stack: Stack, logs: Path) -> Iterator[tuple[Process, TcpProxy]]:
     env = {**stack.env, "TELEMETRY_URL": url, "EXPORTS_AT_ONCE": "1", "EXPORT_STALL_TIMEOUT_S": "1"}
     with server_process(env, logs / "export.log") as server:
         yield server, proxy
+
+
+@pytest.fixture(scope="module")
+def daphne(stack: Stack, logs: Path) -> Iterator[Process]:
+    """Daphne, waiting a second for a client."""
+    with daphne_process({**stack.env, "EXPORT_STALL_TIMEOUT_S": "1"}, logs / "export_daphne.log") as process:
+        yield process
 
 
 def client_of(person: Person, url: str) -> httpx.Client:
@@ -202,10 +210,12 @@ def test_a_large_export_needs_no_memory_of_its_size(server: Process, alice: Pers
     assert peak_kb() - before < size / 1024 / 2
 
 
+@pytest.mark.parametrize("under", ["server", "daphne"])
 def test_a_connection_lost_midway_is_an_error_not_an_end(
-    stack: Stack, server: Process, alice: Person, path: str
+    stack: Stack, alice: Person, path: str, under: str, request: pytest.FixtureRequest
 ) -> None:
-    with alice.http.stream("GET", path) as answer:
+    server: Process = request.getfixturevalue(under)
+    with client_of(alice, server.url) as client, client.stream("GET", path) as answer:
         chunks = answer.iter_raw()
         next(chunks)
         # A role may end its own connections; the owner role may not end the reader's.
@@ -213,7 +223,7 @@ def test_a_connection_lost_midway_is_an_error_not_an_end(
             assert connection.execute(
                 f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {SCANNING}"
             ).fetchall() == [(True,)]
-        with pytest.raises(httpx.RemoteProtocolError):
+        with pytest.raises(httpx.TransportError):
             list(chunks)
     assert alice.http.get("/livez").status_code == 200
 
@@ -232,6 +242,19 @@ def test_a_client_that_stops_reading_frees_the_connection(
         assert not rest_of(connection).endswith(b"\r\n0\r\n\r\n")
     with client_of(alice, strict[0].url) as client:
         assert client.get(path.split("&")[0] + "&end=2026-06-15T12:01:00Z").status_code == 200
+
+
+def test_under_daphne_too_a_slow_client_is_waited_for_and_then_cut_off(
+    stack: Stack, daphne: Process, alice: Person, path: str
+) -> None:
+    with client_of(alice, daphne.url) as client:
+        client.get(path.replace("/export", "").split("?")[0])
+    memory = resident_bytes(daphne)
+    with begun(stack, daphne.url, alice, path) as connection:
+        wait_until(lambda: scans(stack) == 0, "the export ended")
+        assert resident_bytes(daphne) - memory < MANY * 170 / 2  # half of what there was to send
+        with suppress(ConnectionResetError):
+            assert not rest_of(connection).endswith(b"\r\n0\r\n\r\n")
 
 
 def test_losing_access_ends_an_export(stack: Stack, server: Process, alice: Person, bob: Person, path: str) -> None:

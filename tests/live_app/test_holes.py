@@ -12,13 +12,13 @@ import redis
 from telemetry.names import ring_key
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us
-from tests.support.cast import Person
+from tests.support.cast import Person, device_create
 from tests.support.process import Process
 from tests.support.proxy import TcpProxy
 from tests.support.servers import server_process
 from tests.support.socket import LiveSocket
 from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
+from tests.support.telemetry import now_us, publish, reading_at, readings_each_second, store
 
 
 @dataclass
@@ -109,3 +109,44 @@ def test_an_old_reading_that_comes_again_does_not_hide_that_the_store_lags(
         store(stack, readings[11:22])
         live.until_time(device, readings[21].us)
         assert live.times(device) == times_of(readings[11:22])
+
+
+def store_many(stack: Stack, devices: list[str], first_us: int, count: int) -> list[int]:
+    """Store `count` readings of each device, a second apart; their times (µs)."""
+    for device_id in devices:
+        store(stack, readings_each_second(device_id, first_us, count))
+    return [first_us + index * SECOND_US for index in range(count)]
+
+
+def test_long_backlogs_of_many_devices_need_no_long_queue(stack: Stack, alice: Person, tmp_path: Path) -> None:
+    devices = [device_create(owner=alice) for _ in range(10)]
+    times = store_many(stack, devices, now_us() - 4_000 * SECOND_US, 3_000)
+    env = {**stack.env, "LIVE_QUEUE_MAX_BYTES": "200000"}
+    with server_process(env, tmp_path / "server.log") as server, LiveSocket(server.url, person=alice) as live:
+        live.subscribe(*devices, since=iso_from_us(times[0] - SECOND_US))
+        for device_id in devices:
+            live.until_time(device_id, times[-1])
+            assert live.times(device_id) == times
+        assert not [frame for frame in live.frames if frame["type"] == "gap"]
+
+
+def test_after_a_long_outage_many_devices_are_refilled_without_a_gap(
+    cuttable: Cuttable, stack: Stack, alice: Person
+) -> None:
+    devices = [device_create(owner=alice) for _ in range(10)]
+    base = now_us() - 4_000 * SECOND_US
+    with LiveSocket(cuttable.server.url, person=alice) as live:
+        live.subscribe(*devices)
+        for _ in devices:
+            live.until_type("subscribed")
+        publish(stack, [reading_at(device_id, base) for device_id in devices], ring=False)
+        for device_id in devices:
+            live.until_time(device_id, base)
+        cuttable.redis_proxy.cut()
+        times = store_many(stack, devices, base, 3_000)
+        cuttable.redis_proxy.restore()
+        publish(stack, [reading_at(device_id, times[-1]) for device_id in devices], ring=False)
+        for device_id in devices:
+            live.until_time(device_id, times[-1])
+            assert live.times(device_id) == times
+        assert not [frame for frame in live.frames if frame["type"] == "gap"]

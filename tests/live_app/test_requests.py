@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from history_app.catalogue import CATALOGUE
 from telemetry.times import SECOND_US, iso_from_us
 from tests.support.cast import Person, device_create
 from tests.support.process import Process
+from tests.support.servers import server_process
 from tests.support.socket import LiveSocket
 from tests.support.stack import Stack
 from tests.support.telemetry import now_us, publish, reading_at, readings_each_second
@@ -169,3 +174,40 @@ def test_a_reading_that_comes_late_is_named_and_not_sent(
         live.until_time(device, readings[3].us)
         assert live.times(device) == [readings[index].us for index in (0, 2, 3)]
         assert sum(frame["type"] == "gap" for frame in live.frames) == 1
+
+
+def test_a_late_reading_that_arrived_while_the_client_was_away_is_named(
+    server: Process, stack: Stack, alice: Person, device: str
+) -> None:
+    readings = readings_each_second(device, now_us() - 60 * SECOND_US, 6)
+    publish(stack, [readings[0], readings[2], readings[3]])
+    cursor = iso_from_us(readings[3].us)
+    publish(stack, [readings[1], readings[0], readings[4]])  # the first has come before: only the second is late
+    with LiveSocket(server.url, person=alice) as live:
+        live.subscribe(device, since=cursor)
+        live.until_time(device, readings[4].us)
+        gaps = [frame for frame in live.frames if frame["type"] == "gap"]
+        assert [(gap["from"], gap["to"]) for gap in gaps] == [(iso_from_us(readings[1].us),) * 2]
+
+
+def test_frames_above_the_rate_are_refused_and_far_above_it_the_socket_is_closed(
+    stack: Stack, tmp_path: Path, alice: Person
+) -> None:
+    env = {**stack.env, "LIVE_FRAMES_PER_SECOND": "5"}
+    with server_process(env, tmp_path / "server.log") as server, LiveSocket(server.url, person=alice) as live:
+        for number in range(8):
+            live.send(type="ping", id=number)
+        refused = live.until_type("error")
+        assert refused["code"] == "too_many"
+        assert refused["message"].startswith("frames: at most 5 ")
+        assert isinstance(refused["id"], int)
+        with suppress(ConnectionClosed):
+            for number in range(100):
+                live.send(type="ping", id=number)
+        assert live.close_code() == 4429
+
+
+def test_a_frame_that_is_too_long_closes_the_socket(server: Process, alice: Person) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        live.send_text('{"type": "ping", "id": "' + "x" * 70_000 + '"}')
+        assert live.close_code() == 1009

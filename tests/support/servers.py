@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.process import Process
+from tests.support.stack import manage
 
 
 def server_process(env: Mapping[str, str], log: Path, *, port: int | None = None) -> Process:
     command = [sys.executable, "-m", "asgi_project.serve", "--port", "{port}"]
     return Process(command, env=env, log=log, port=port)
+
+
+def daphne_process(env: Mapping[str, str], log: Path) -> Process:
+    """The same application under daphne, with static files gathered as `scripts/serve` does it."""
+    manage(dict(env), "collectstatic", "--noinput")
+    command = ["-b", "127.0.0.1", "-p", "{port}", "asgi_project.asgi:application"]
+    return Process([sys.executable, "-m", "daphne", *command], env=env, log=log)
 
 
 def writer_process(env: Mapping[str, str], log: Path, *, port: int | None = None) -> Process:

@@ -18,47 +18,15 @@ Frame = dict[str, Any]
 DEADLINE_S = 20.0
 
 
-class LiveSocket:
+class FrameRecord:
     """`frames` are all frames so far; `times(device)` the µs of every reading given, in the order they came."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        person: Person | None = None,
-        path: str = "/ws/live",
-        headers: Mapping[str, str] | None = None,
-        subprotocols: list[str] | None = None,
-    ) -> None:
-        sent = dict(headers or {})
-        if person is not None:
-            sent["Authorization"] = f"Bearer {person.token}"
-        self._opening = connect(
-            url.replace("http://", "ws://") + path,
-            additional_headers=sent,
-            subprotocols=subprotocols,  # type: ignore[arg-type]
-            compression=None,
-            proxy=None,
-            open_timeout=DEADLINE_S,
-            max_size=None,
-        )
-        self._connection = self._opening.__enter__()
-        self.subprotocol = self._connection.subprotocol
+    def __init__(self) -> None:
         self.frames: list[Frame] = []
 
-    def send(self, **frame: Any) -> None:
-        self._connection.send(json.dumps(frame))
-
-    def send_text(self, text: str | bytes) -> None:
-        self._connection.send(text)
-
-    def subscribe(self, *devices: str, since: Any = None, request_id: int = 1, **more: Any) -> None:
-        self.send(type="subscribe", id=request_id, devices=list(devices), since=since, **more)
-
     def next(self, deadline_s: float = DEADLINE_S) -> Frame:
-        frame: Frame = json.loads(self._connection.recv(timeout=deadline_s))
-        self.frames.append(frame)
-        return frame
+        """Wait for the next frame, and record it."""
+        raise NotImplementedError
 
     def until(self, condition: Callable[[Frame], bool], deadline_s: float = DEADLINE_S) -> Frame:
         """Read until a frame meets `condition`; that frame."""
@@ -84,6 +52,49 @@ class LiveSocket:
             elif frame["type"] == "backlog":
                 given.extend(us_from_iso(row[0]) for row in frame["rows"])
         return given
+
+
+class LiveSocket(FrameRecord):
+    """A websocket."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        person: Person | None = None,
+        path: str = "/ws/live",
+        headers: Mapping[str, str] | None = None,
+        subprotocols: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        sent = dict(headers or {})
+        if person is not None:
+            sent["Authorization"] = f"Bearer {person.token}"
+        self._opening = connect(
+            url.replace("http://", "ws://") + path,
+            additional_headers=sent,
+            subprotocols=subprotocols,  # type: ignore[arg-type]
+            compression=None,
+            proxy=None,
+            open_timeout=DEADLINE_S,
+            max_size=None,
+        )
+        self._connection = self._opening.__enter__()
+        self.subprotocol = self._connection.subprotocol
+
+    def send(self, **frame: Any) -> None:
+        self._connection.send(json.dumps(frame))
+
+    def send_text(self, text: str | bytes) -> None:
+        self._connection.send(text)
+
+    def subscribe(self, *devices: str, since: Any = None, request_id: int = 1, **more: Any) -> None:
+        self.send(type="subscribe", id=request_id, devices=list(devices), since=since, **more)
+
+    def next(self, deadline_s: float = DEADLINE_S) -> Frame:
+        frame: Frame = json.loads(self._connection.recv(timeout=deadline_s))
+        self.frames.append(frame)
+        return frame
 
     def close_code(self, deadline_s: float = DEADLINE_S) -> int:
         """Read until the server closes; the close code."""
