@@ -23,6 +23,7 @@ from django.conf import settings  # noqa: E402
 from asgi_project.daphne_pacing import PacedResponse, SocketTransport, before_daphne_stops, daphne_protocol  # noqa: E402
 from asgi_project.hot import HotHandler  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
+from devices_app.housekeeping import housekeeper_of_loop  # noqa: E402
 from history_app.pool import pool_close  # noqa: E402
 from live_app.guard import guard_of_loop  # noqa: E402
 from live_app.hub import hub_of_loop  # noqa: E402
@@ -48,6 +49,7 @@ class Application:
             return
         hub_of_loop()
         guard_of_loop()
+        housekeeper_of_loop()
         if protocol := daphne_protocol(send):
             await self._paced(protocol, scope, receive, send)
         else:
@@ -71,6 +73,7 @@ class Application:
 
     async def _stop(self) -> None:
         await guard_of_loop().restart(settings.SHUTDOWN_GRACE_S * DRAIN_SHARE)
+        await housekeeper_of_loop().close()
         await asyncio.sleep(FLUSH_S)
 
     async def _route(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -88,11 +91,13 @@ class Application:
             if message["type"] == "lifespan.startup":
                 hub_of_loop()
                 guard_of_loop()
+                housekeeper_of_loop()
                 gc.freeze()  # what is loaded stays: to search it for garbage again and again stops all sockets
                 await raw_send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await guard_of_loop().close()
                 await hub_of_loop().close()
+                await housekeeper_of_loop().close()
                 await pool_close()
                 await raw_send({"type": "lifespan.shutdown.complete"})
                 return

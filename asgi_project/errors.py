@@ -4,6 +4,8 @@ Problem
 ├── BadRequest        400
 ├── Unauthorized      401
 ├── Forbidden         403
+│   ├── DeviceForbidden
+│   └── ScopeMissing
 ├── NotFound          404
 ├── MethodNotAllowed  405
 ├── TooLarge          413
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -24,16 +26,24 @@ CONTENT_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """An answer that is not a success. `code` is stable, `detail` names the parameter and what is accepted."""
+    """An answer that is not a success. `code` is stable, `detail` names the parameter and what is accepted.
+
+    `devices`: which it was about, as they were asked for; for the audit log, and never part of the answer.
+    """
 
     status: ClassVar[int] = 500
     code: str = "internal"
+    devices: tuple[str, ...] = ()
 
     def __init__(self, detail: str = "", *, code: str | None = None, retry_after_s: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or type(self).code
         self.retry_after_s = retry_after_s
+
+    def about(self, *device_ids: str) -> Self:
+        self.devices = device_ids
+        return self
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -67,6 +77,20 @@ class DeviceForbidden(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("There is no such device among yours.")
+
+
+class ScopeMissing(Forbidden):
+    """An API key that was made for something else (RFC 6750, section 3.1)."""
+
+    code = "insufficient_scope"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This API key lacks the scope {scope}.")
+        self._scope = scope
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{self._scope}"'}
 
 
 class NotFound(Problem):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -14,16 +15,19 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from auth_app.models import AccessToken, User
+from auth_app.audit import Event, audit_record
+from auth_app.credentials import remote_address
+from auth_app.models import AccessToken, AuditEntry, User
 from auth_app.services import user_delete, user_disable
 from auth_app.sessions import session_close
 from auth_app.tokens import tokens_revoke
 
 if TYPE_CHECKING:
     TokenAdminBase = admin.ModelAdmin[AccessToken]
+    AuditAdminBase = admin.ModelAdmin[AuditEntry]
     UserAdminBase = DjangoUserAdmin[User]
 else:
-    TokenAdminBase = admin.ModelAdmin
+    TokenAdminBase = AuditAdminBase = admin.ModelAdmin
     UserAdminBase = DjangoUserAdmin
 
 
@@ -48,11 +52,11 @@ class UserAdmin(UserAdminBase):
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(TokenAdminBase):
-    list_display = ["pk", "user", "kind", "name", "created_at", "expires_at", "revoked_at"]
+    list_display = ["pk", "user", "kind", "name", "scopes", "created_at", "expires_at", "revoked_at"]
     list_filter = ["kind"]
     search_fields = ["user__username", "name"]
     list_select_related = ["user"]
-    fields = ("user", "kind", "name", "created_at", "expires_at", "revoked_at")
+    fields = ("user", "kind", "name", "scopes", "created_at", "expires_at", "revoked_at")
     readonly_fields = fields
     actions = ["revoke"]
 
@@ -63,16 +67,48 @@ class AccessTokenAdmin(TokenAdminBase):
     def revoke(self, request: HttpRequest, queryset: QuerySet[AccessToken]) -> None:
         with transaction.atomic():
             tokens_revoke(queryset)
+            self._record(request, queryset)
 
     def delete_model(self, request: HttpRequest, obj: AccessToken) -> None:
         with transaction.atomic():
             tokens_revoke([obj])
+            self._record(request, [obj])
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[AccessToken]) -> None:
         with transaction.atomic():
             tokens_revoke(queryset)
+            self._record(request, queryset)
             super().delete_queryset(request, queryset)
+
+    def _record(self, request: HttpRequest, tokens: Iterable[AccessToken]) -> None:
+        """In the log of whose tokens they were."""
+        for token in tokens:
+            audit_record(
+                Event.KEY_REVOKED,
+                user=token.user,
+                address=remote_address(request),
+                detail=f"{token.name or token.kind}, by {request.user} in the admin",
+            )
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(AuditAdminBase):
+    """To be read only."""
+
+    list_display = ["time", "event", "username", "device_id", "detail", "address", "count"]
+    list_filter = ["event", "time"]
+    search_fields = ["username", "device_id", "address"]
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        return False
 
 
 def admin_login(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from django.http import HttpRequest
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import SAFE_METHODS, AllowAny
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from asgi_project.errors import BadRequest, TooLarge
+from asgi_project.errors import BadRequest, Problem, TooLarge
+from auth_app.credentials import remote_address
+from auth_app.denials import problem_denied
 from auth_app.identity import Identity
 from auth_app.models import User
+from auth_app.scopes import Scope
 
 BODY_MAX_BYTES = 64 * 1024
 _TYPE = "Content-Type: accepted is application/json."
@@ -34,7 +38,13 @@ class JsonAlways(BaseContentNegotiation):
 
 
 class ApiView(APIView):
-    """For authenticated users. Answers are never cached."""
+    """For authenticated users. Answers are never cached.
+
+    `reading` and `writing`: the scope that an API key needs for a safe method and for others. None: any key will do.
+    """
+
+    reading: ClassVar[Scope | None] = Scope.READ
+    writing: ClassVar[Scope | None] = Scope.MANAGE
 
     content_negotiation_class = JsonAlways
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
@@ -42,6 +52,24 @@ class ApiView(APIView):
     @property
     def default_response_headers(self) -> dict[str, str]:
         return {"Cache-Control": "no-store"}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if isinstance(request.auth, Identity):
+            self._known = request.auth
+            request.auth.require(self.reading if request.method in SAFE_METHODS else self.writing)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, Problem):
+            what = str(self.request.resolver_match.url_name if self.request.resolver_match else "")
+            problem_denied(exc, identity=self._known, what=what, address=self.address)
+        return super().handle_exception(exc)
+
+    _known: Identity | None = None  # once the request has been let in
+
+    @property
+    def address(self) -> str:
+        return remote_address(self.request._request)
 
     @property
     def user(self) -> User:
@@ -53,12 +81,13 @@ class ApiView(APIView):
         assert isinstance(self.request.auth, Identity)
         return self.request.auth
 
+    def question(self, shape: type[Serializer[Any]]) -> dict[str, Any]:
+        """The request's parameters, checked against `shape`. Raises problems that name the parameter."""
+        return _checked(shape, self.request.query_params.dict())
+
     def body(self, shape: type[Serializer[Any]]) -> dict[str, Any]:
         """The request's JSON body, checked against `shape`. Raises problems that name the field."""
-        checked = shape(data=read_json(self.request._request))
-        checked.is_valid(raise_exception=True)
-        fields: dict[str, Any] = checked.validated_data
-        return fields
+        return _checked(shape, read_json(self.request._request))
 
 
 class PublicApiView(ApiView):
@@ -68,9 +97,11 @@ class PublicApiView(ApiView):
     permission_classes = [AllowAny]
 
 
-def remote_address(request: HttpRequest | Request) -> str:
-    """The address the connection came from. Behind a proxy the server sets it from X-Forwarded-For."""
-    return str(request.META.get("REMOTE_ADDR") or "")
+def _checked(shape: type[Serializer[Any]], data: Any) -> dict[str, Any]:
+    checked = shape(data=data)
+    checked.is_valid(raise_exception=True)
+    fields: dict[str, Any] = checked.validated_data
+    return fields
 
 
 def read_json(request: HttpRequest) -> object:

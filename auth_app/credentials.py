@@ -31,5 +31,10 @@ def is_session_key(text: str | None) -> bool:
     return text is not None and _SESSION_KEY.fullmatch(text) is not None
 
 
+def remote_address(request: HttpRequest) -> str:
+    """The address the connection came from. Behind a proxy the server sets it from X-Forwarded-For."""
+    return str(request.META.get("REMOTE_ADDR") or "")
+
+
 def credentials_of_request(request: HttpRequest) -> Credentials:
     return credentials_of(request.META.get("HTTP_AUTHORIZATION"), request.COOKIES.get(settings.SESSION_COOKIE_NAME))

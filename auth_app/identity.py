@@ -11,20 +11,34 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 
+from asgi_project.errors import Forbidden, ScopeMissing
 from auth_app.decisions import DecisionCache
 from auth_app.events import AccessChange, listen
 from auth_app.models import AccessToken
+from auth_app.scopes import EVERYTHING, Scope, scopes_of_text
 from auth_app.tokens import SESSION_TOKEN_KEY, token_digest
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An authenticated user and the token (or browser session) that says so. `expires_at`: seconds since the epoch."""
+    """An authenticated user and the token (or browser session) that says so.
+
+    `expires_at`: seconds since the epoch. `scopes`: what the token may be used for.
+    """
 
     user_id: int
     username: str
     token_id: int
     expires_at: float
+    scopes: frozenset[Scope] = EVERYTHING
+
+    def require(self, scope: Scope | None) -> None:
+        """Raises `ScopeMissing`, or `Forbidden` (code `api_key_not_accepted`) for what no key may do."""
+        if scope is None or scope in self.scopes:
+            return
+        if scope is Scope.ACCOUNT:
+            raise Forbidden("An API key may not do this; sign in with a password.", code="api_key_not_accepted")
+        raise ScopeMissing(scope)
 
     def is_expired(self) -> bool:
         return self.expires_at <= time.time()
@@ -97,4 +111,5 @@ def _by(**lookup: object) -> Identity | None:
     )
     if token is None:
         return None
-    return Identity(token.user_id, token.user.username, token.pk, token.expires_at.timestamp())
+    scopes = scopes_of_text(token.scopes) if token.kind == AccessToken.Kind.API_KEY else EVERYTHING
+    return Identity(token.user_id, token.user.username, token.pk, token.expires_at.timestamp(), scopes)

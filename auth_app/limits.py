@@ -1,126 +1,17 @@
-"""How often somebody may try: counted in Redis for all processes, in this one while Redis is away."""
+"""What is limited, per account and per address. One place, so that each limit is a setting and none is forgotten."""
 
 from __future__ import annotations
 
 import ipaddress
-import logging
-import math
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 
 from django.conf import settings
-from django.utils.crypto import salted_hmac
 
-from asgi_project.errors import BadRequest, Forbidden, TooManyAttempts, Unauthorized
-from telemetry.redis import RedisError, redis_client_sync
+from auth_app.counters import Counter
 
-logger = logging.getLogger(__name__)
-
-# Each runs as one step in Redis, so that a burst of attempts cannot slip through between reading and counting.
-# TAKE answers 0 when the attempt was counted, else the milliseconds until the next one is allowed.
-_TAKE = """
-if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then
-  return math.max(redis.call('PTTL', KEYS[1]), 1)
-end
-if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0
-"""
-_GIVE_BACK = """
-if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then return redis.call('DECR', KEYS[1]) end
-return 0
-"""
+Pair = tuple[Counter, Counter]
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """The attempts of one subject: at most `most` in ATTEMPT_WINDOW_S, from the first of them on."""
-
-    kind: str
-    subject: str
-    most: int
-
-    @property
-    def key(self) -> str:
-        """Keyed with SECRET_KEY: whoever reads Redis does not learn who tries to sign in from where."""
-        return f"wattstream:attempts:{self.kind}:{salted_hmac(self.kind, self.subject, algorithm='sha256').hexdigest()}"
-
-    def take(self) -> None:
-        """Count one attempt. Raises `TooManyAttempts`, which is not counted."""
-        window_ms = settings.ATTEMPT_WINDOW_S * 1000
-        try:
-            wait_ms = int(str(redis_client_sync(settings.REDIS_URL).eval(_TAKE, 1, self.key, self.most, window_ms)))
-        except RedisError as error:
-            logger.warning("attempts are counted in this process only: %s", error)
-            wait_ms = _local.take(self.key, self.most, window_ms)
-        if wait_ms:
-            raise TooManyAttempts(math.ceil(wait_ms / 1000))
-
-    def give_back(self) -> None:
-        try:
-            redis_client_sync(settings.REDIS_URL).eval(_GIVE_BACK, 1, self.key)
-        except RedisError:
-            _local.give_back(self.key)
-
-
-class LocalCounters:
-    """The same in memory. Holds at most `size` subjects; the oldest is forgotten first."""
-
-    def __init__(self, size: int = 10_000) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def take(self, key: str, most: int, window_ms: int) -> int:
-        now = time.monotonic()
-        with self._lock:
-            count, ends = self._counts.get(key, (0, 0.0))
-            if ends <= now:
-                count, ends = 0, now + window_ms / 1000
-            if count >= most:
-                return math.ceil((ends - now) * 1000)
-            self._counts[key] = (count + 1, ends)
-            while len(self._counts) > self._size:
-                self._counts.popitem(last=False)
-        return 0
-
-    def give_back(self, key: str) -> None:
-        with self._lock:
-            count, ends = self._counts.get(key, (0, 0.0))
-            if count:
-                self._counts[key] = (count - 1, ends)
-
-
-_local = LocalCounters()
-
-
-@contextmanager
-def failures_counted(*counters: Counter) -> Iterator[None]:
-    """Count an attempt before the block, and give it back unless the block refuses (400, 401, 403).
-
-    Counting first means that attempts made at the same time cannot all pass. Raises `TooManyAttempts` before the
-    block runs when one of `counters` is used up.
-    """
-    taken: list[Counter] = []
-    refused = False
-    try:
-        for counter in counters:
-            counter.take()
-            taken.append(counter)
-        yield
-    except (BadRequest, Unauthorized, Forbidden):
-        refused = True
-        raise
-    finally:
-        if not refused:
-            for counter in taken:
-                counter.give_back()
-
-
-def login_failures(username: str, address: str) -> tuple[Counter, Counter]:
+def login_failures(username: str, address: str) -> Pair:
     """Per account (however its name is capitalised, whether it exists or not) and per address."""
     return (
         Counter("login-account", username.casefold(), settings.LOGIN_FAILURES_PER_ACCOUNT),
@@ -128,12 +19,40 @@ def login_failures(username: str, address: str) -> tuple[Counter, Counter]:
     )
 
 
-def registrations(address: str) -> Counter:
-    return Counter("register", address_group(address), settings.REGISTRATIONS_PER_ADDRESS)
+def registrations(username: str, address: str) -> Pair:
+    return (
+        Counter("register-account", username.casefold(), settings.REGISTRATIONS_PER_ACCOUNT),
+        Counter("register", address_group(address), settings.REGISTRATIONS_PER_ADDRESS),
+    )
 
 
-def claim_failures(user_id: int) -> Counter:
-    return Counter("claim", str(user_id), settings.CLAIM_FAILURES_PER_USER)
+def claim_failures(user_id: int, address: str) -> Pair:
+    return (
+        Counter("claim", str(user_id), settings.CLAIM_FAILURES_PER_USER),
+        Counter("claim-address", address_group(address), settings.CLAIM_FAILURES_PER_ADDRESS),
+    )
+
+
+def keys_made(user_id: int, address: str) -> Pair:
+    return (
+        Counter("key-account", str(user_id), settings.API_KEYS_MADE_PER_ACCOUNT),
+        Counter("key-address", address_group(address), settings.API_KEYS_MADE_PER_ADDRESS),
+    )
+
+
+def tickets(user_id: int, address: str) -> Pair:
+    return (
+        Counter("ticket-account", str(user_id), settings.TICKETS_PER_ACCOUNT),
+        Counter("ticket-address", address_group(address), settings.TICKETS_PER_ADDRESS),
+    )
+
+
+def handshake_failures_of_account(user_id: int) -> Counter:
+    return Counter("handshake-account", str(user_id), settings.HANDSHAKE_FAILURES_PER_ACCOUNT)
+
+
+def handshake_failures_of_address(address: str) -> Counter:
+    return Counter("handshake-address", address_group(address), settings.HANDSHAKE_FAILURES_PER_ADDRESS)
 
 
 def address_group(address: str) -> str:

@@ -1,4 +1,4 @@
-"""Users and their access tokens."""
+"""Users, their access tokens, and the log of what was done with both."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ class User(AbstractUser):
                 return
             if before[0] != after[0]:
                 self.access_tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+                AuditEntry.objects.create(
+                    event=AuditEntry.Event.PASSWORD_CHANGED, user=self, username=self.username, detail="set for them"
+                )
             announce(AccessChange(users=(self.pk,)))
 
 
@@ -56,6 +59,7 @@ class AccessToken(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
     kind = models.CharField(max_length=16, choices=Kind.choices)
     name = models.CharField(max_length=100, blank=True)
+    scopes = models.CharField(max_length=64, blank=True)  # an API key's, as in scopes.py; the others may do everything
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
@@ -66,3 +70,53 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name or self.pk}"
+
+    @property
+    def scope_names(self) -> list[str]:
+        return self.scopes.split()
+
+
+class AuditEntry(models.Model):
+    """Who did what, when, from where. Never changed but for the count of a denial; purged after AUDIT_RETENTION_DAYS.
+
+    `user` acted, or theirs is the account that was tried; `owner` had the device at that time, and so may read this.
+    Names stand here as text too: an entry outlives those it names.
+    """
+
+    class Event(models.TextChoices):
+        REGISTERED = "registered"
+        LOGIN = "login"
+        LOGIN_FAILED = "login_failed"
+        LOGOUT = "logout"
+        PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event
+        KEY_MADE = "key_made"
+        KEY_REVOKED = "key_revoked"
+        CLAIMED = "claimed"
+        RELEASED = "released"
+        TRANSFERRED = "transferred"
+        SHARED = "shared"
+        UNSHARED = "unshared"
+        SHARE_EXPIRED = "share_expired"
+        DENIED = "denied"
+
+    time = models.DateTimeField(default=timezone.now)
+    event = models.CharField(max_length=32, choices=Event.choices)
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    username = models.CharField(max_length=150, blank=True)
+    device_id = models.CharField(max_length=64, blank=True)
+    owner = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    detail = models.CharField(max_length=200, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    count = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering: ClassVar = ["-pk"]
+        verbose_name_plural = "audit entries"
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-id"], name="audit_of_user"),
+            models.Index(fields=["device_id", "-id"], name="audit_of_device"),
+            models.Index(fields=["time"], name="audit_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.device_id or self.username}"

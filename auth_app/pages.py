@@ -12,7 +12,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from asgi_project.errors import BadRequest, Problem
-from auth_app.api import remote_address
+from auth_app.credentials import remote_address
+from auth_app.denials import problem_denied
 from auth_app.rest import DATABASE_AWAY, database_away
 from auth_app.services import user_authenticate
 from auth_app.sessions import session_close, session_open
@@ -37,6 +38,7 @@ def login_page(request: HttpRequest) -> HttpResponse:
     try:
         return _sign_in(request)
     except Problem as problem:
+        problem_denied(problem, identity=None, what="login", address=remote_address(request))
         return _form(request, problem)
     except DATABASE_AWAY as error:
         return _form(request, database_away(error))

@@ -13,7 +13,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from asgi_project.errors import BadRequest, Unavailable
-from auth_app.limits import failures_counted, login_failures
+from auth_app.audit import Event, audit_record
+from auth_app.counters import failures_counted
+from auth_app.limits import login_failures
 from auth_app.models import User
 from auth_app.tokens import tokens_revoke_others
 
@@ -67,3 +69,4 @@ def password_change(*, user: User, current_password: str, new_password: str, kee
         # Past save(), which would end the kept token too.
         User.objects.filter(pk=user.pk).update(password=user.password)
         tokens_revoke_others(user=user, keep=keep)
+        audit_record(Event.PASSWORD_CHANGED, user=user, address=address)

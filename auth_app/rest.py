@@ -105,7 +105,8 @@ def validation_words(detail: object, field: str = "body") -> str:
     """A serializer's errors as one line, each naming its field."""
     if isinstance(detail, Mapping):
         inner = (
-            (field if name == api_settings.NON_FIELD_ERRORS_KEY else name, words) for name, words in detail.items()
+            (field if name == api_settings.NON_FIELD_ERRORS_KEY or isinstance(name, int) else name, words)
+            for name, words in detail.items()
         )
         return " ".join(validation_words(words, name) for name, words in inner)
     if isinstance(detail, list):

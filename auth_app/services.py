@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -9,10 +10,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from asgi_project.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from auth_app.audit import Event, audit_record
+from auth_app.counters import attempts_counted, failures_counted
+from auth_app.denials import login_failed
 from auth_app.events import AccessChange, announce
-from auth_app.limits import failures_counted, login_failures, registrations
+from auth_app.limits import keys_made, login_failures, registrations
 from auth_app.models import AccessToken, User
 from auth_app.passwords import hasher_slot, password_hash, password_matches, password_require_good
+from auth_app.scopes import KEY_DEFAULT_SCOPES, Scope
 from auth_app.selectors import api_keys_of
 from auth_app.tokens import token_create, tokens_revoke
 
@@ -31,7 +36,7 @@ def registration_require_open() -> None:
 
 def user_register(*, username: str, password: str, email: str, address: str) -> User:
     """Raises `BadRequest`, `TooManyAttempts`, `Unavailable`. Ask `registration_require_open` first."""
-    registrations(address).take()
+    attempts_counted(*registrations(username, address))
     user = User(username=username, email=User.objects.normalize_email(email))
     if User.objects.filter(username__iexact=username).exists():
         raise BadRequest(_TAKEN, code="username_taken")
@@ -40,6 +45,7 @@ def user_register(*, username: str, password: str, email: str, address: str) -> 
     try:
         with transaction.atomic():
             user.save()
+            audit_record(Event.REGISTERED, user=user, address=address)
     except IntegrityError as error:
         raise BadRequest(_TAKEN, code="username_taken") from error
     return user
@@ -55,12 +61,13 @@ def user_authenticate(*, username: str, password: str, address: str) -> User:
     with hasher_slot(), failures_counted(*login_failures(username, address)):
         is_right = password_matches(user, password)
         if user is None or not is_right:
+            login_failed(user, address)
             raise Unauthorized(_WRONG)
     return user
 
 
 def login_token_create(
-    *, user: User, kind: AccessToken.Kind, expires_at: datetime | None = None
+    *, user: User, kind: AccessToken.Kind, address: str, expires_at: datetime | None = None
 ) -> tuple[str, AccessToken]:
     """A token for a user who has just been authenticated. Raises `Unauthorized` if that no longer holds."""
     with transaction.atomic():
@@ -69,23 +76,31 @@ def login_token_create(
         if not unchanged.exists():
             raise Unauthorized(_WRONG)
         unchanged.update(last_login=timezone.now())
+        audit_record(Event.LOGIN, user=user, address=address, detail=kind)
         return token_create(user=user, kind=kind, expires_at=expires_at)
 
 
-def token_revoke(*, token_id: int) -> None:
+def user_sign_out(*, token_id: int, address: str) -> None:
+    """End one token, and the sockets that came with it. Nothing to do where it has ended already."""
     with transaction.atomic():
-        tokens_revoke(AccessToken.objects.filter(pk=token_id))
+        for token in AccessToken.objects.filter(pk=token_id, revoked_at=None).select_related("user"):
+            tokens_revoke([token])
+            audit_record(Event.LOGOUT, user=token.user, address=address, detail=token.name or token.kind)
 
 
 def api_key_create(
-    *, user: User, presented_token_id: int, name: str, expires_at: datetime | None = None
+    *,
+    user: User,
+    address: str,
+    name: str,
+    scopes: Iterable[Scope] = KEY_DEFAULT_SCOPES,
+    expires_at: datetime | None = None,
 ) -> tuple[str, AccessToken]:
     """A named key, shown this once; good for API_KEY_DEFAULT_DAYS unless `expires_at` says otherwise.
 
-    Raises `Forbidden` where the presented token is itself an API key: a key could outlive its own expiry that way.
+    Raises `BadRequest`, `TooManyAttempts`.
     """
-    if AccessToken.objects.filter(pk=presented_token_id, kind=AccessToken.Kind.API_KEY).exists():
-        raise Forbidden("An API key cannot make another; sign in with a password.", code="api_key_not_accepted")
+    attempts_counted(*keys_made(user.pk, address))
     now = timezone.now()
     expires_at = expires_at or now + timedelta(days=API_KEY_DEFAULT_DAYS)
     if not now < expires_at <= now + timedelta(days=API_KEY_MAX_DAYS):
@@ -95,16 +110,21 @@ def api_key_create(
             raise BadRequest(
                 f"At most {API_KEYS_PER_USER} API keys are accepted; delete one.", code="too_many_api_keys"
             )
-        return token_create(user=user, kind=AccessToken.Kind.API_KEY, name=name, expires_at=expires_at)
+        clear, key = token_create(
+            user=user, kind=AccessToken.Kind.API_KEY, name=name, scopes=scopes, expires_at=expires_at
+        )
+        audit_record(Event.KEY_MADE, user=user, address=address, detail=f"{name} ({key.scopes})")
+    return clear, key
 
 
-def api_key_revoke(*, user: User, token_id: int) -> None:
+def api_key_revoke(*, user: User, token_id: int, address: str) -> None:
     """Raises `NotFound`, in the same words for somebody else's key and for none."""
     with transaction.atomic():
         keys = list(api_keys_of(user).filter(pk=token_id))
         if not keys:
             raise NotFound("There is no such API key among yours.")
         tokens_revoke(keys)
+        audit_record(Event.KEY_REVOKED, user=user, address=address, detail=keys[0].name)
 
 
 def user_disable(*, user: User) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.http import HttpRequest
 
+from auth_app.credentials import remote_address
 from auth_app.models import AccessToken, User
-from auth_app.services import login_token_create, token_revoke
+from auth_app.services import login_token_create, user_sign_out
 from auth_app.tokens import SESSION_TOKEN_KEY
 
 
@@ -14,7 +15,10 @@ def session_open(request: HttpRequest, user: User) -> None:
     """Sign `user` in under a new session key. The token's clear text is dropped: nobody ever holds it."""
     session_close(request)
     _, token = login_token_create(
-        user=user, kind=AccessToken.Kind.SESSION, expires_at=request.session.get_expiry_date()
+        user=user,
+        kind=AccessToken.Kind.SESSION,
+        address=remote_address(request),
+        expires_at=request.session.get_expiry_date(),
     )
     login(request, user)
     request.session[SESSION_TOKEN_KEY] = token.pk
@@ -24,7 +28,7 @@ def session_close(request: HttpRequest) -> None:
     """Revoke the session's token, which closes its sockets, and forget the session."""
     token_id = request.session.get(SESSION_TOKEN_KEY)
     if isinstance(token_id, int):
-        token_revoke(token_id=token_id)
+        user_sign_out(token_id=token_id, address=remote_address(request))
     logout(request)
 
 

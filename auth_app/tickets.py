@@ -9,17 +9,22 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 
 from asgi_project.errors import Unavailable
+from auth_app.counters import attempts_counted
 from auth_app.identity import Identity, identity_of_token
+from auth_app.limits import tickets
 from telemetry.redis import RedisError, redis_client, redis_client_sync
 
 _AWAY = "Redis does not answer, so there are no tickets at this moment."
 
 
-def ticket_issue(identity: Identity) -> str:
-    """A ticket for whoever `identity` is, good once and for TICKET_LIFETIME_S. Raises `Unavailable`.
+def ticket_issue(identity: Identity, *, address: str) -> str:
+    """A ticket for whoever `identity` is, good once and for TICKET_LIFETIME_S.
+
+    Raises `TooManyAttempts`, `Unavailable`.
 
     Redis holds the ticket's SHA-256 and the id of the token behind it, so a ticket ends with its token.
     """
+    attempts_counted(*tickets(identity.user_id, address))
     ticket = secrets.token_urlsafe(32)
     try:
         redis_client_sync(settings.REDIS_URL).set(_key(ticket), identity.token_id, ex=settings.TICKET_LIFETIME_S)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from auth_app.events import AccessChange, announce
 from auth_app.models import AccessToken, User
+from auth_app.scopes import KEY_DEFAULT_SCOPES, Scope, scopes_text
 
 PREFIX = "wst_"  # lets secret scanners recognise a leaked token
 SESSION_TOKEN_KEY = "access_token_id"  # noqa: S105 - the name of a session field
@@ -22,14 +23,20 @@ def token_digest(token: str) -> str:
 
 
 def token_create(
-    *, user: User, kind: AccessToken.Kind, name: str = "", expires_at: datetime | None = None
+    *,
+    user: User,
+    kind: AccessToken.Kind,
+    name: str = "",
+    scopes: Iterable[Scope] = KEY_DEFAULT_SCOPES,
+    expires_at: datetime | None = None,
 ) -> tuple[str, AccessToken]:
-    """Make a token; the clear text is returned this once and is stored nowhere."""
+    """Make a token; the clear text is returned this once and is stored nowhere. `scopes` are an API key's."""
     clear = PREFIX + secrets.token_urlsafe(32)
     row = AccessToken.objects.create(
         user=user,
         kind=kind,
         name=name,
+        scopes=scopes_text(scopes) if kind == AccessToken.Kind.API_KEY else "",
         digest=token_digest(clear),
         expires_at=expires_at or timezone.now() + timedelta(days=settings.TOKEN_LIFETIME_DAYS),
     )

@@ -9,37 +9,50 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auth_app import services, sessions
-from auth_app.api import ApiView, PublicApiView, remote_address
+from auth_app.api import ApiView, PublicApiView
+from auth_app.audit import audit_of_user
 from auth_app.fields import iso_ms
 from auth_app.models import AccessToken
 from auth_app.passwords import password_change
+from auth_app.scopes import Scope
 from auth_app.selectors import api_keys_of
-from auth_app.serializers import ApiKeyInput, ApiKeyOutput, LoginInput, PasswordInput, RegisterInput, UserOutput
+from auth_app.serializers import (
+    ApiKeyInput,
+    ApiKeyOutput,
+    AuditPageOutput,
+    AuditQuery,
+    LoginInput,
+    PasswordInput,
+    RegisterInput,
+    UserOutput,
+)
 from auth_app.tickets import ticket_issue
 
 
 class RegisterView(PublicApiView):
     def post(self, request: Request) -> Response:
         services.registration_require_open()
-        user = services.user_register(**self.body(RegisterInput), address=remote_address(request))
+        user = services.user_register(**self.body(RegisterInput), address=self.address)
         return Response(UserOutput(user).data, status=201)
 
 
 class LoginView(PublicApiView):
     def post(self, request: Request) -> Response:
-        user = services.user_authenticate(**self.body(LoginInput), address=remote_address(request))
-        clear, token = services.login_token_create(user=user, kind=AccessToken.Kind.LOGIN)
+        user = services.user_authenticate(**self.body(LoginInput), address=self.address)
+        clear, token = services.login_token_create(user=user, kind=AccessToken.Kind.LOGIN, address=self.address)
         return Response({"token": clear, "expires_at": iso_ms(token.expires_at), "user": UserOutput(user).data})
 
 
 class LogoutView(ApiView):
     """Revokes the presented token; with a session cookie the session goes too."""
 
+    writing = None
+
     def post(self, request: Request) -> Response:
         if sessions.session_holds(request._request, self.identity.token_id):
             sessions.session_close(request._request)
         else:
-            services.token_revoke(token_id=self.identity.token_id)
+            services.user_sign_out(token_id=self.identity.token_id, address=self.address)
         return Response(status=204)
 
 
@@ -51,31 +64,45 @@ class MeView(ApiView):
 class PasswordView(ApiView):
     """A wrong `current_password` is a 400 with the code `wrong_password`."""
 
+    writing = Scope.ACCOUNT
+
     def post(self, request: Request) -> Response:
-        password_change(
-            user=self.user, keep=self.identity.token_id, address=remote_address(request), **self.body(PasswordInput)
-        )
+        password_change(user=self.user, keep=self.identity.token_id, address=self.address, **self.body(PasswordInput))
         if sessions.session_holds(request._request, self.identity.token_id):
             sessions.session_keep(request._request, self.user)
         return Response(status=204)
 
 
 class ApiKeysView(ApiView):
+    writing = Scope.ACCOUNT
+
     def get(self, request: Request) -> Response:
         return Response(ApiKeyOutput(api_keys_of(self.user), many=True).data)
 
     def post(self, request: Request) -> Response:
         fields: dict[str, Any] = self.body(ApiKeyInput)
-        clear, key = services.api_key_create(user=self.user, presented_token_id=self.identity.token_id, **fields)
+        clear, key = services.api_key_create(user=self.user, address=self.address, **fields)
         return Response({**ApiKeyOutput(key).data, "token": clear}, status=201)
 
 
 class ApiKeyView(ApiView):
+    writing = Scope.ACCOUNT
+
     def delete(self, request: Request, token_id: int) -> Response:
-        services.api_key_revoke(user=self.user, token_id=token_id)
+        services.api_key_revoke(user=self.user, token_id=token_id, address=self.address)
         return Response(status=204)
 
 
 class TicketView(ApiView):
+    writing = Scope.LIVE
+
     def post(self, request: Request) -> Response:
-        return Response({"ticket": ticket_issue(self.identity), "expires_in": settings.TICKET_LIFETIME_S})
+        ticket = ticket_issue(self.identity, address=self.address)
+        return Response({"ticket": ticket, "expires_in": settings.TICKET_LIFETIME_S})
+
+
+class AuditView(ApiView):
+    reading = Scope.ACCOUNT
+
+    def get(self, request: Request) -> Response:
+        return Response(AuditPageOutput(audit_of_user(self.user, **self.question(AuditQuery))).data)

@@ -74,8 +74,9 @@ async def access_cached(user_id: int, device_ids: Collection[str]) -> dict[str, 
 async def access_require(user_id: int, device_ids: Collection[str]) -> Mapping[str, Access]:
     """The access to every one of `device_ids`. Raises `DeviceForbidden` if one is missing."""
     found = await access_cached(user_id, device_ids)
-    if any(device_id not in found for device_id in device_ids):
-        raise DeviceForbidden
+    missing = [device_id for device_id in device_ids if device_id not in found]
+    if missing:
+        raise DeviceForbidden().about(*missing)
     return found
 
 

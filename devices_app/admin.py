@@ -11,7 +11,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from auth_app.audit import Event, audit_record
+from auth_app.credentials import remote_address
 from auth_app.events import AccessChange, announce
+from auth_app.models import User
 from devices_app.models import Device, Grant
 from devices_app.zones import is_zone
 
@@ -47,6 +50,8 @@ class DeviceAdmin(DeviceAdminBase):
     def save_model(self, request: HttpRequest, obj: Device, form: Any, change: bool) -> None:
         with transaction.atomic():
             super().save_model(request, obj, form, change)
+            if "owner" in form.changed_data:
+                _record(request, Event.TRANSFERRED, obj, f"to {obj.owner or 'nobody'}")
             announce(AccessChange(devices=(obj.device_id,)))
 
     def delete_model(self, request: HttpRequest, obj: Device) -> None:
@@ -75,17 +80,33 @@ class GrantAdmin(GrantAdminBase):
     def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:
         with transaction.atomic():
             super().save_model(request, obj, form, change)
+            _record(request, Event.SHARED, obj.device, f"with {obj.user}")
             announce(_change([obj]))
 
     def delete_model(self, request: HttpRequest, obj: Grant) -> None:
         with transaction.atomic():
+            _record(request, Event.UNSHARED, obj.device, f"with {obj.user}")
             announce(_change([obj]))
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Grant]) -> None:
         with transaction.atomic():
-            announce(_change(list(queryset.select_related("device"))))
+            grants = list(queryset.select_related("device", "user"))
+            for grant in grants:
+                _record(request, Event.UNSHARED, grant.device, f"with {grant.user}")
+            announce(_change(grants))
             super().delete_queryset(request, queryset)
+
+
+def _record(request: HttpRequest, event: Event, device: Device, detail: str) -> None:
+    audit_record(
+        event,
+        user=request.user if isinstance(request.user, User) else None,
+        address=remote_address(request),
+        device_id=device.device_id,
+        owner_id=device.owner_id,
+        detail=f"{detail}, in the admin",
+    )
 
 
 def _change(grants: list[Grant]) -> AccessChange:

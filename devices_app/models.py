@@ -66,6 +66,7 @@ class Grant(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["device", "user"], name="one_grant_per_user")]
+        indexes: ClassVar = [models.Index(fields=["expires_at"], name="grant_by_expiry")]
         ordering: ClassVar = ["user__username"]
 
     def __str__(self) -> str:

@@ -37,7 +37,7 @@ def device_of(user_id: int, device_id: str) -> VisibleDevice:
     """Raises `DeviceForbidden`."""
     visible = _visible(user_id, [device_id])
     if not visible:
-        raise DeviceForbidden
+        raise DeviceForbidden().about(device_id)
     return visible[0]
 
 
@@ -45,12 +45,12 @@ def device_owned(user_id: int, device_id: str) -> Device:
     """Raises `DeviceForbidden`, and `Forbidden` (code `owner_only`) for a viewer."""
     access = access_of(user_id, [device_id]).get(device_id)
     if access is None:
-        raise DeviceForbidden
+        raise DeviceForbidden().about(device_id)
     if access.role != OWNER:
-        raise Forbidden("Only the owner of the device may do this.", code="owner_only")
+        raise Forbidden("Only the owner of the device may do this.", code="owner_only").about(device_id)
     device = Device.objects.filter(device_id=device_id, owner_id=user_id).first()
     if device is None:
-        raise DeviceForbidden
+        raise DeviceForbidden().about(device_id)
     return device
 
 

@@ -9,8 +9,11 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from asgi_project.errors import BadRequest, DeviceForbidden, Forbidden
+from auth_app.audit import Event, audit_record
+from auth_app.counters import failures_counted
 from auth_app.events import AccessChange, announce
-from auth_app.limits import claim_failures, failures_counted
+from auth_app.fields import iso_ms
+from auth_app.limits import claim_failures
 from auth_app.models import User
 from auth_app.selectors import user_by_name
 from devices_app.codes import claim_code_digest, claim_code_make
@@ -18,6 +21,7 @@ from devices_app.models import Device, Grant
 from devices_app.selectors import device_owned
 from devices_app.zones import is_zone
 
+EXPIRED_AT_ONCE = 1_000
 _NO_DIGEST = "-" * 64  # as long as a digest and never one
 
 
@@ -42,19 +46,20 @@ def device_reissue(*, device: Device) -> str:
     return code
 
 
-def device_claim(*, user: User, device_id: str, claim_code: str) -> None:
+def device_claim(*, user: User, address: str, device_id: str, claim_code: str) -> None:
     """Make `user` the owner; the code is used up by it.
 
     Raises `Forbidden` (code `claim_refused`), in the same words whether the device is unknown, has an owner or has
     another code, and `TooManyAttempts`.
     """
     digest = claim_code_digest(claim_code)
-    with failures_counted(claim_failures(user.pk)), transaction.atomic():
+    with failures_counted(*claim_failures(user.pk, address)), transaction.atomic():
         device = Device.objects.select_for_update().filter(device_id=device_id).first()
         matches = constant_time_compare(digest, (device.claim_digest if device else "") or _NO_DIGEST)
         if device is None or device.owner_id is not None or not matches:
-            raise Forbidden("This device cannot be claimed with this code.", code="claim_refused")
+            raise Forbidden("This device cannot be claimed with this code.", code="claim_refused").about(device_id)
         _hand_over(device, user)
+        _record(Event.CLAIMED, device, owner=user, address=address)
 
 
 def device_update(*, user: User, device_id: str, name: str | None = None, timezone: str | None = None) -> None:
@@ -69,7 +74,7 @@ def device_update(*, user: User, device_id: str, name: str | None = None, timezo
         _announce(device)
 
 
-def device_release(*, user: User, device_id: str) -> None:
+def device_release(*, user: User, address: str, device_id: str) -> None:
     """Give a device up: no owner, no grants, so nobody sees it.
 
     To be claimed again it needs a new code, from `manage.py provision_device ID --reissue` (the first one is used up;
@@ -80,20 +85,26 @@ def device_release(*, user: User, device_id: str) -> None:
         device.grants.all().delete()
         device.owner = None
         device.save(update_fields=["owner"])
+        _record(Event.RELEASED, device, owner=user, address=address)
         _announce(device)
 
 
-def device_transfer(*, user: User, device_id: str, username: str) -> None:
+def device_transfer(*, user: User, address: str, device_id: str, username: str) -> None:
     """Make somebody else the owner. They start clean: every grant ends, and the former owner sees nothing any more.
 
     Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username`.
     """
     with transaction.atomic():
         device = _lock_owned(user=user, device_id=device_id)
-        _hand_over(device, _other_user(user, username))
+        other = _other_user(user, username)
+        _hand_over(device, other)
+        _record(Event.TRANSFERRED, device, owner=user, address=address, detail=f"to {other.username}")
+        _record(Event.TRANSFERRED, device, owner=other, address="", detail=f"from {user.username}")
 
 
-def share_set(*, user: User, device_id: str, username: str, role: str, expires_at: datetime | None) -> Grant:
+def share_set(
+    *, user: User, address: str, device_id: str, username: str, role: str, expires_at: datetime | None
+) -> Grant:
     """Let somebody else see the device, until `expires_at` where that is given; again, to change that.
 
     Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username` or `expires_at`.
@@ -105,24 +116,51 @@ def share_set(*, user: User, device_id: str, username: str, role: str, expires_a
         grant, _ = Grant.objects.update_or_create(
             device=device, user=_other_user(user, username), defaults={"role": role, "expires_at": expires_at}
         )
+        until = "" if expires_at is None else f" until {iso_ms(expires_at)}"
+        _record(Event.SHARED, device, owner=user, address=address, detail=f"with {username}{until}")
         _announce(device)
     return grant
 
 
-def share_remove(*, user: User, device_id: str, username: str) -> None:
+def share_remove(*, user: User, address: str, device_id: str, username: str) -> None:
     """End a grant; nothing to do where there is none. Raises `DeviceForbidden`, `Forbidden` (`owner_only`)."""
     with transaction.atomic():
         device = _lock_owned(user=user, device_id=device_id)
         if username.isprintable():  # PostgreSQL does not take NUL, not even in a question
-            device.grants.filter(user__username=username).delete()
+            ended, _ = device.grants.filter(user__username=username).delete()
+            if ended:
+                _record(Event.UNSHARED, device, owner=user, address=address, detail=f"with {username}")
         _announce(device)
+
+
+def grants_end_expired() -> int:
+    """Delete the grants that have expired, each with an entry in the log of its device's owner; how many.
+
+    They have not counted since; this is so that the owner reads it. A grant prolonged meanwhile is left alone.
+    """
+    expired = Grant.objects.filter(expires_at__lte=timezone.now()).select_related("device", "user")
+    ended = 0
+    for grant in expired[:EXPIRED_AT_ONCE]:
+        with transaction.atomic():
+            gone, _ = Grant.objects.filter(pk=grant.pk, expires_at=grant.expires_at).delete()
+            if gone:
+                audit_record(
+                    Event.SHARE_EXPIRED,
+                    user=grant.user,
+                    address="",
+                    device_id=grant.device.device_id,
+                    owner_id=grant.device.owner_id,
+                    time=grant.expires_at,
+                )
+            ended += gone
+    return ended
 
 
 def _lock_owned(*, user: User, device_id: str) -> Device:
     """`device_owned`, the row locked until the transaction ends, so that it cannot change hands meanwhile."""
     device = Device.objects.select_for_update().filter(pk=device_owned(user.pk, device_id).pk).first()
     if device is None or device.owner_id != user.pk:
-        raise DeviceForbidden
+        raise DeviceForbidden().about(device_id)
     return device
 
 
@@ -141,6 +179,10 @@ def _other_user(user: User, username: str) -> User:
     if other.pk == user.pk:
         raise BadRequest("username: the device is yours already.")
     return other
+
+
+def _record(event: Event, device: Device, *, owner: User, address: str, detail: str = "") -> None:
+    audit_record(event, user=owner, address=address, device_id=device.device_id, owner_id=owner.pk, detail=detail)
 
 
 def _announce(device: Device) -> None:

@@ -10,5 +10,6 @@ urlpatterns = [
     path("devices/<str:device_id>", views.DeviceView.as_view(), name="device"),
     path("devices/<str:device_id>/shares", views.SharesView.as_view(), name="device-shares"),
     path("devices/<str:device_id>/shares/<str:username>", views.ShareView.as_view(), name="device-share"),
+    path("devices/<str:device_id>/audit", views.DeviceAuditView.as_view(), name="device-audit"),
     path("devices/<str:device_id>/transfer", views.TransferView.as_view(), name="device-transfer"),
 ]

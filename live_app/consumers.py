@@ -12,11 +12,9 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from asgi_project.errors import Unavailable
 from auth_app.identity import Identity
-from devices_app.access import access_cached
 from live_app import handshake, protocol
-from live_app.guard import guard_of_loop
+from live_app.admission import Refused, admit
 from live_app.outlet import Queued
 from live_app.session import LiveSession
 
@@ -49,27 +47,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close()  # before accept: 403
             return
         only_device: str | None = self.scope["url_route"]["kwargs"].get("device_id")
-        admitted = await self._admit(only_device)
-        await self.accept(handshake.subprotocol_of(self.scope))
-        if not isinstance(admitted, Identity):
-            await self.close(admitted)
-            return
-        self._open(admitted, only_device)
-        await self._subscribe_from_url(only_device)
-
-    async def _admit(self, only_device: str | None) -> Identity | int:
-        """Find out who this is; the code to close with where they may not come in."""
         try:
-            identity = await handshake.identify_scope(self.scope)
-        except Unavailable:
-            return protocol.CLOSE_INTERNAL
-        if identity is None:
-            return protocol.CLOSE_UNAUTHENTICATED
-        if guard_of_loop().sessions_of(identity.user_id) >= settings.LIVE_SOCKETS_PER_USER:
-            return protocol.CLOSE_TOO_MANY
-        if only_device is not None and only_device not in await access_cached(identity.user_id, [only_device]):
-            return protocol.CLOSE_FORBIDDEN
-        return identity
+            identity = await admit(self.scope, only_device)
+        except Refused as refused:
+            await self.accept(handshake.subprotocol_of(self.scope))
+            await self.close(refused.code, str(refused))
+            return
+        await self.accept(handshake.subprotocol_of(self.scope))
+        self._open(identity, only_device)
+        await self._subscribe_from_url(only_device)
 
     def _open(self, identity: Identity, only_device: str | None) -> None:
         self.session = LiveSession(
@@ -77,6 +63,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._send,
             on_end=self._end,
             transport=self._transport,
+            address=handshake.address_of(self.scope),
             ends_with=() if only_device is None else (only_device,),
         )
         if self._transport is not None:

@@ -63,12 +63,14 @@ def event_stream_parse(parameters: Mapping[str, str], last_event_id: str | None)
 class EventStream:
     """One reader. `chunks` is the body; whoever runs it owns the session, which ends with it."""
 
-    def __init__(self, identity: Identity, request: EventStreamRequest) -> None:
+    def __init__(self, identity: Identity, request: EventStreamRequest, *, address: str) -> None:
         self._request = request
         self._cursors = dict(request.subscribe.since)
         self._handoff: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._is_over = False
-        self._session = LiveSession(identity, self._send, on_end=self._end, ends_with=request.devices)
+        self._session = LiveSession(
+            identity, self._send, on_end=self._end, address=address, ends_with=request.devices
+        )
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The first chunk at once. Raises `TooManyAttempts` before it where the user has too many streams."""

@@ -47,6 +47,12 @@ def subprotocol_of(scope: Scope) -> str | None:
     return SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
 
 
+def address_of(scope: Scope) -> str:
+    """The address the socket came from. Behind a proxy the server sets it from X-Forwarded-For."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 def _header(scope: Scope, name: bytes) -> str | None:
     for key, value in scope["headers"]:
         if key == name:

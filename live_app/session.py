@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from auth_app.denials import denied
 from auth_app.identity import Identity
 from devices_app.access import Access, access_cached
 from history_app.catalogue import CATALOGUE
@@ -28,10 +29,11 @@ class LiveSession:
 
     `end(code)` ends it from our side: nothing more is sent, then `on_end` is called once with a close code of
     live_app/protocol.py. `ends_with`: when access to the last watched device is lost and it is one of these, the
-    session ends with 4403.
+    session ends with 4403. `address`: where it comes from, for the audit log.
     """
 
     __slots__ = (
+        "_address",
         "_count",
         "_ends_with",
         "_is_over",
@@ -50,6 +52,7 @@ class LiveSession:
         send: Send,
         *,
         on_end: Callable[[int], None],
+        address: str,
         transport: asyncio.WriteTransport | None = None,
         ends_with: Collection[str] = (),
     ) -> None:
@@ -62,6 +65,7 @@ class LiveSession:
             transport=transport,
         )
         self._on_end = on_end
+        self._address = address
         self._ends_with = ends_with
         self._subscriptions: dict[str, Subscription] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -149,6 +153,7 @@ class LiveSession:
             else:
                 message = f"devices: {device_id!r} is not among yours"
                 self.outlet.put(protocol.error(request.request_id, "forbidden", message))
+                denied(self.identity, [device_id], "live: forbidden", self._address)
 
     def _join(self, request: protocol.Subscribe, device_id: str, since: protocol.Cursor, access: Access) -> None:
         """Subscribing again replaces the subscription."""

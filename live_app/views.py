@@ -8,8 +8,10 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
 from asgi_project.streaming import StreamedResponse
+from auth_app.credentials import remote_address
 from auth_app.http import hot_view
 from auth_app.identity import Identity
+from auth_app.scopes import Scope
 from devices_app.access import access_require
 from live_app.event_stream import CONTENT_TYPE, EventStream, event_stream_parse
 from live_app.protocol import DRAIN_EXTENSION
@@ -22,12 +24,12 @@ HEADERS = {
 }
 
 
-@hot_view("GET")
+@hot_view("GET", scope=Scope.LIVE)
 async def event_stream(request: HttpRequest, identity: Identity) -> StreamedResponse:
     parameters = {name: str(value) for name, value in request.GET.items()}
     asked = event_stream_parse(parameters, request.headers.get("Last-Event-ID"))
     await access_require(identity.user_id, asked.devices)
-    stream = EventStream(identity, asked)
+    stream = EventStream(identity, asked, address=remote_address(request))
     scope = cast(dict[str, Any], cast(ASGIRequest, request).scope)
     scope.setdefault("extensions", {})[DRAIN_EXTENSION] = stream.restart
     return StreamedResponse(stream.chunks(), headers=HEADERS)

@@ -9,7 +9,8 @@ import pytest
 from django.conf import settings
 
 from asgi_project.errors import TooManyAttempts, Unauthorized, Unavailable
-from auth_app.limits import Counter, LocalCounters, address_group, failures_counted
+from auth_app.counters import Counter, LocalCounters, failures_counted
+from auth_app.limits import address_group
 from telemetry.redis import redis_client_sync
 
 

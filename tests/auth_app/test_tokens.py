@@ -24,7 +24,7 @@ def test_a_key_opens_the_api_and_is_shown_once(anonymous: httpx.Client, alice: P
     key = answer.json()
     assert anonymous.get("/api/auth/me", headers=bearer(key.pop("token"))).json()["username"] == alice.username
     assert alice.http.get(URL).json() == [key]
-    assert set(key) == {"id", "name", "created_at", "expires_at"}
+    assert set(key) == {"id", "name", "scopes", "created_at", "expires_at"}
 
 
 def test_it_expires_by_default(alice: Person) -> None:

@@ -47,13 +47,13 @@ def admin(server: Process, charlie: Person) -> Iterator[httpx.Client]:
 def test_by_its_owner(announced: Callable[[], bool], alice: Person, bob: Person, device: str) -> None:
     device_update(user=alice.user, device_id=device, name="x")
     assert announced()
-    share_set(user=alice.user, device_id=device, username=bob.username, role="viewer", expires_at=None)
+    share_set(user=alice.user, address="", device_id=device, username=bob.username, role="viewer", expires_at=None)
     assert announced()
-    share_remove(user=alice.user, device_id=device, username=bob.username)
+    share_remove(user=alice.user, address="", device_id=device, username=bob.username)
     assert announced()
-    device_transfer(user=alice.user, device_id=device, username=bob.username)
+    device_transfer(user=alice.user, address="", device_id=device, username=bob.username)
     assert announced()
-    device_release(user=bob.user, device_id=device)
+    device_release(user=bob.user, address="", device_id=device)
     assert announced()
 
 

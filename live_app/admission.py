@@ -1,0 +1,87 @@
+"""Who may open a socket. Failures are counted for all processes and remembered in this one: a good one asks nobody."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import NoReturn
+
+from django.conf import settings
+
+from asgi_project.errors import Forbidden, Unavailable
+from auth_app.counters import Counter
+from auth_app.denials import problem_denied
+from auth_app.identity import Identity
+from auth_app.limits import handshake_failures_of_account, handshake_failures_of_address
+from auth_app.scopes import Scope
+from devices_app.access import access_require
+from live_app import handshake, protocol
+from live_app.guard import guard_of_loop
+
+
+class Refused(Exception):
+    """The handshake fails. `code` is what to close with; the text, where there is one, is the close reason."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Gate:
+    """Shut for whoever failed too often, until their window ends. Remembers at most `size`; the oldest go first."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        self._size = size
+        self._ends: OrderedDict[str, float] = OrderedDict()
+
+    def is_shut(self, counter: Counter) -> bool:
+        return bool(self._ends) and self._ends.get(counter.key, 0.0) > time.monotonic()
+
+    async def failed(self, *counters: Counter) -> bool:
+        """Count a failure of each; whether it was one too many for any of them."""
+        waits_s = [await counter.take_wait_s() for counter in counters]
+        for counter, wait_s in zip(counters, waits_s, strict=True):
+            if wait_s:
+                self._ends[counter.key] = time.monotonic() + wait_s
+                self._ends.move_to_end(counter.key)
+        while len(self._ends) > self._size:
+            self._ends.popitem(last=False)
+        return any(waits_s)
+
+
+gate = Gate()
+
+
+async def admit(scope: handshake.Scope, device_id: str | None) -> Identity:
+    """Who opens this socket; `device_id` is the one device of the URL, if it names one. Raises `Refused`."""
+    of_address = handshake_failures_of_address(handshake.address_of(scope))
+    _require_open(of_address)
+    try:
+        identity = await handshake.identify_scope(scope)
+    except Unavailable as away:
+        raise Refused(protocol.CLOSE_INTERNAL) from away
+    if identity is None:
+        await _fail(Refused(protocol.CLOSE_UNAUTHENTICATED), of_address)
+    of_account = handshake_failures_of_account(identity.user_id)
+    _require_open(of_account)
+    if guard_of_loop().sessions_of(identity.user_id) >= settings.LIVE_SOCKETS_PER_USER:
+        raise Refused(protocol.CLOSE_TOO_MANY)
+    try:
+        identity.require(Scope.LIVE)
+        if device_id is not None:
+            await access_require(identity.user_id, [device_id])
+    except Forbidden as problem:
+        problem_denied(problem, identity=identity, what="live", address=handshake.address_of(scope))
+        await _fail(Refused(protocol.CLOSE_FORBIDDEN, problem.detail), of_account, of_address)
+    return identity
+
+
+def _require_open(counter: Counter) -> None:
+    if gate.is_shut(counter):
+        raise Refused(protocol.CLOSE_TOO_MANY)
+
+
+async def _fail(refused: Refused, *counters: Counter) -> NoReturn:
+    if await gate.failed(*counters):
+        raise Refused(protocol.CLOSE_TOO_MANY)
+    raise refused
