@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from typing import NoReturn
@@ -27,19 +28,24 @@ class Refused(Exception):
         self.code = code
 
 
+AT_ONCE = 16  # failures that are counted at the same time, each on a connection to Redis
+
+
 class Gate:
     """Shut for whoever failed too often, until their window ends. Remembers at most `size`; the oldest go first."""
 
     def __init__(self, size: int = 10_000) -> None:
         self._size = size
         self._ends: OrderedDict[str, float] = OrderedDict()
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     def is_shut(self, counter: Counter) -> bool:
         return bool(self._ends) and self._ends.get(counter.key, 0.0) > time.monotonic()
 
     async def failed(self, *counters: Counter) -> bool:
         """Count a failure of each; whether it was one too many for any of them."""
-        waits_s = [await counter.take_wait_s() for counter in counters]
+        async with self._turns:
+            waits_s = [await counter.take_wait_s() for counter in counters]
         for counter, wait_s in zip(counters, waits_s, strict=True):
             if wait_s:
                 self._ends[counter.key] = time.monotonic() + wait_s

@@ -103,6 +103,10 @@ class LiveSocket(FrameRecord):
         assert closed.value.rcvd is not None, "the connection broke without a close frame"
         return closed.value.rcvd.code
 
+    def close_reason(self) -> str:
+        """What the server said when it closed."""
+        return self._connection.close_reason or ""
+
     def close(self) -> None:
         self._opening.__exit__(None, None, None)
 
