@@ -1,0 +1,181 @@
+"""GET /api/devices/{device_id}/audit: what happened to a device, for whoever owned it at that time."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from django.utils import timezone
+
+from auth_app.models import AuditEntry
+from devices_app.models import Device, Grant
+from devices_app.services import device_provision
+from tests.auth_app.answers import assert_problem, browser, csrf_field
+from tests.devices_app.answers import assert_forbidden_alike
+from tests.support.cast import Person, device_share
+from tests.support.process import Process
+from tests.support.socket import LiveSocket
+from tests.support.waiting import wait_until
+
+Entry = dict[str, Any]
+
+
+def url(device: str) -> str:
+    return f"/api/devices/{device}/audit"
+
+
+def entries(owner: Person, device: str) -> list[Entry]:
+    answer = owner.http.get(url(device))
+    assert answer.status_code == 200, answer.text
+    found: list[Entry] = answer.json()["entries"]
+    return found
+
+
+def told(owner: Person, device: str) -> list[tuple[str, str, str]]:
+    return [(entry["event"], entry["user"], entry["detail"]) for entry in entries(owner, device)]
+
+
+def denials(owner: Person, device: str) -> dict[tuple[str, str], int]:
+    """How often each user was refused each thing."""
+    found: dict[tuple[str, str], int] = {}
+    for entry in entries(owner, device):
+        if entry["event"] == "denied":
+            assert entry["address"] == "127.0.0.1"
+            key = (entry["user"], entry["detail"])
+            found[key] = found.get(key, 0) + entry["count"]
+    return found
+
+
+def test_from_the_claim_to_the_release(alice: Person, bob: Person) -> None:
+    device, code = device_provision(device_id=f"ems_{secrets.token_hex(5)}")
+    alice.http.post("/api/devices/claim", json={"device_id": device.device_id, "claim_code": code})
+    shares = f"/api/devices/{device.device_id}/shares"
+    alice.http.post(shares, json={"username": bob.username})
+    alice.http.post(shares, json={"username": bob.username, "expires_at": "2090-01-01T00:00:00Z"})
+    alice.http.delete(f"{shares}/{bob.username}")
+    alice.http.delete(f"{shares}/{bob.username}")  # nothing happens, so nothing is written
+    assert told(alice, device.device_id) == [
+        ("unshared", alice.username, f"with {bob.username}"),
+        ("shared", alice.username, f"with {bob.username} until 2090-01-01T00:00:00.000Z"),
+        ("shared", alice.username, f"with {bob.username}"),
+        ("claimed", alice.username, ""),
+    ]
+    assert {entry["address"] for entry in entries(alice, device.device_id)} == {"127.0.0.1"}
+    assert alice.http.delete(f"/api/devices/{device.device_id}").status_code == 204
+    assert alice.http.get("/api/auth/audit").json()["entries"][0]["event"] == "released"
+
+
+def test_who_takes_a_device_over_does_not_see_who_used_it_before(alice: Person, bob: Person, device: str) -> None:
+    alice.http.post(f"/api/devices/{device}/shares", json={"username": bob.username})
+    assert alice.http.post(f"/api/devices/{device}/transfer", json={"username": bob.username}).status_code == 204
+    (entry,) = entries(bob, device)
+    assert (entry["event"], entry["user"], entry["detail"]) == ("transferred", bob.username, f"from {alice.username}")
+    assert entry["address"] == ""
+    newest = alice.http.get("/api/auth/audit").json()["entries"][0]
+    assert (newest["event"], newest["detail"], newest["address"]) == (
+        "transferred", f"to {bob.username}", "127.0.0.1",
+    )  # fmt: skip
+
+
+def test_a_share_that_expires(alice: Person, bob: Person, device: str) -> None:
+    device_share(device, bob)
+    moment = (timezone.now() - timedelta(minutes=1)).replace(microsecond=0)
+    Grant.objects.filter(user=bob.user).update(expires_at=moment)
+    # The server looks once a minute.
+    wait_until(lambda: told(alice, device), "the end of the share is in the log", deadline_s=90)
+    (entry,) = entries(alice, device)
+    assert (entry["event"], entry["user"]) == ("share_expired", bob.username)
+    assert datetime.fromisoformat(entry["time"]) == moment.astimezone(UTC)
+    assert not Grant.objects.filter(user=bob.user).exists()
+
+
+REFUSED: dict[str, Callable[[httpx.Client, str], object]] = {
+    "history: forbidden": lambda http, device: http.get(f"/api/history/{device}"),
+    "export: forbidden": lambda http, device: http.get(f"/api/history/{device}/export?range=1h"),
+    "energy: forbidden": lambda http, device: http.get(f"/api/energy/{device}"),
+    "latest: forbidden": lambda http, device: http.get(f"/api/latest?devices={device}"),
+    "query: forbidden": lambda http, device: http.post("/api/history/query", json={"devices": [device], "range": "1h"}),
+    "device: forbidden": lambda http, device: http.get(f"/api/devices/{device}"),
+    "device-shares: forbidden": lambda http, device: http.get(f"/api/devices/{device}/shares"),
+    "device-claim: claim_refused": lambda http, device: http.post(
+        "/api/devices/claim", json={"device_id": device, "claim_code": "X"}
+    ),
+}
+
+
+def test_the_owner_sees_who_was_refused_what(
+    server: Process, alice: Person, bob: Person, charlie: Person, device: str
+) -> None:
+    device_share(device, bob)
+    for attempt in REFUSED.values():
+        attempt(charlie.http, device)
+    bob.http.delete(f"/api/devices/{device}")
+    with LiveSocket(server.url, person=charlie, path=f"/ws/live/{device}") as live:
+        assert live.close_code() == 4403
+    with LiveSocket(server.url, person=charlie) as live:
+        live.subscribe(device)
+        live.until_type("error")
+    expected = {(charlie.username, detail): 1 for detail in REFUSED}
+    expected |= {(charlie.username, "live: forbidden"): 2, (bob.username, "device: owner_only"): 1}
+    wait_until(lambda: denials(alice, device) == expected, f"all refusals: {expected}")
+
+
+def test_of_devices_that_do_not_exist_only_the_admin_reads(charlie: Person) -> None:
+    unknown = f"ems_{secrets.token_hex(5)}"
+    for asked in (unknown, "not%20a%20device"):
+        assert_problem(charlie.http.get(f"/api/history/{asked}"), 403)
+    wait_until(lambda: AuditEntry.objects.filter(user=charlie.user).count() == 2, "both refusals are written")
+    written = AuditEntry.objects.filter(user=charlie.user).values_list("device_id", "owner")
+    assert set(written) == {(unknown, None), ("", None)}
+
+
+def test_what_is_done_in_the_admin(server: Process, alice: Person, bob: Person, charlie: Person, device: str) -> None:
+    charlie.user.is_staff = charlie.user.is_superuser = True
+    charlie.user.save()
+    row = Device.objects.get(device_id=device)
+    with browser(server, charlie) as admin:
+        admin.get("/admin/")
+        grant = {"device": str(row.pk), "user": str(bob.user.pk), "role": "viewer", **csrf_field(admin)}
+        assert admin.post("/admin/devices_app/grant/add/", data=grant).status_code == 302
+        gone = f"/admin/devices_app/grant/{Grant.objects.get(user=bob.user).pk}/delete/"
+        assert admin.post(gone, data={"post": "yes", **csrf_field(admin)}).status_code == 302
+        assert told(alice, device) == [
+            ("unshared", charlie.username, f"with {bob.username}, in the admin"),
+            ("shared", charlie.username, f"with {bob.username}, in the admin"),
+        ]
+        form = {"name": "x", "timezone": "UTC", "owner": str(bob.user.pk), **csrf_field(admin)}
+        assert admin.post(f"/admin/devices_app/device/{row.pk}/change/", data=form).status_code == 302
+    assert told(bob, device) == [("transferred", charlie.username, f"to {bob.username}, in the admin")]
+
+
+def test_it_comes_in_pages(alice: Person, bob: Person, device: str) -> None:
+    for _ in range(3):
+        alice.http.post(f"/api/devices/{device}/shares", json={"username": bob.username})
+    first = alice.http.get(url(device), params={"limit": 2}).json()
+    second = alice.http.get(url(device), params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    ids = [entry["id"] for entry in first["entries"] + second["entries"]]
+    assert ids == sorted(ids, reverse=True)
+    assert len(ids) == 3
+    assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize("parameters", [{"limit": "0"}, {"cursor": "x"}])
+def test_a_bad_parameter_is_named(alice: Person, device: str, parameters: dict[str, str]) -> None:
+    assert_problem(alice.http.get(url(device), params=parameters), 400, naming=f"{next(iter(parameters))}: ")
+
+
+def test_a_viewer_may_not(bob: Person, device: str) -> None:
+    device_share(device, bob)
+    assert_problem(bob.http.get(url(device)), 403, code="owner_only")
+
+
+def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, device: str) -> None:
+    assert_forbidden_alike(*(charlie.http.get(url(d)) for d in (device, "ems_nowhere")))
+
+
+def test_nobody_gets_nothing(anonymous: httpx.Client, device: str) -> None:
+    assert_problem(anonymous.get(url(device)), 401)
