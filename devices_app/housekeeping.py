@@ -89,7 +89,7 @@ class Job:
 
 JOBS = (
     Job(denials_write, first_s=2, every_s=2),
-    Job(grants_end_expired, first_s=5, every_s=60),
+    Job(grants_end_expired, first_s=5, every_s=10),
     Job(purge, first_s=60, every_s=24 * 3600),
 )
 

@@ -85,8 +85,7 @@ def test_a_share_that_expires(alice: Person, bob: Person, device: str) -> None:
     device_share(device, bob)
     moment = (timezone.now() - timedelta(minutes=1)).replace(microsecond=0)
     Grant.objects.filter(user=bob.user).update(expires_at=moment)
-    # The server looks once a minute.
-    wait_until(lambda: told(alice, device), "the end of the share is in the log", deadline_s=90)
+    wait_until(lambda: told(alice, device), "the end of the share is in the log", deadline_s=40)
     (entry,) = entries(alice, device)
     assert (entry["event"], entry["user"]) == ("share_expired", bob.username)
     assert datetime.fromisoformat(entry["time"]) == moment.astimezone(UTC)

@@ -1,0 +1,124 @@
+"""What is old goes: by `manage.py purge_accounts`, and by the server itself."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError
+from django.utils import timezone
+
+from auth_app.denials import Denial, tally
+from auth_app.models import AccessToken, AuditEntry, User
+from auth_app.tokens import token_create
+from devices_app import denials, housekeeping
+from devices_app.housekeeping import CHUNK, TOKENS_KEPT_DAYS, Housekeeper, Job, purge
+from devices_app.models import Grant
+from tests.support.cast import Person, device_share
+from tests.support.stack import Stack, manage
+from tests.support.waiting import wait_until_async
+
+NOW = timezone.now()
+LONG_AGO = NOW - timedelta(days=TOKENS_KEPT_DAYS, minutes=1)
+NOT_LONG_AGO = NOW - timedelta(days=TOKENS_KEPT_DAYS) + timedelta(minutes=10)
+
+
+def token(person: Person, **changes: object) -> AccessToken:
+    _, made = token_create(user=person.user, kind=AccessToken.Kind.API_KEY)
+    AccessToken.objects.filter(pk=made.pk).update(**changes)
+    return made
+
+
+def entry(person: Person, *, days: float) -> AuditEntry:
+    return AuditEntry.objects.create(event="login", user=person.user, time=NOW - timedelta(days=days))
+
+
+def refusal(user: User | None) -> Denial:
+    return Denial("denied", user.pk if user else None, user.username if user else "", detail=secrets.token_hex(8))
+
+
+def test_the_command_deletes_what_has_ended_long_ago(stack: Stack, alice: Person, bob: Person, device: str) -> None:
+    old = {token(alice, expires_at=LONG_AGO).pk, token(alice, revoked_at=LONG_AGO).pk}
+    kept = {token(alice).pk, token(alice, expires_at=NOT_LONG_AGO).pk, token(alice, revoked_at=NOT_LONG_AGO).pk}
+    old_entry = entry(alice, days=settings.AUDIT_RETENTION_DAYS + 0.01)
+    kept_entry = entry(alice, days=settings.AUDIT_RETENTION_DAYS - 0.01)
+    Session.objects.create(session_key=(key := secrets.token_hex(16)), session_data="", expire_date=LONG_AGO)
+    Grant.objects.filter(pk=device_share(device, bob).pk).update(expires_at=LONG_AGO)
+    assert manage(stack.env, "purge_accounts").startswith("deleted: ")
+    left = set(AccessToken.objects.filter(user=alice.user).values_list("pk", flat=True))
+    assert not old & left
+    assert kept <= left
+    entries = AuditEntry.objects.filter(user=alice.user)
+    assert not entries.filter(pk=old_entry.pk).exists()
+    assert entries.filter(pk=kept_entry.pk).exists()
+    assert not Session.objects.filter(pk=key).exists()
+    assert not Grant.objects.filter(user=bob.user).exists()
+    assert AuditEntry.objects.filter(user=bob.user, event="share_expired", owner=alice.user).count() == 1
+
+
+def test_more_than_one_chunk_is_deleted(alice: Person) -> None:
+    age = NOW - timedelta(days=settings.AUDIT_RETENTION_DAYS + 1)
+    AuditEntry.objects.bulk_create(AuditEntry(event="login", user=alice.user, time=age) for _ in range(CHUNK + 1))
+    assert purge().audit_entries >= CHUNK + 1
+    assert not AuditEntry.objects.filter(user=alice.user).exists()
+
+
+async def test_the_server_does_it_by_itself(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
+    old = await asyncio.to_thread(token, alice, expires_at=LONG_AGO)
+    monkeypatch.setattr(housekeeping, "JOBS", (Job(purge, first_s=0, every_s=3600),))
+    housekeeper = Housekeeper()
+    housekeeper.start()
+
+    async def is_gone() -> bool:
+        return not await AccessToken.objects.filter(pk=old.pk).aexists()
+
+    await wait_until_async(is_gone, "the token that ended long ago is gone")
+    await housekeeper.close()
+
+
+async def test_what_was_refused_just_before_the_end_is_written(alice: Person) -> None:
+    last = refusal(alice.user)
+    housekeeper = Housekeeper()
+    housekeeper.start()
+    tally.count(last)
+    await housekeeper.close()
+    assert await AuditEntry.objects.filter(detail=last.detail, user=alice.user).aexists()
+
+
+def test_the_same_refusal_is_one_entry_however_often_it_is_written(alice: Person) -> None:
+    again = refusal(alice.user)
+    for _ in range(3):
+        tally.count(again)
+        denials.denials_write()
+    found = AuditEntry.objects.filter(detail=again.detail)
+    assert sum(found.values_list("count", flat=True)) == 3
+    assert found.count() <= 2  # two where a minute ended in between
+
+
+def test_a_refusal_is_kept_while_the_database_cannot_take_it(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
+    """The failure is made: a database that is locked or gone raises the same."""
+    kept = refusal(alice.user)
+    tally.count(kept)
+
+    def locked(*_: object) -> None:
+        raise DatabaseError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(denials, "_write", locked)
+        with pytest.raises(DatabaseError):
+            denials.denials_write()
+    denials.denials_write()
+    assert AuditEntry.objects.get(detail=kept.detail).count == 1
+
+
+def test_a_user_who_is_gone_by_then_holds_nothing_up(bob: Person) -> None:
+    orphan = refusal(bob.user)
+    tally.count(orphan)
+    bob.user.delete()
+    denials.denials_write()
+    entry = AuditEntry.objects.get(detail=orphan.detail)
+    assert (entry.user, entry.username) == (None, orphan.username)
