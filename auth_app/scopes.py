@@ -8,7 +8,7 @@ from enum import StrEnum
 
 class Scope(StrEnum):
     READ = "read"  # whatever is asked over HTTP: history, latest, energy, devices, shares
-    LIVE = "live"  # sockets, and tickets for them
+    LIVE = "live"  # sockets, tickets for them, event streams
     MANAGE = "manage"  # claim, change, share, transfer and release devices; read their audit log
     ACCOUNT = "account"  # password, API keys, one's own audit log: no key has it, or a leaked one could make another
 

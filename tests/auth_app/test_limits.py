@@ -9,9 +9,9 @@ import pytest
 from django.conf import settings
 
 from asgi_project.errors import TooManyAttempts, Unauthorized, Unavailable
-from auth_app.counters import Counter, LocalCounters, failures_counted
+from auth_app.counters import Absence, Counter, LocalCounters, failures_counted
 from auth_app.limits import address_group
-from telemetry.redis import redis_client_sync
+from telemetry.redis import RedisError, redis_client_sync
 
 
 def counter(most: int = 3) -> Counter:
@@ -108,3 +108,15 @@ def test_in_process_counters_start_again_after_the_window() -> None:
 )
 def test_an_ipv6_customer_counts_as_one_address(address: str, group: str) -> None:
     assert address_group(address) == group
+
+
+def test_redis_is_not_asked_again_at_once_after_it_did_not_answer() -> None:
+    """Each asking may cost its time-out, and a login asks four times."""
+    absence = Absence(lasts_s=60)
+    absence.require_over()
+    absence.begin(RedisError("gone"))
+    with pytest.raises(RedisError):
+        absence.require_over()
+    over = Absence(lasts_s=0)
+    over.begin(RedisError("gone"))
+    over.require_over()

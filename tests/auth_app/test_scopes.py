@@ -94,6 +94,14 @@ def test_a_key_that_reads(key: httpx.Client, alice: Person, device: str) -> None
         assert_lacks(ask(key, method, url, device), "manage")
 
 
+def test_an_event_stream_needs_live(key: httpx.Client, alice: Person, device: str) -> None:
+    with_scopes(key, alice, "read")
+    assert_lacks(key.get("/api/stream", params={"devices": device}), "live")
+    with_scopes(key, alice, "live")
+    with key.stream("GET", "/api/stream", params={"devices": device}) as answer:
+        assert answer.status_code == 200
+
+
 def test_a_key_for_sockets(key: httpx.Client, alice: Person, device: str) -> None:
     with_scopes(key, alice, "live")
     for method, url in LIVE:

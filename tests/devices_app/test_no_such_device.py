@@ -33,6 +33,7 @@ HOT: list[tuple[str, str, Any]] = [
     ("GET", "/api/history/D/export?range=1h", None),
     ("GET", "/api/energy/D", None),
     ("GET", "/api/latest?devices=D", None),
+    ("GET", "/api/stream?devices=D", None),
     ("POST", "/api/history/query", {"devices": ["D"], "range": "1h"}),
 ]
 COLD: list[tuple[str, str, Any]] = [

@@ -1,0 +1,49 @@
+"""The gate that failed handshakes shut. What it does to real sockets: tests/auth_app/test_attempts.py."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from django.conf import settings
+
+from auth_app.counters import Counter
+from live_app.admission import Gate
+from telemetry.redis import redis_client_sync
+
+
+def counter(most: int = 2) -> Counter:
+    return Counter("test", secrets.token_hex(8), most)
+
+
+async def test_it_shuts_at_the_failure_after_the_last_that_is_allowed() -> None:
+    gate, one = Gate(), counter(2)
+    assert [await gate.failed(one) for _ in range(3)] == [False, False, True]
+    assert gate.is_shut(one)
+    assert not gate.is_shut(counter())
+
+
+async def test_a_burst_is_counted_exactly() -> None:
+    gate, one = Gate(), counter(5)
+    refused = await asyncio.gather(*(gate.failed(one) for _ in range(40)))
+    assert refused.count(False) == 5
+
+
+async def test_another_process_has_counted_already() -> None:
+    one = counter(1)
+    assert not await Gate().failed(one)
+    assert await Gate().failed(one)
+
+
+async def test_a_good_handshake_asks_nobody() -> None:
+    one = counter()
+    assert not Gate().is_shut(one)
+    assert not redis_client_sync(settings.REDIS_URL).exists(one.key)
+
+
+async def test_it_remembers_few() -> None:
+    gate, many = Gate(size=2), [counter(1) for _ in range(3)]
+    for one in many:
+        await gate.failed(one)
+        await gate.failed(one)
+    assert [gate.is_shut(one) for one in many] == [False, True, True]
