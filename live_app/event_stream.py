@@ -68,9 +68,7 @@ class EventStream:
         self._cursors = dict(request.subscribe.since)
         self._handoff: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._is_over = False
-        self._session = LiveSession(
-            identity, self._send, on_end=self._end, address=address, ends_with=request.devices
-        )
+        self._session = LiveSession(identity, self._send, on_end=self._end, address=address, ends_with=request.devices)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The first chunk at once. Raises `TooManyAttempts` before it where the user has too many streams."""

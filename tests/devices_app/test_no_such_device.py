@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import crypto
 
-from asgi_project.errors import Unauthorized
+from asgi_project.errors import Forbidden, Unauthorized
 from auth_app.services import user_authenticate
 from devices_app import services
 from devices_app.access import access_of
@@ -122,8 +122,8 @@ def test_cold_routes_ask_the_database_the_same(charlie: Person, device: str, met
 
     def ask(asked: str) -> list[str]:
         path, filled = put_in(asked, url, body)
-        kind = {} if filled is None else {"content_type": "application/json", "data": json.dumps(filled)}
-        return statements(lambda: client.generic(method, path, **kind))
+        sent = "" if filled is None else json.dumps(filled)
+        return statements(lambda: client.generic(method, path, sent, content_type="application/json"))
 
     assert ask(device) == ask(UNKNOWN) != []
 
@@ -139,7 +139,7 @@ def test_a_claim_compares_a_code_whether_there_is_one_or_not(
 
     monkeypatch.setattr(services, "constant_time_compare", watched)
     for asked in (device, UNKNOWN):
-        with pytest.raises(services.Forbidden):
+        with pytest.raises(Forbidden):
             services.device_claim(user=charlie.user, address="192.0.2.1", device_id=asked, claim_code="WRONG")
     assert compared == [64, 64]
 
