@@ -15,6 +15,7 @@ from auth_app.tokens import token_digest
 from tests.auth_app.answers import assert_problem
 from tests.support.cast import Person
 from tests.support.process import Process
+from tests.support.waiting import wait_until
 
 URL = "/api/auth/login"
 
@@ -76,11 +77,21 @@ def test_an_account_is_locked_after_too_many_failures_however_its_name_is_writte
     assert 0 < int(locked.headers["retry-after"]) <= settings.ATTEMPT_WINDOW_S
 
 
+def status_when_not_busy(client: httpx.Client, username: str, password: str) -> int:
+    """Of a login; one that found no free hasher on a busy machine (503, not counted) is tried again."""
+
+    def status() -> int | None:
+        code = client.post(URL, json={"username": username, "password": password}).status_code
+        return None if code == 503 else code
+
+    return wait_until(status, "a hasher is free", deadline_s=60) or 0
+
+
 def test_a_burst_of_failures_cannot_slip_past_the_limit(anonymous: httpx.Client, alice: Person) -> None:
     limit = settings.LOGIN_FAILURES_PER_ACCOUNT
 
     def attempt(_: int) -> int:
-        return anonymous.post(URL, json={"username": alice.username, "password": "wrong"}).status_code
+        return status_when_not_busy(anonymous, alice.username, "wrong")
 
     with ThreadPoolExecutor(limit + 6) as pool:
         statuses = list(pool.map(attempt, range(limit + 6)))
@@ -89,7 +100,7 @@ def test_a_burst_of_failures_cannot_slip_past_the_limit(anonymous: httpx.Client,
 
 def test_signing_in_does_not_use_up_attempts(anonymous: httpx.Client, alice: Person) -> None:
     def attempt(_: int) -> int:
-        return anonymous.post(URL, json={"username": alice.username, "password": alice.password}).status_code
+        return status_when_not_busy(anonymous, alice.username, alice.password)
 
     with ThreadPoolExecutor(8) as pool:
         statuses = set(pool.map(attempt, range(settings.LOGIN_FAILURES_PER_ACCOUNT + 4)))
