@@ -61,14 +61,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Find out who this is; the code to close with where they may not come in."""
         try:
             identity = await handshake.identify_scope(self.scope)
+            if identity is None:
+                return protocol.CLOSE_UNAUTHENTICATED
+            if guard_of_loop().sessions_of(identity.user_id) >= settings.LIVE_SOCKETS_PER_USER:
+                return protocol.CLOSE_TOO_MANY
+            if only_device is not None and only_device not in await access_cached(identity.user_id, [only_device]):
+                return protocol.CLOSE_FORBIDDEN
         except Unavailable:
             return protocol.CLOSE_INTERNAL
-        if identity is None:
-            return protocol.CLOSE_UNAUTHENTICATED
-        if guard_of_loop().sessions_of(identity.user_id) >= settings.LIVE_SOCKETS_PER_USER:
-            return protocol.CLOSE_TOO_MANY
-        if only_device is not None and only_device not in await access_cached(identity.user_id, [only_device]):
-            return protocol.CLOSE_FORBIDDEN
         return identity
 
     def _open(self, identity: Identity, only_device: str | None) -> None:
