@@ -27,6 +27,7 @@ TELEMETRY_URL = env_text("TELEMETRY_URL", "postgresql://wattstream_reader@127.0.
 TOKEN_LIFETIME_DAYS = env_int("TOKEN_LIFETIME_DAYS", 30, minimum=1)
 TICKET_LIFETIME_S = 30  # the contract's expires_in
 ACCESS_CACHE_S = 4  # a lost access event is made good within 5 s
+POSTGRES_BIN = env_text("POSTGRES_BIN")  # for manage.py backup_accounts; empty: PATH
 PASSWORD_HASHERS_AT_ONCE = env_int("PASSWORD_HASHERS_AT_ONCE", 2, minimum=1)
 LOGIN_FAILURES_PER_ACCOUNT = env_int("LOGIN_FAILURES_PER_ACCOUNT", 10, minimum=1)
 LOGIN_FAILURES_PER_ADDRESS = env_int("LOGIN_FAILURES_PER_ADDRESS", 100, minimum=1)
