@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, ClassVar, TypeVar
 
 import dj_database_url
@@ -53,7 +54,7 @@ def accounts_database(url: str, *, pool_size: int, pool_timeout_ms: int) -> dict
         return database
     database["CONN_HEALTH_CHECKS"] = True  # a connection that died in the pool is not handed out
     options.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
-    options.setdefault("application_name", "wattstream accounts")
+    options.setdefault("application_name", f"wattstream accounts {os.getpid()}")
     options["pool"] = {
         "name": "accounts",
         "connection_class": BoundedConnection,

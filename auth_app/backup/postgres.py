@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -39,15 +40,15 @@ def backup(draft: Path) -> None:
 def migrations_in(file: Path) -> set[Migration]:
     """The migrations applied in a backup, all of which was unpacked. Raises `BackupError`."""
     with tempfile.TemporaryDirectory() as folder:
-        return _migrations(_script(file, Path(folder)))
+        return _migrations(script_of(file, Path(folder)))
 
 
 def require_unused() -> None:
     """Raises `BackupError` where somebody else is connected."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
+            " application_name <> current_setting('application_name') AND backend_type = 'client backend'"
         )
         row = cursor.fetchone()
     if row and row[0]:
@@ -60,7 +61,7 @@ def restore(file: Path) -> None:
     drop = f"DROP TABLE IF EXISTS {tables} CASCADE" if tables else "SELECT 1"
     accounts_close()
     with tempfile.TemporaryDirectory() as folder:
-        script = _script(file, Path(folder))
+        script = script_of(file, Path(folder))
         _run(
             "psql", "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--single-transaction",
             f"--command=SET lock_timeout = '{LOCK_TIMEOUT_S}s'", f"--command={drop}", f"--file={script}",
@@ -73,7 +74,7 @@ def _tables() -> list[str]:
     return sorted({*tables, _MIGRATIONS} & set(connection.introspection.table_names()))
 
 
-def _script(file: Path, folder: Path) -> Path:
+def script_of(file: Path, folder: Path) -> Path:
     """The whole backup as SQL, in a folder that its owner alone can read."""
     script = folder / "restore.sql"
     _run("pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(file))
@@ -119,16 +120,32 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def _program(name: str) -> str:
-    """From POSTGRES_BIN, else the PATH, else what ./scripts/services has unpacked. Raises `BackupError`."""
+    """The one of the server's version, else the next newer one: an older one cannot, a newer one may say too much.
+
+    From POSTGRES_BIN where that is set, else the PATH, Debian's folders and what ./scripts/services has unpacked.
+    """
+    wrapper: Any = connection
+    needed = wrapper.pg_version // 10_000
+    found = sorted((version, path) for path in _candidates(name) if (version := _version(path)) >= needed)
+    if not found:
+        raise BackupError(
+            f"{name} of PostgreSQL {needed} or newer is not there: install PostgreSQL's client programs"
+            f" (Debian: postgresql-client-{needed}), or set POSTGRES_BIN to the folder they are in."
+        )
+    return found[0][1]
+
+
+def _candidates(name: str) -> set[str]:
     if settings.POSTGRES_BIN:
         folders = [Path(settings.POSTGRES_BIN)]
     else:
         unpacked = settings.BASE_DIR.glob(".local/services/prefix/usr/lib/postgresql/*/bin")
-        folders = [*map(Path, os.get_exec_path()), *sorted(unpacked, reverse=True)]
-    found = shutil.which(name, path=os.pathsep.join(map(str, folders)))
-    if found is None:
-        raise BackupError(
-            f"{name} is not there: install PostgreSQL's client programs (postgresql-client), of the server's version or"
-            " a newer one, or set POSTGRES_BIN to the folder they are in."
-        )
-    return found
+        folders = [*map(Path, os.get_exec_path()), *Path("/usr/lib/postgresql").glob("*/bin"), *unpacked]
+    return {path for folder in folders if (path := shutil.which(name, path=str(folder)))}
+
+
+def _version(program: str) -> int:
+    """Its major version; 0 where it does not say one."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - no shell
+    version = re.search(r"\(PostgreSQL\) (\d+)", said.stdout)
+    return int(version[1]) if version else 0

@@ -5,13 +5,10 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
-from tests.support.urls import url_of
-
-CONNECT_TIMEOUT_S = 5
+from tests.support.databases import beside, database_drop, url_of
 
 
 @dataclass(frozen=True)
@@ -23,8 +20,8 @@ class AccountsDatabase:
     admin_url: str
 
     def drop(self) -> None:
-        with _admin(self.admin_url) as admin:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
+        database_drop(self.admin_url, self.name)
+        with beside(self.admin_url) as admin:
             admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(self.name)))
 
 
@@ -32,7 +29,7 @@ def accounts_create(admin_url: str) -> AccountsDatabase:
     """As docs/accounts-database.md says. `admin_url`: a role that may create roles and databases."""
     name, password = f"accounts_test_{secrets.token_hex(4)}", secrets.token_urlsafe(24)
     role = sql.Identifier(name)
-    with _admin(admin_url) as admin:
+    with beside(admin_url) as admin:
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
         admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
         admin.execute(
@@ -44,8 +41,3 @@ def accounts_create(admin_url: str) -> AccountsDatabase:
         admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(role))
     url = url_of(conninfo_to_dict(admin_url) | {"user": name, "password": password, "dbname": name})
     return AccountsDatabase(name, url, admin_url)
-
-
-def _admin(url: str) -> psycopg.Connection[tuple[object, ...]]:
-    elsewhere = make_conninfo(url, dbname="postgres")
-    return psycopg.connect(elsewhere, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)

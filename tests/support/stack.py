@@ -13,16 +13,15 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.support.accounts import AccountsDatabase, accounts_create
+from tests.support.databases import CONNECT_TIMEOUT_S, database_drop, url_of
 from tests.support.process import ROOT
 from tests.support.proxy import TcpProxy
-from tests.support.urls import url_of
 
 SERVICES_DATA = ".local/test-services"
 SERVICES = [sys.executable, "scripts/services"]
-CONNECT_TIMEOUT_S = 5
 
 
 @dataclass
@@ -63,7 +62,7 @@ class Stack:
         try:
             if self.accounts is not None:
                 self.accounts.drop()
-            _drop_database(self.env["TELEMETRY_ADMIN_URL"], self.database)
+            database_drop(self.env["TELEMETRY_ADMIN_URL"], self.database)
         finally:
             self._stop()
 
@@ -120,9 +119,3 @@ def _services_env() -> dict[str, str]:
     )
     exports = [shlex.split(line)[1].split("=", 1) for line in told.stdout.splitlines() if line.startswith("export ")]
     return dict(exports)
-
-
-def _drop_database(admin_url: str, database: str) -> None:
-    elsewhere = make_conninfo(admin_url, dbname="postgres")
-    with psycopg.connect(elsewhere, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
