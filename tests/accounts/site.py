@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -49,7 +49,7 @@ class Site:
     def manage(self, *arguments: str) -> str:
         return manage(self.env, *arguments)
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> Self:
         self.server.start()
         return self
 
