@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import dj_database_url
@@ -64,6 +66,16 @@ def accounts_database(url: str, *, pool_size: int, pool_timeout_ms: int) -> dict
         "reconnect_timeout": RECONNECT_TIMEOUT_S,
     }
     return database
+
+
+@contextmanager
+def made_private() -> Iterator[None]:
+    """Files made meanwhile are their owner's alone: SQLite's hold password hashes."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def requests_bound() -> None:

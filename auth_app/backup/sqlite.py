@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -64,7 +63,6 @@ def restore(file: Path) -> None:
     path = _database()
     connection.close()
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         with closing(_read_only(file)) as source, closing(sqlite3.connect(path)) as target:
             source.backup(target, progress=_deadline(path))
     except (OSError, sqlite3.Error) as error:

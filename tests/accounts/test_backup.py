@@ -6,16 +6,20 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from tests.accounts.conftest import NewAccounts
 from tests.accounts.site import Site
 from tests.accounts.writers import Writers, makes_keys, shares
 from tests.auth_app.answers import sign_in
+from tests.support.accounts import accounts_create
 from tests.support.cast import PASSWORD
 from tests.support.process import ROOT
 from tests.support.stack import Stack, manage
@@ -44,11 +48,26 @@ def refused(env: dict[str, str], *arguments: str) -> str:
     return done.stderr
 
 
-def migrated(stack: Stack, url: str) -> dict[str, str]:
-    """The environment of an accounts database with tables and nobody in it."""
+@dataclass(frozen=True)
+class Empty:
+    """The environment of accounts with tables and nobody in them, and a backup of that."""
+
+    env: dict[str, str]
+    backup: Path
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Empty]:
+    """One of each for the module: tests leave it empty."""
+    folder = tmp_path_factory.mktemp("empty")
+    accounts = accounts_create(stack.env["TELEMETRY_ADMIN_URL"]) if request.param == "postgresql" else None
+    url = accounts.url if accounts else f"sqlite:///{folder / 'accounts.sqlite3'}"
     env = {**stack.env, "DATABASE_URL": url}
     manage(env, "migrate", "--verbosity", "0")
-    return env
+    manage(env, "backup_accounts", str(folder / "backup"))
+    yield Empty(env, folder / "backup")
+    if accounts:
+        accounts.drop()
 
 
 def test_a_backup_made_while_twenty_write_is_restored_elsewhere(
@@ -71,10 +90,11 @@ def test_a_backup_made_while_twenty_write_is_restored_elsewhere(
     assert [path for path in tmp_path.iterdir() if backup.name in path.name] == [backup], "no draft is left"
     _assert_holds_no_secret(site, backup, token, session_key, PASSWORD)
 
-    with Site(stack, new_accounts(), tmp_path, SECRET_KEY=site.env["SECRET_KEY"]) as other:
-        other.server.stop()
-        assert "2 users" in other.manage("restore_accounts", str(backup))
-        other.server.start()
+    other = Site(stack, new_accounts(), tmp_path, SECRET_KEY=site.env["SECRET_KEY"])
+    assert "2 users" in other.manage("restore_accounts", str(backup))
+    for database in tmp_path.glob("*.sqlite3"):
+        assert database.stat().st_mode & 0o777 == 0o600, "made by a server or by a restore, it is its owner's alone"
+    with other:
         with other.client(token) as http:
             assert http.get("/api/auth/me").json()["username"] == "alice", "tokens are those of the backup"
             assert [seen["device_id"] for seen in http.get("/api/devices").json()] == [device]
@@ -96,96 +116,75 @@ def _assert_holds_no_secret(site: Site, backup: Path, *secrets: str) -> None:
         assert secret.encode() not in content
 
 
-def test_nothing_is_overwritten_unless_told_so(stack: Stack, new_accounts: NewAccounts, backup: Path) -> None:
-    env = migrated(stack, new_accounts())
+def test_nothing_is_replaced_unless_told_so(empty: Empty, backup: Path) -> None:
     backup.write_text("mine")
-    assert "--force" in refused(env, "backup_accounts", str(backup))
+    assert "--force" in refused(empty.env, "backup_accounts", str(backup))
     assert backup.read_text() == "mine"
-    manage(env, "backup_accounts", str(backup), "--force")
+    manage(empty.env, "backup_accounts", str(backup), "--force")
     assert backup.stat().st_mode & 0o777 == 0o600
 
     someone = ("createsuperuser", "--noinput", "--username=someone", "--email=")
-    manage({**env, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}, *someone)
-    assert "not empty" in refused(env, "restore_accounts", str(backup))
-    count = ("shell", "--no-imports", "-c", "from auth_app.models import User; print(User.objects.count())")
-    assert manage(env, *count) == "1\n"
-    manage(env, "restore_accounts", str(backup), "--force")
-    assert manage(env, *count) == "0\n"
+    manage({**empty.env, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}, *someone)
+    assert "not empty, it has users" in refused(empty.env, "restore_accounts", str(backup))
+    assert "0 users" in manage(empty.env, "restore_accounts", str(backup), "--force")
 
 
-def test_a_backup_in_a_folder_that_is_not_there(stack: Stack, new_accounts: NewAccounts, tmp_path: Path) -> None:
-    env = migrated(stack, new_accounts())
-    assert "No such file" in refused(env, "backup_accounts", str(tmp_path / "nowhere" / "file"))
+def test_a_damaged_backup_is_refused(empty: Empty, backup: Path) -> None:
+    whole = empty.backup.read_bytes()
+    backup.write_bytes(whole[: len(whole) // 2])
+    assert re.search("damaged|failed", refused(empty.env, "restore_accounts", str(backup), "--force"))
 
 
-def test_a_damaged_backup_changes_nothing(stack: Stack, new_accounts: NewAccounts, backup: Path) -> None:
-    env = migrated(stack, new_accounts())
-    manage(env, "backup_accounts", str(backup))
-    whole = backup.read_bytes()
-    for part in (whole[: len(whole) // 2], b""):
-        backup.write_bytes(part)
-        assert re.search("damaged|failed|no backup", refused(env, "restore_accounts", str(backup), "--force"))
-    assert "No such file" in refused(env, "restore_accounts", str(backup.with_name("other")))
-
-
-def test_the_backup_of_a_newer_version_is_refused(stack: Stack, new_sqlite: NewAccounts, backup: Path) -> None:
-    env = migrated(stack, new_sqlite())
-    manage(env, "backup_accounts", str(backup))
-    with closing(sqlite3.connect(backup)) as copy, copy:
-        copy.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('auth_app', '9999_future', '')")
-    assert "auth_app 9999_future" in refused(env, "restore_accounts", str(backup))
-
-
-def test_any_other_sqlite_file_is_refused(stack: Stack, new_sqlite: NewAccounts, backup: Path) -> None:
-    with closing(sqlite3.connect(backup)) as other, other:
-        other.execute("CREATE TABLE notes (text)")
-    assert "no backup" in refused(migrated(stack, new_sqlite()), "restore_accounts", str(backup))
-
-
-def test_the_other_kind_of_database_is_named(
-    stack: Stack, new_sqlite: NewAccounts, new_postgresql: NewAccounts, backup: Path
-) -> None:
-    manage(migrated(stack, new_sqlite()), "backup_accounts", str(backup))
-    env = {**stack.env, "DATABASE_URL": new_postgresql()}
-    assert "no backup of a PostgreSQL database" in refused(env, "restore_accounts", str(backup))
-
-
-def test_a_database_in_use_is_not_replaced(
-    stack: Stack, new_accounts: NewAccounts, tmp_path: Path, backup: Path
-) -> None:
-    """A server on PostgreSQL keeps a connection; SQLite knows only who reads or writes at this moment."""
-    url = new_accounts()
-    env = migrated(stack, url)
-    manage(env, "backup_accounts", str(backup))
+def test_a_database_in_use_is_not_replaced(empty: Empty) -> None:
+    """PostgreSQL knows who is connected, SQLite only who reads or writes at this moment."""
+    url = empty.env["DATABASE_URL"]
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM auth_app_user").fetchone()
-            assert "in use" in refused(env, "restore_accounts", str(backup))
+            assert "in use" in refused(empty.env, "restore_accounts", str(empty.backup))
     else:
-        with Site(stack, url, tmp_path):
-            assert "in use" in refused(env, "restore_accounts", str(backup))
-    manage(env, "restore_accounts", str(backup))
+        with psycopg.connect(url, connect_timeout=5):
+            assert "in use by 1" in refused(empty.env, "restore_accounts", str(empty.backup))
 
 
-def test_where_postgresqls_programs_are_missing_it_says_what_to_install(
-    stack: Stack, new_postgresql: NewAccounts, backup: Path, tmp_path: Path
-) -> None:
-    env = migrated(stack, new_postgresql()) | {"POSTGRES_BIN": str(tmp_path)}
+def test_a_folder_and_a_file_that_are_not_there(empty: Empty, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere" / "file")
+    for command in ("backup_accounts", "restore_accounts"):
+        assert "No such file" in refused(empty.env, command, nowhere)
+
+
+def test_what_is_no_backup_for_this_database_and_this_code_is_refused(empty: Empty, backup: Path) -> None:
+    if not empty.env["DATABASE_URL"].startswith("sqlite"):
+        with closing(sqlite3.connect(backup)) as other, other:
+            other.execute("CREATE TABLE notes (text)")
+        assert "no backup of a PostgreSQL database" in refused(empty.env, "restore_accounts", str(backup))
+        return
+    backup.write_bytes(b"PGDMP")
+    assert "no backup of a SQLite database" in refused(empty.env, "restore_accounts", str(backup))
+    backup.write_bytes(empty.backup.read_bytes())
+    with closing(sqlite3.connect(backup)) as copy, copy:
+        copy.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('auth_app', '9999_future', '')")
+    assert "auth_app 9999_future" in refused(empty.env, "restore_accounts", str(backup))
+    with closing(sqlite3.connect(backup)) as copy, copy:
+        copy.execute("DELETE FROM django_migrations")
+    assert "no backup of a wattstream" in refused(empty.env, "restore_accounts", str(backup))
+
+
+def test_postgresqls_programs_missing_or_watched(stack: Stack, new_postgresql: NewAccounts, tmp_path: Path) -> None:
+    """First none is there, which it says; then one that writes down how it was started, which the real one does not.
+
+    The password is not among its arguments, which every user of the machine can read.
+    """
+    url, backup = new_postgresql(), tmp_path / "backup"
+    env = {**stack.env, "DATABASE_URL": url, "POSTGRES_BIN": str(tmp_path)}
+    manage(env, "migrate", "--verbosity", "0")
     assert "postgresql-client" in refused(env, "backup_accounts", str(backup))
-    assert not backup.exists()
-
-
-def test_the_password_is_on_no_command_line(
-    stack: Stack, new_postgresql: NewAccounts, backup: Path, tmp_path: Path
-) -> None:
-    """A pg_dump that writes down how it was started, in place of the real one, which leaves no trace to look at."""
-    url = new_postgresql()
     spy, seen = tmp_path / "pg_dump", tmp_path / "seen"
     spy.write_text(SPY.format(seen=seen))
     spy.chmod(0o755)
-    refused(migrated(stack, url) | {"POSTGRES_BIN": str(tmp_path)}, "backup_accounts", str(backup))
-    password = url.split(":")[2].split("@")[0]
+    refused(env, "backup_accounts", str(backup))
     assert "--format=custom" in seen.read_text()
     assert "by environment" in seen.read_text()
-    assert password not in seen.read_text()
+    assert url.split(":")[2].split("@")[0] not in seen.read_text()
+    assert not backup.exists()

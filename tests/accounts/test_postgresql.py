@@ -30,12 +30,12 @@ CLOSE_INTERNAL = 1011
 class FarSite(Site):
     """A site whose way to PostgreSQL is `proxy`."""
 
-    def __init__(self, stack: Stack, url: str, folder: Path) -> None:
+    def __init__(self, stack: Stack, url: str, folder: Path, *, timeout_ms: int) -> None:
         parts = urlsplit(url)
         self.proxy = TcpProxy((str(parts.hostname), int(parts.port or 0)))
         userinfo = parts.netloc.rpartition("@")[0]
         through = parts._replace(netloc=f"{userinfo}@127.0.0.1:{self.proxy.port}").geturl()
-        super().__init__(stack, through, folder, ACCOUNTS_TIMEOUT_MS="1000", ACCOUNTS_POOL_SIZE=str(POOL))
+        super().__init__(stack, through, folder, ACCOUNTS_TIMEOUT_MS=str(timeout_ms), ACCOUNTS_POOL_SIZE=str(POOL))
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
@@ -53,7 +53,14 @@ class FarSite(Site):
 
 @pytest.fixture
 def site(stack: Stack, new_postgresql: NewAccounts, tmp_path: Path) -> Iterator[FarSite]:
-    with FarSite(stack, new_postgresql(), tmp_path) as far:
+    with FarSite(stack, new_postgresql(), tmp_path, timeout_ms=30_000) as far:
+        far.register("alice")
+        yield far
+
+
+@pytest.fixture
+def impatient(stack: Stack, new_postgresql: NewAccounts, tmp_path: Path) -> Iterator[FarSite]:
+    with FarSite(stack, new_postgresql(), tmp_path, timeout_ms=2_000) as far:
         far.register("alice")
         yield far
 
@@ -88,7 +95,8 @@ def _token(site: Site) -> str:
 
 
 @pytest.mark.parametrize("how", ["cut", "pause"])
-def test_while_it_is_away_each_request_is_a_503_and_afterwards_all_is_well(site: FarSite, how: str) -> None:
+def test_while_it_is_away_each_request_is_a_503_and_afterwards_all_is_well(impatient: FarSite, how: str) -> None:
+    site = impatient
     tokens = [site.token("alice") for _ in range(2)]
     with site.client(tokens[0]) as http:
         http.get("/api/auth/me")  # a connection waits in the pool
@@ -124,7 +132,7 @@ def test_a_restarted_postgresql_is_used_again(stack: Stack, tmp_path: Path) -> N
     services.start()
     try:
         accounts = accounts_create(services.env()["TELEMETRY_ADMIN_URL"])
-        with Site(stack, accounts.url, tmp_path, ACCOUNTS_TIMEOUT_MS="1000") as site:
+        with Site(stack, accounts.url, tmp_path, ACCOUNTS_TIMEOUT_MS="2000") as site:
             site.register("alice")
             with site.client(site.token("alice")) as http:
                 services.kill(TIMESCALE)

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from asgi_project.accounts import made_private
 from auth_app.backup import postgres, sqlite
 from auth_app.backup.files import BackupError, require_empty, require_known
 from auth_app.models import User
@@ -30,7 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *, file: Path, force: bool, **_: Any) -> None:
         try:
-            pending = restore(file, force=force)
+            with made_private():
+                pending = restore(file, force=force)
         except BackupError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"restored from {file}: {User.objects.count()} users")
