@@ -20,6 +20,7 @@ django_application = cast(ASGI3Application, get_asgi_application())
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
+from asgi_project.accounts import accounts_close, requests_bound  # noqa: E402
 from asgi_project.daphne_pacing import PacedResponse, SocketTransport, before_daphne_stops, daphne_protocol  # noqa: E402
 from asgi_project.hot import HotHandler  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
@@ -99,8 +100,10 @@ class Application:
                 await hub_of_loop().close()
                 await housekeeper_of_loop().close()
                 await pool_close()
+                accounts_close()
                 await raw_send({"type": "lifespan.shutdown.complete"})
                 return
 
 
+requests_bound()
 application = Application()

@@ -15,14 +15,19 @@ Problem
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
 import orjson
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 CONTENT_TYPE = "application/problem+json"
+DATABASE_AWAY = (OperationalError, InterfaceError)
+logger = logging.getLogger(__name__)
 
 
 class Problem(Exception):
@@ -132,6 +137,22 @@ class Unavailable(Problem):
         super().__init__(detail, retry_after_s=retry_after_s)
 
 
+def database_away(error: BaseException) -> Unavailable:
+    """The problem for an accounts database that is locked or does not answer."""
+    logger.error("accounts database: %s", error or "no answer in time")
+    return Unavailable("The accounts database does not answer.")
+
+
+def database_problem(error: BaseException | None) -> Problem | None:
+    """The problem behind an error of the accounts database; None where it is nothing that a client should meet.
+
+    A value that the database cannot hold (PostgreSQL takes no NUL in a text) is whoever sent it to blame for.
+    """
+    if isinstance(error, DATABASE_AWAY):
+        return database_away(error)
+    return BadRequest("A value in the request cannot be stored.") if isinstance(error, DataError) else None
+
+
 def problem_document(problem: Problem) -> dict[str, Any]:
     """The body: `status`, `title`, `detail`, `code`."""
     return {
@@ -167,8 +188,9 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's 500 handler. What happened stands in the log."""
-    return problem_response(Problem("Something went wrong here; it has been logged."))
+    """Django's 500 handler. What happened stands in the log; a database that is away is a 503 in every route."""
+    problem = database_problem(sys.exc_info()[1])
+    return problem_response(problem or Problem("Something went wrong here; it has been logged."))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

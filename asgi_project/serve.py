@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import OperationalError
 
+from asgi_project.accounts import made_private
 from asgi_project.env import env_list
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ def main() -> None:
     try:
         forwarders = trusted_forwarders()
         django.setup()
-        call_command("migrate", interactive=False, verbosity=0)
+        with made_private():
+            call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
     except ImproperlyConfigured as error:
         sys.exit(f"serve: {error}")

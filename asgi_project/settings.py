@@ -4,9 +4,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 from psycopg.conninfo import conninfo_to_dict
 
+from asgi_project.accounts import accounts_database
 from asgi_project.env import env_flag, env_int, env_list, env_secret, env_text
 from telemetry.keys import MIN_SECRET_LENGTH
 
@@ -27,6 +27,7 @@ TELEMETRY_URL = env_text("TELEMETRY_URL", "postgresql://wattstream_reader@127.0.
 TOKEN_LIFETIME_DAYS = env_int("TOKEN_LIFETIME_DAYS", 30, minimum=1)
 TICKET_LIFETIME_S = 30  # the contract's expires_in
 ACCESS_CACHE_S = 4  # a lost access event is made good within 5 s
+POSTGRES_BIN = env_text("POSTGRES_BIN")  # for manage.py backup_accounts; empty: PATH
 PASSWORD_HASHERS_AT_ONCE = env_int("PASSWORD_HASHERS_AT_ONCE", 2, minimum=1)
 LOGIN_FAILURES_PER_ACCOUNT = env_int("LOGIN_FAILURES_PER_ACCOUNT", 10, minimum=1)
 LOGIN_FAILURES_PER_ADDRESS = env_int("LOGIN_FAILURES_PER_ADDRESS", 100, minimum=1)
@@ -42,6 +43,8 @@ HANDSHAKE_FAILURES_PER_ACCOUNT = env_int("HANDSHAKE_FAILURES_PER_ACCOUNT", 1_000
 HANDSHAKE_FAILURES_PER_ADDRESS = env_int("HANDSHAKE_FAILURES_PER_ADDRESS", 2_000, minimum=1)
 ATTEMPT_WINDOW_S = env_int("ATTEMPT_WINDOW_S", 300, minimum=1)
 AUDIT_RETENTION_DAYS = env_int("AUDIT_RETENTION_DAYS", 90, minimum=1)
+ACCOUNTS_TIMEOUT_MS = env_int("ACCOUNTS_TIMEOUT_MS", 5_000, minimum=100)
+ACCOUNTS_POOL_SIZE = env_int("ACCOUNTS_POOL_SIZE", 8, minimum=2)  # PostgreSQL connections a process
 
 HISTORY_MAX_POINTS = 5_000
 HISTORY_MAX_EXPLICIT_POINTS = 10_000
@@ -118,20 +121,6 @@ TEMPLATES = [
 ]
 
 
-def accounts_database() -> dict[str, Any]:
-    """SQLite unless DATABASE_URL says otherwise; SQLite tuned for many concurrent writers."""
-    url = env_text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'wattstream.sqlite3'}"
-    database: dict[str, Any] = dict(dj_database_url.parse(url))
-    options = database.setdefault("OPTIONS", {})
-    if database["ENGINE"].endswith("sqlite3"):
-        options["transaction_mode"] = "IMMEDIATE"
-        options["timeout"] = 20
-        options["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
-    else:
-        options["connect_timeout"] = 3
-    return database
-
-
 def telemetry_database() -> dict[str, Any]:
     """The telemetry database under Django's own name for it; history reads it through its own pool."""
     told = conninfo_to_dict(TELEMETRY_URL)
@@ -146,7 +135,14 @@ def telemetry_database() -> dict[str, Any]:
     }
 
 
-DATABASES = {"default": accounts_database(), "telemetry": telemetry_database()}
+DATABASES = {
+    "default": accounts_database(
+        env_text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'wattstream.sqlite3'}",
+        pool_size=ACCOUNTS_POOL_SIZE,
+        pool_timeout_ms=ACCOUNTS_TIMEOUT_MS,
+    ),
+    "telemetry": telemetry_database(),
+}
 DATABASE_ROUTERS = ["history_app.router.TelemetryRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 
 from asgi_project.errors import Forbidden, ScopeMissing
+from auth_app.ask import accounts_ask
 from auth_app.decisions import DecisionCache
 from auth_app.events import AccessChange, listen
 from auth_app.models import AccessToken
@@ -72,13 +72,13 @@ def identify(credentials: Credentials) -> Identity | None:
 
 
 async def identify_cached(credentials: Credentials) -> Identity | None:
-    """`identify` for the event loop: at most ACCESS_CACHE_S old, and purged by access changes."""
+    """`identify` for the event loop: at most ACCESS_CACHE_S old, and purged by access changes. Raises `Unavailable`."""
     if credentials.bearer is None and not credentials.session_key:
         return None
     identity = _cache.get(credentials)
     if identity is None:
         generation = _cache.generation
-        identity = await database_sync_to_async(identify)(credentials)
+        identity = await accounts_ask(identify, credentials)
         if identity is not None:
             _cache.put(credentials, identity, generation=generation)
     return None if identity is None or identity.is_expired() else identity

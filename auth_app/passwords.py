@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import password_validation
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 
 from asgi_project.errors import BadRequest, Unavailable
 from auth_app.audit import Event, audit_record
@@ -26,7 +26,12 @@ _hashers = threading.BoundedSemaphore(settings.PASSWORD_HASHERS_AT_ONCE)
 
 @contextmanager
 def hasher_slot() -> Iterator[None]:
-    """Hold one of PASSWORD_HASHERS_AT_ONCE places. Raises `Unavailable` when none gets free within WAIT_S."""
+    """Hold one of PASSWORD_HASHERS_AT_ONCE places. Raises `Unavailable` when none gets free within WAIT_S.
+
+    Not inside a transaction, which would keep SQLite's other writers waiting; and who waits here or hashes lends the
+    database connection to others.
+    """
+    connection.close()
     if not _hashers.acquire(timeout=WAIT_S):
         raise Unavailable("Too many people are signing in at this moment.", retry_after_s=5)
     try:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
@@ -22,15 +20,12 @@ from asgi_project.errors import (
     Problem,
     TooManyAttempts,
     Unauthorized,
-    Unavailable,
+    database_problem,
     problem_response,
 )
 from auth_app.credentials import credentials_of_request
 from auth_app.identity import Identity, identify
 from auth_app.models import User
-
-DATABASE_AWAY = (OperationalError, InterfaceError)
-logger = logging.getLogger(__name__)
 
 
 class IdentityAuthentication(BaseAuthentication):
@@ -90,15 +85,7 @@ def _problem(error: Exception, context: Mapping[str, Any]) -> Problem | None:
             return TooManyAttempts(1)
         case exceptions.APIException() if error.status_code < 500:
             return BadRequest(str(error.detail))
-        case OperationalError() | InterfaceError():
-            return database_away(error)
-    return None
-
-
-def database_away(error: Exception) -> Unavailable:
-    """The problem for an accounts database that is locked or does not answer."""
-    logger.error("accounts database: %s", error)
-    return Unavailable("The accounts database does not answer.")
+    return database_problem(error)
 
 
 def validation_words(detail: object, field: str = "body") -> str:

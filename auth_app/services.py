@@ -106,6 +106,7 @@ def api_key_create(
     if not now < expires_at <= now + timedelta(days=API_KEY_MAX_DAYS):
         raise BadRequest(f"expires_at: accepted is a time from now to {API_KEY_MAX_DAYS} days ahead.")
     with transaction.atomic():
+        User.objects.select_for_update().filter(pk=user.pk).first()  # one at a time, or the limit below could be passed
         if api_keys_of(user).filter(expires_at__gt=now).count() >= API_KEYS_PER_USER:
             raise BadRequest(
                 f"At most {API_KEYS_PER_USER} API keys are accepted; delete one.", code="too_many_api_keys"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 
 from asgi_project.errors import Unavailable
+from auth_app.ask import accounts_ask
 from auth_app.counters import attempts_counted
 from auth_app.identity import Identity, identity_of_token
 from auth_app.limits import tickets
@@ -42,7 +42,7 @@ async def ticket_redeem(ticket: str) -> Identity | None:
         token_id = await redis_client(settings.REDIS_URL).getdel(_key(ticket))
     except RedisError as error:
         raise Unavailable(_AWAY) from error
-    return None if token_id is None else await database_sync_to_async(identity_of_token)(int(token_id))
+    return None if token_id is None else await accounts_ask(identity_of_token, int(token_id))
 
 
 def _key(ticket: str) -> str:

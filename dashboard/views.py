@@ -8,8 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from asgi_project.errors import problem_response
-from auth_app.rest import DATABASE_AWAY, database_away
+from asgi_project.errors import DATABASE_AWAY, database_away, problem_response
 
 # No inline code, no inline styles: uPlot sets its styles through the CSSOM, which style-src does not concern.
 # 'self' in connect-src covers the websocket of the same host (CSP 3).

@@ -6,11 +6,11 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db.models import Q
 
 from asgi_project.errors import DeviceForbidden
+from auth_app.ask import accounts_ask
 from auth_app.decisions import DecisionCache
 from auth_app.events import AccessChange, listen
 from devices_app.models import Device, Grant
@@ -59,12 +59,12 @@ def access_of(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
 
 
 async def access_cached(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
-    """`access_of` for the event loop: at most ACCESS_CACHE_S old, and purged by access changes."""
+    """`access_of` for the event loop: at most ACCESS_CACHE_S old, purged by access changes. Raises `Unavailable`."""
     known = {device_id: _cache.get((user_id, device_id)) for device_id in device_ids}
     unknown = [device_id for device_id, access in known.items() if access is None]
     if unknown:
         generation = _cache.generation
-        asked = await database_sync_to_async(access_of)(user_id, unknown)
+        asked = await accounts_ask(access_of, user_id, unknown)
         for device_id, access in asked.items():
             _cache.put((user_id, device_id), access, generation=generation)
         known.update(asked)
@@ -82,8 +82,8 @@ async def access_require(user_id: int, device_ids: Collection[str]) -> Mapping[s
 
 def candidates_of(user_id: int) -> tuple[str, ...]:
     """The devices that the user may see or was once granted, by device id. `access_of` says which of them count."""
-    devices = Device.objects.filter(Q(owner_id=user_id) | Q(grants__user_id=user_id)).order_by("device_id").distinct()
-    return tuple(devices.values_list("device_id", flat=True))
+    devices = Device.objects.filter(Q(owner_id=user_id) | Q(grants__user_id=user_id)).distinct()
+    return tuple(sorted(devices.values_list("device_id", flat=True)))  # not by the database's collation
 
 
 async def visible_cached(user_id: int) -> list[str]:
@@ -91,7 +91,7 @@ async def visible_cached(user_id: int) -> list[str]:
     candidates = _candidates.get(user_id)
     if candidates is None:
         generation = _candidates.generation
-        candidates = await database_sync_to_async(candidates_of)(user_id)
+        candidates = await accounts_ask(candidates_of, user_id)
         _candidates.put(user_id, candidates, generation=generation)
     found = await access_cached(user_id, candidates)
     return [device_id for device_id in candidates if device_id in found]

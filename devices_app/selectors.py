@@ -6,8 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import QuerySet
-
 from asgi_project.errors import DeviceForbidden, Forbidden
 from devices_app.access import OWNER, Access, access_of, candidates_of
 from devices_app.models import Device, Grant
@@ -54,9 +52,10 @@ def device_owned(user_id: int, device_id: str) -> Device:
     return device
 
 
-def shares_of(device: Device) -> QuerySet[Grant]:
-    """The grants that count at this moment, by username."""
-    return Grant.objects.active().filter(device=device).select_related("user")
+def shares_of(device: Device) -> list[Grant]:
+    """The grants that count at this moment, by username: sorted here, as each database has a collation of its own."""
+    grants = Grant.objects.active().filter(device=device).select_related("user")
+    return sorted(grants, key=lambda grant: grant.user.username)
 
 
 def _visible(user_id: int, device_ids: Collection[str]) -> list[VisibleDevice]:
@@ -65,7 +64,10 @@ def _visible(user_id: int, device_ids: Collection[str]) -> list[VisibleDevice]:
         return []
     devices = Device.objects.filter(device_id__in=accesses).select_related("owner")
     seen = last_seen(accesses)
-    return [_view(device, accesses[device.device_id], seen[device.device_id]) for device in devices]
+    return [
+        _view(device, accesses[device.device_id], seen[device.device_id])
+        for device in sorted(devices, key=lambda device: device.device_id)
+    ]
 
 
 def _view(device: Device, access: Access, seen: datetime | None) -> VisibleDevice:

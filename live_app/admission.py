@@ -76,6 +76,8 @@ async def admit(scope: handshake.Scope, device_id: str | None) -> Identity:
         identity.require(Scope.LIVE)
         if device_id is not None:
             await access_require(identity.user_id, [device_id])
+    except Unavailable as away:
+        raise Refused(protocol.CLOSE_INTERNAL) from away
     except Forbidden as problem:
         problem_denied(problem, identity=identity, what="live", address=handshake.address_of(scope))
         await _fail(Refused(protocol.CLOSE_FORBIDDEN, problem.detail), of_account, of_address)

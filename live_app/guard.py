@@ -10,9 +10,8 @@ from collections.abc import Collection
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from channels.db import database_sync_to_async
-from django.db import DatabaseError
-
+from asgi_project.errors import Unavailable
+from auth_app.ask import accounts_ask
 from auth_app.events import AccessChange, listen
 from auth_app.identity import Identity, identities_still_valid
 from devices_app.access import accesses_still_valid
@@ -113,10 +112,10 @@ class Guard:
         tokens = {session.identity.token_id for session in sessions}
         pairs = {(session.identity.user_id, device_id) for session in sessions for device_id in session.devices}
         try:
-            valid_tokens = await database_sync_to_async(identities_still_valid)(tokens)
-            valid_pairs = await database_sync_to_async(accesses_still_valid)(pairs)
-        except DatabaseError as error:
-            logger.warning("access not checked, the accounts database is unreachable: %s", error)
+            valid_tokens = await accounts_ask(identities_still_valid, tokens)
+            valid_pairs = await accounts_ask(accesses_still_valid, pairs)
+        except Unavailable as error:
+            logger.warning("access not checked: %s", error)
             return
         for session in sessions:
             if session.identity.token_id not in valid_tokens:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from asgi_project.errors import Unavailable
 from auth_app.denials import denied
 from auth_app.identity import Identity
 from devices_app.access import Access, access_cached
@@ -113,6 +114,8 @@ class LiveSession:
             await self._carry_out(request)
         except protocol.MalformedFrame:
             self.end(protocol.CLOSE_MALFORMED)
+        except Unavailable:  # nobody can say now what this user may see: the client comes back and asks again
+            self.end(protocol.CLOSE_INTERNAL)
         except protocol.RequestRefused as refused:
             self.outlet.put(protocol.error(refused.request_id, refused.code, str(refused)))
 

@@ -25,6 +25,7 @@ _folder: tempfile.TemporaryDirectory[str] | None = None
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", type=float, metavar="MINUTES", help="also shake the site at random for so long")
+    parser.addoption("--accounts", choices=["sqlite", "postgresql"], help="which database holds the accounts")
     parser.addoption("--seed", type=int, default=1, help="of what tests/chaos does at random (default: %(default)s)")
 
 
@@ -36,11 +37,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=soaks)
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Before collection: test modules import Django's models, whose settings name the databases."""
     global _stack, _folder
     _folder = tempfile.TemporaryDirectory(prefix="wattstream-test-")
-    _stack = stack_start(Path(_folder.name))
+    _stack = stack_start(Path(_folder.name), accounts_on=session.config.getoption("accounts"))
     os.environ.update(_stack.env)
     os.environ["DJANGO_SETTINGS_MODULE"] = "asgi_project.settings"
     django.setup()
@@ -50,7 +51,10 @@ def pytest_sessionfinish() -> None:
     if _stack is not None:
         from django.db import connections
 
+        from asgi_project.accounts import accounts_close
+
         connections.close_all()
+        accounts_close()
         _stack.close()
     if _folder is not None:
         _folder.cleanup()

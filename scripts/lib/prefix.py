@@ -43,7 +43,14 @@ LEFT_OUT = [
 ]
 UNUSED = ["usr/share/locale", "usr/share/doc", "usr/share/man", "usr/lib/postgresql/17/lib/bitcode"]
 POSTGRES_BIN = "usr/lib/postgresql/17/bin"
-PROGRAMS = [f"{POSTGRES_BIN}/initdb", f"{POSTGRES_BIN}/postgres", f"{POSTGRES_BIN}/psql", "usr/bin/redis-server"]
+PROGRAMS = [
+    f"{POSTGRES_BIN}/initdb",
+    f"{POSTGRES_BIN}/postgres",
+    f"{POSTGRES_BIN}/psql",
+    f"{POSTGRES_BIN}/pg_dump",
+    f"{POSTGRES_BIN}/pg_restore",
+    "usr/bin/redis-server",
+]
 
 
 def prepare(prefix: Path) -> None:

@@ -23,7 +23,7 @@ class Services:
     """Constructed stopped; `remove` stops them and deletes their data. All methods block, for seconds at most."""
 
     def __init__(self) -> None:
-        self._data = ROOT / ".local" / f"chaos-{secrets.token_hex(4)}"
+        self.data = ROOT / ".local" / f"chaos-{secrets.token_hex(4)}"
 
     def start(self) -> None:
         """Start what is not running. Redis begins empty."""
@@ -49,7 +49,7 @@ class Services:
 
     def remove(self) -> None:
         self._script("stop")
-        shutil.rmtree(self._data, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
 
     def _pid(self, name: str) -> int:
         found = re.search(rf"^{name}: running on .*, process (\d+)", self._script("status"), re.MULTILINE)
@@ -58,7 +58,7 @@ class Services:
 
     def _script(self, action: str) -> str:
         env = {name: value for name, value in os.environ.items() if name not in NAMED}
-        command = [*SERVICES, action, "--data", str(self._data)]
+        command = [*SERVICES, action, "--data", str(self.data)]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, f"services {action} failed:\n{done.stdout}{done.stderr}"
         return done.stdout

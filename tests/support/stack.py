@@ -7,21 +7,21 @@ import secrets
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
+from tests.support.accounts import AccountsDatabase, accounts_create
+from tests.support.databases import CONNECT_TIMEOUT_S, database_drop, url_of
 from tests.support.process import ROOT
 from tests.support.proxy import TcpProxy
 
 SERVICES_DATA = ".local/test-services"
 SERVICES = [sys.executable, "scripts/services"]
-CONNECT_TIMEOUT_S = 5
 
 
 @dataclass
@@ -31,13 +31,14 @@ class Stack:
     env: dict[str, str]
     database: str
     started: bool
+    accounts: AccountsDatabase | None = None
     _proxies: list[TcpProxy] = field(default_factory=list)
 
     def telemetry_proxy(self, *, admin: bool = False) -> tuple[TcpProxy, str]:
         """A proxy in front of TimescaleDB and the URL that goes through it."""
         told = conninfo_to_dict(self.env["TELEMETRY_ADMIN_URL" if admin else "TELEMETRY_URL"])
         proxy = self._proxy(str(told["host"]), int(str(told.get("port", 5432))))
-        return proxy, _url(told | {"host": "127.0.0.1", "port": proxy.port})
+        return proxy, url_of(told | {"host": "127.0.0.1", "port": proxy.port})
 
     def redis_proxy(self) -> tuple[TcpProxy, str]:
         """A proxy in front of Redis and the URL that goes through it."""
@@ -59,7 +60,9 @@ class Stack:
         for proxy in self._proxies:
             proxy.close()
         try:
-            _drop_database(self.env["TELEMETRY_ADMIN_URL"], self.database)
+            if self.accounts is not None:
+                self.accounts.drop()
+            database_drop(self.env["TELEMETRY_ADMIN_URL"], self.database)
         finally:
             self._stop()
 
@@ -68,8 +71,11 @@ class Stack:
             subprocess.run([*SERVICES, "stop", "--data", SERVICES_DATA], cwd=ROOT, check=True, timeout=60)
 
 
-def stack_start(folder: Path) -> Stack:
-    """Use the databases the environment names, else private ones; make a fresh telemetry database, schema applied."""
+def stack_start(folder: Path, *, accounts_on: str | None = None) -> Stack:
+    """Use the databases the environment names, else private ones; make a fresh telemetry database, schema applied.
+
+    `accounts_on`: `sqlite` or `postgresql`, each a fresh one; None: DATABASE_URL where that is set, else SQLite.
+    """
     found = subprocess.run([*SERVICES, "status", "--data", SERVICES_DATA], cwd=ROOT, check=False, timeout=60)
     is_running = found.returncode == 0
     if not is_running:
@@ -79,17 +85,19 @@ def stack_start(folder: Path) -> Stack:
     admin = conninfo_to_dict(env["TELEMETRY_ADMIN_URL"])
     with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-    env["TELEMETRY_ADMIN_URL"] = _url(admin | {"dbname": database})
-    env["TELEMETRY_URL"] = _url(conninfo_to_dict(env["TELEMETRY_URL"]) | {"dbname": database})
+    env["TELEMETRY_ADMIN_URL"] = url_of(admin | {"dbname": database})
+    env["TELEMETRY_URL"] = url_of(conninfo_to_dict(env["TELEMETRY_URL"]) | {"dbname": database})
+    accounts = accounts_create(env["TELEMETRY_ADMIN_URL"]) if accounts_on == "postgresql" else None
+    given = os.environ.get("DATABASE_URL") if accounts_on is None else None
     env.update(
         SECRET_KEY=secrets.token_urlsafe(48),
         INGEST_SECRET=secrets.token_urlsafe(48),
-        DATABASE_URL=os.environ.get("DATABASE_URL") or f"sqlite:///{folder / 'accounts.sqlite3'}",
+        DATABASE_URL=accounts.url if accounts else given or f"sqlite:///{folder / 'accounts.sqlite3'}",
         STATIC_ROOT=str(folder / "static"),
         ALLOW_REGISTRATION="1",
         DEBUG="0",
     )
-    stack = Stack(env=env, database=database, started=not is_running)
+    stack = Stack(env=env, database=database, started=not is_running, accounts=accounts)
     for command in (["telemetry_schema", "--apply"], ["migrate", "--verbosity", "0"]):
         manage(stack.env, *command)
     return stack
@@ -111,17 +119,3 @@ def _services_env() -> dict[str, str]:
     )
     exports = [shlex.split(line)[1].split("=", 1) for line in told.stdout.splitlines() if line.startswith("export ")]
     return dict(exports)
-
-
-def _url(told: Mapping[str, object]) -> str:
-    """Parts of a connection as a URI, because that is what the settings document."""
-    rest = dict(told)
-    user, password = quote(str(rest.pop("user", "")), safe=""), quote(str(rest.pop("password", "")), safe="")
-    host, port, dbname = rest.pop("host", "127.0.0.1"), rest.pop("port", 5432), rest.pop("dbname", "")
-    return f"postgresql://{user}:{password}@{host}:{port}/{dbname}"
-
-
-def _drop_database(admin_url: str, database: str) -> None:
-    elsewhere = make_conninfo(admin_url, dbname="postgres")
-    with psycopg.connect(elsewhere, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))

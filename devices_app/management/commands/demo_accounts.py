@@ -7,7 +7,6 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
 from auth_app.models import User
 from devices_app.models import Device, Grant
@@ -19,7 +18,6 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("devices", nargs=3, help="alice's shared device, alice's other device, bob's device")
 
-    @transaction.atomic
     def handle(self, *args: Any, devices: list[str], **options: Any) -> None:
         password = os.environ.get("DEMO_PASSWORD", "")
         if not password:

@@ -1,0 +1,1 @@
+"""Backups of the accounts database: docs/backup.md."""

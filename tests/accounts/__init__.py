@@ -1,0 +1,1 @@
+"""Tests of the accounts database: both kinds, concurrent writers, absence, backup."""

@@ -1,0 +1,41 @@
+"""Accounts on each of the two databases, whichever of them the rest of the run uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.accounts import accounts_create
+from tests.support.stack import Stack
+
+NewAccounts = Callable[[], str]
+
+
+@pytest.fixture
+def new_postgresql(stack: Stack) -> Iterator[NewAccounts]:
+    """Each call makes an empty PostgreSQL database; the answer is its DATABASE_URL."""
+    made = []
+
+    def new() -> str:
+        made.append(accounts_create(stack.env["TELEMETRY_ADMIN_URL"]))
+        return made[-1].url
+
+    yield new
+    for accounts in made:
+        accounts.drop()
+
+
+@pytest.fixture
+def new_sqlite(tmp_path: Path) -> NewAccounts:
+    """Each call names a file that is not there yet; the answer is its DATABASE_URL."""
+    names = iter(range(10))
+    return lambda: f"sqlite:///{tmp_path / f'accounts_{next(names)}.sqlite3'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_accounts(request: pytest.FixtureRequest) -> NewAccounts:
+    """Both, one after the other."""
+    new: NewAccounts = request.getfixturevalue(f"new_{request.param}")
+    return new
