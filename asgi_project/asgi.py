@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+from contextlib import suppress
 from typing import Any, cast
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.core.asgi import get_asgi_application
 
+from asgi_project.workers import slot_claim
+
+slot_claim()  # before anything is imported that counts
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "asgi_project.settings")
 django_application = cast(ASGI3Application, get_asgi_application())
 
@@ -22,7 +26,10 @@ from django.conf import settings  # noqa: E402
 
 from asgi_project.accounts import accounts_close, requests_bound  # noqa: E402
 from asgi_project.daphne_pacing import PacedResponse, SocketTransport, before_daphne_stops, daphne_protocol  # noqa: E402
+from asgi_project.drain import drain  # noqa: E402
 from asgi_project.hot import HotHandler  # noqa: E402
+from asgi_project.metrics import publish_for_ever  # noqa: E402
+from asgi_project.observed import Observed, is_busy  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
 from devices_app.housekeeping import housekeeper_of_loop  # noqa: E402
 from history_app.pool import pool_close  # noqa: E402
@@ -30,7 +37,10 @@ from live_app.guard import guard_of_loop  # noqa: E402
 from live_app.hub import hub_of_loop  # noqa: E402
 from live_app.protocol import TRANSPORT_EXTENSION  # noqa: E402
 from live_app.routing import websocket_urlpatterns  # noqa: E402
+from telemetry.logs import note_route  # noqa: E402
+from telemetry.tracing import tracing_start, tracing_stop  # noqa: E402
 
+TRACING_STOP_TIMEOUT_S = 5
 DRAIN_SHARE = 0.8  # of the grace, which is also for closing
 FLUSH_S = 0.1  # Twisted drops what it has not written when it stops
 
@@ -42,6 +52,7 @@ class Application:
         self._http = HotHandler(django_application)
         self._static: Any = static_application()
         self._websocket: Any = URLRouter(websocket_urlpatterns)
+        self._observed = Observed(self._route)
         self._waits_for_sessions = False
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -54,7 +65,7 @@ class Application:
         if protocol := daphne_protocol(send):
             await self._paced(protocol, scope, receive, send)
         else:
-            await self._route(scope, receive, send)
+            await self._observed(scope, receive, send)
 
     async def _paced(self, protocol: Any, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Under daphne."""
@@ -64,11 +75,11 @@ class Application:
         if scope["type"] == "websocket":
             transport = SocketTransport(protocol)
             cast(Any, scope)["extensions"] = {TRANSPORT_EXTENSION: transport}
-            await self._route(scope, receive, cast(Any, transport.paced(cast(Any, send))))
+            await self._observed(scope, receive, cast(Any, transport.paced(cast(Any, send))))
             return
         response = PacedResponse(protocol, cast(Any, send))
         try:
-            await self._route(scope, receive, cast(Any, response))
+            await self._observed(scope, receive, cast(Any, response))
         finally:
             response.close()
 
@@ -81,18 +92,22 @@ class Application:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif cast(Any, scope)["path"].startswith(settings.STATIC_URL):
+            note_route("static")
             await self._static(scope, receive, send)
         else:
             await self._http(scope, receive, send)
 
     async def _lifespan(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         raw_send = cast(Any, send)
+        publishing: asyncio.Task[None] | None = None
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 hub_of_loop()
                 guard_of_loop()
                 housekeeper_of_loop()
+                drain.watch(is_busy)
+                publishing = asyncio.create_task(publish_for_ever(), name="metrics")
                 gc.freeze()  # what is loaded stays: to search it for garbage again and again stops all sockets
                 await raw_send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
@@ -101,9 +116,14 @@ class Application:
                 await housekeeper_of_loop().close()
                 await pool_close()
                 accounts_close()
+                if publishing is not None:
+                    publishing.cancel()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.to_thread(tracing_stop), TRACING_STOP_TIMEOUT_S)
                 await raw_send({"type": "lifespan.shutdown.complete"})
                 return
 
 
 requests_bound()
+tracing_start(settings.OTEL_EXPORTER_OTLP_ENDPOINT, service="wattstream-server")
 application = Application()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -32,6 +33,13 @@ def env_int(name: str, default: int, *, minimum: int = 0) -> int:
     if not value.isdecimal() or int(value) < minimum:
         raise ImproperlyConfigured(f"{name} is {value!r}; accepted is a whole number, at least {minimum}")
     return int(value)
+
+
+def env_choice(name: str, default: str, accepted: Sequence[str]) -> str:
+    value = env_text(name) or default
+    if value not in accepted:
+        raise ImproperlyConfigured(f"{name} is {value!r}; accepted are {', '.join(accepted)}")
+    return value
 
 
 def env_list(name: str, default: str = "") -> list[str]:

@@ -1,16 +1,28 @@
-"""Is the process alive, and is everything it needs there?"""
+"""For who runs the server: is the process alive, should it be sent requests, and what has it counted?"""
 
 from __future__ import annotations
 
+import asyncio
+import hmac
+import ipaddress
 import time
+from collections.abc import Awaitable
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from asgi_project.errors import Unavailable
+from asgi_project.drain import drain
+from asgi_project.errors import Forbidden, MethodNotAllowed, Problem, Unauthorized, Unavailable, problem_response
+from asgi_project.metrics import exposition
 from history_app.pool import telemetry_run
 from live_app.hub import hub_of_loop
 from telemetry.redis import RedisError, redis_client
+
+CHECK_TIMEOUT_S = 2.5
+_FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED", "HTTP_VIA")
 
 
 async def livez(request: HttpRequest) -> JsonResponse:
@@ -19,13 +31,67 @@ async def livez(request: HttpRequest) -> JsonResponse:
 
 
 async def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when TimescaleDB and Redis answer, else 503. The writer's heartbeat age is told, and does not decide."""
+    """200 when both databases and Redis answer and the process is not about to stop, else 503 saying which.
+
+    `{status: "ok" | "unavailable" | "draining", telemetry, accounts, redis, draining, writer_heartbeat_age_s}`. The age
+    of the writer's heartbeat is told (null before the first) and does not decide: history works without the writer.
+    """
+    parts = ("telemetry", "accounts", "redis")
+    found = await asyncio.gather(*map(_in_time, (_telemetry_answers(), _accounts_answer(), _redis_answers())))
+    checks = dict(zip(parts, found, strict=True))
     heartbeat_at = hub_of_loop().heartbeat_at
-    checks = {"telemetry": await _telemetry_answers(), "redis": await _redis_answers()}
     age_s = None if heartbeat_at is None else round(time.monotonic() - heartbeat_at, 1)
-    body = {"status": "ok" if all(checks.values()) else "unavailable", **checks, "writer_heartbeat_age_s": age_s}
-    headers = {} if all(checks.values()) else {"Retry-After": "2"}
-    return JsonResponse(body, status=200 if all(checks.values()) else 503, headers=headers)
+    status = "draining" if drain.is_draining else "ok" if all(found) else "unavailable"
+    body = {"status": status, **checks, "draining": drain.is_draining, "writer_heartbeat_age_s": age_s}
+    answer = JsonResponse(body, status=200 if status == "ok" else 503)
+    if status != "ok":
+        answer["Retry-After"] = "2"
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+@csrf_exempt
+async def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus text: for whoever shows METRICS_TOKEN; where that is not set, for this machine alone."""
+    try:
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(("GET", "HEAD"))
+        _require_scraper(request)
+    except Problem as problem:
+        return problem_response(problem)
+    return HttpResponse(await exposition(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+
+
+def _require_scraper(request: HttpRequest) -> None:
+    """Raises `Unauthorized`, or `Forbidden` where no token could help."""
+    if settings.METRICS_TOKEN:
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        is_right = hmac.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
+        if scheme.lower() != "bearer" or not is_right:
+            raise Unauthorized("Send Authorization: Bearer and the METRICS_TOKEN.")
+    elif not _is_loopback(request):
+        raise Forbidden("Metrics are for this machine alone unless METRICS_TOKEN is set.")
+
+
+def _is_loopback(request: HttpRequest) -> bool:
+    """Whether a program on this machine asks, itself. A proxy on this machine that nobody said to trust looks like one,
+    but for the headers that proxies add."""
+    if any(name in request.META for name in _FORWARDING_HEADERS):
+        return False
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+async def _in_time(check: Awaitable[bool]) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check
+    except TimeoutError:
+        return False
 
 
 async def _telemetry_answers() -> bool:
@@ -33,6 +99,22 @@ async def _telemetry_answers() -> bool:
         await telemetry_run(lambda connection: connection.execute("SELECT 1"))
     except Unavailable:
         return False
+    return True
+
+
+async def _accounts_answer() -> bool:
+    return await asyncio.to_thread(_ask_accounts)
+
+
+def _ask_accounts() -> bool:
+    """On a connection of its own: this thread has no other."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    finally:
+        connection.close()
     return True
 
 

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import os
 import sys
+from contextlib import nullcontext
 
 import django
 import uvicorn
@@ -16,7 +17,11 @@ from django.db import OperationalError
 
 from asgi_project.accounts import made_private
 from asgi_project.env import env_list
+from asgi_project.workers import metrics_folder
+from telemetry.tracing import TracingError, tracing_check
 
+# How long a worker may take to answer its parent, which is as long as one may take to start in a rolling restart.
+WORKER_START_TIMEOUT_S = 30
 logger = logging.getLogger(__name__)
 
 
@@ -26,41 +31,57 @@ def main() -> None:
     try:
         forwarders = trusted_forwarders()
         django.setup()
+        workers = _workers(options.workers)
         with made_private():
             call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, TracingError) as error:
         sys.exit(f"serve: {error}")
     except OperationalError as error:
         sys.exit(f"serve: the accounts database (DATABASE_URL) cannot be used: {error}")
-    serve(host=options.host, port=options.port, forwarders=forwarders)
+    serve(host=options.host, port=options.port, forwarders=forwarders, workers=workers)
 
 
-def serve(*, host: str, port: int, forwarders: list[str]) -> None:
+def serve(*, host: str, port: int, forwarders: list[str], workers: int) -> None:
     """Run uvicorn until a signal stops it. Why uvicorn: docs/decisions/001-server.md.
 
-    Only `forwarders` may say who the client is (X-Forwarded-For, X-Forwarded-Proto).
+    Only `forwarders` may say who the client is (X-Forwarded-For, X-Forwarded-Proto). Several workers are processes that
+    share the port; this one then only watches them, and starts another for one that dies.
     """
     from django.conf import settings
 
-    logger.info("serving on http://%s:%s", host, port)
-    uvicorn.run(
-        "asgi_project.asgi:application",
-        host=host,
-        port=port,
-        loop="uvloop",
-        http="live_app.uvicorn_protocol:DrainedHttpProtocol",
-        ws="live_app.uvicorn_protocol:DirectProtocol",
-        ws_max_size=settings.LIVE_FRAME_MAX_BYTES,
-        ws_per_message_deflate=False,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        # Nobody by default, where uvicorn believes whatever runs on this machine: every limit per address hangs on it.
-        proxy_headers=bool(forwarders),
-        forwarded_allow_ips=forwarders,
-        timeout_graceful_shutdown=settings.SHUTDOWN_GRACE_S,
-    )
+    logger.info("serving on http://%s:%s with %s worker%s", host, port, workers, "" if workers == 1 else "s")
+    with metrics_folder() if workers > 1 else nullcontext():
+        uvicorn.run(
+            "asgi_project.asgi:application",
+            host=host,
+            port=port,
+            workers=workers,
+            timeout_worker_healthcheck=WORKER_START_TIMEOUT_S,
+            loop="uvloop",
+            http="live_app.uvicorn_protocol:DrainedHttpProtocol",
+            ws="live_app.uvicorn_protocol:DirectProtocol",
+            ws_max_size=settings.LIVE_FRAME_MAX_BYTES,
+            ws_per_message_deflate=False,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            # Nobody by default, where uvicorn believes whatever runs on this machine: limits per address hang on it.
+            proxy_headers=bool(forwarders),
+            forwarded_allow_ips=forwarders,
+            timeout_graceful_shutdown=settings.SHUTDOWN_GRACE_S,
+        )
+
+
+def _workers(asked: int | None) -> int:
+    """--workers, else SERVER_WORKERS. Raises `ImproperlyConfigured` and `TracingError` for what no worker could start
+    with: they would be started again and again."""
+    from django.conf import settings
+
+    tracing_check(settings.OTEL_EXPORTER_OTLP_ENDPOINT)
+    if asked is not None and asked < 1:
+        raise ImproperlyConfigured(f"--workers is {asked}; accepted is a whole number, at least 1")
+    return asked or int(settings.SERVER_WORKERS)
 
 
 def trusted_forwarders() -> list[str]:
@@ -85,6 +106,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/serve", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes behind the port (default: SERVER_WORKERS)")
     return parser.parse_args()
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from asgi_project.accounts import accounts_database
-from asgi_project.env import env_flag, env_int, env_list, env_secret, env_text
+from asgi_project.env import env_choice, env_flag, env_int, env_list, env_secret, env_text
+from telemetry import logs
 from telemetry.keys import MIN_SECRET_LENGTH
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -65,6 +66,8 @@ ENERGY_MAX_HOLD_S = env_int("ENERGY_MAX_HOLD_S", 60, minimum=1)
 ENERGY_RAW_MAX_DAYS = env_int("ENERGY_RAW_MAX_DAYS", 2, minimum=0)
 ENERGY_MAX_PERIODS = 10_000
 DEVICE_ONLINE_S = env_int("DEVICE_ONLINE_S", 15, minimum=1)
+SERVER_WORKERS = env_int("SERVER_WORKERS", 1, minimum=1)
+SHUTDOWN_DRAIN_S = env_int("SHUTDOWN_DRAIN_S", 1)
 SHUTDOWN_GRACE_S = env_int("SHUTDOWN_GRACE_S", 10, minimum=1)
 
 LIVE_HEARTBEAT_S = 20  # the contract's heartbeat_s
@@ -195,17 +198,9 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO")},
-    "loggers": {
-        "django.request": {"level": "ERROR"},
-        "django.channels.server": {"level": "WARNING"},
-        # At INFO it logs the whole URL of every websocket, and somebody will put a token there although none is read.
-        "uvicorn.error": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},
-    },
-}
+ACCESS_LOG_MIN_MS = env_int("ACCESS_LOG_MIN_MS", 100)
+LOG_FORMAT = env_choice("LOG_FORMAT", "line", logs.FORMATS)
+LOG_LEVEL = env_choice("LOG_LEVEL", "INFO", logs.LEVELS)
+LOGGING = logs.logging_config(LOG_FORMAT, LOG_LEVEL)
+LOGGING["loggers"] |= {"django.request": {"level": "ERROR"}, "django.channels.server": {"level": "WARNING"}}
+OTEL_EXPORTER_OTLP_ENDPOINT = env_text("OTEL_EXPORTER_OTLP_ENDPOINT")

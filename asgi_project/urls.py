@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/", include("devices_app.urls")),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics_of_server"),
     path("admin/", admin.site.urls),
     path("", include(page_urlpatterns)),
     path("", include("dashboard.urls")),

@@ -17,6 +17,7 @@ from auth_app.events import AccessChange, listen
 from auth_app.models import AccessToken
 from auth_app.scopes import EVERYTHING, Scope, scopes_of_text
 from auth_app.tokens import SESSION_TOKEN_KEY, token_digest
+from telemetry.logs import note_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,10 @@ async def identify_cached(credentials: Credentials) -> Identity | None:
         identity = await accounts_ask(identify, credentials)
         if identity is not None:
             _cache.put(credentials, identity, generation=generation)
-    return None if identity is None or identity.is_expired() else identity
+    if identity is None or identity.is_expired():
+        return None
+    note_user(identity.user_id)
+    return identity
 
 
 def identities_still_valid(token_ids: set[int]) -> set[int]:
@@ -111,5 +115,6 @@ def _by(**lookup: object) -> Identity | None:
     )
     if token is None:
         return None
+    note_user(token.user_id)
     scopes = scopes_of_text(token.scopes) if token.kind == AccessToken.Kind.API_KEY else EVERYTHING
     return Identity(token.user_id, token.user.username, token.pk, token.expires_at.timestamp(), scopes)

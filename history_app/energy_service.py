@@ -14,6 +14,7 @@ from history_app.catalogue import CATALOGUE
 from history_app.energy import PeriodSums, sums_document, sums_total
 from history_app.energy_queries import fetch_periods
 from history_app.energy_tier_queries import fetch_tier_periods, tier_for
+from history_app.metrics import query
 from history_app.pool import Connection, telemetry_run
 from history_app.service import TIER_IS_GONE, question_parse
 from history_app.tiers import sources_forget, sources_of
@@ -90,9 +91,11 @@ async def _read(connection: Connection, device_id: str, question: EnergyQuestion
     if not is_short or sources.has_aged_out(sources.raw, edges[0]):
         tier = tier_for(sources, edges, hold)
     if tier is None:
-        periods = await fetch_periods(connection, device_id, edges, now=question.now, max_hold_s=hold)
+        with query("energy"):
+            periods = await fetch_periods(connection, device_id, edges, now=question.now, max_hold_s=hold)
         return Energy(device_id, question, CATALOGUE.table, periods)
-    periods = await fetch_tier_periods(connection, device_id, edges, tier, now=question.now, max_hold_s=hold)
+    with query("energy", tier.table):
+        periods = await fetch_tier_periods(connection, device_id, edges, tier, now=question.now, max_hold_s=hold)
     return Energy(device_id, question, tier.table, periods)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from psycopg.sql import SQL, Identifier
 
 from history_app.catalogue import CATALOGUE
+from history_app.metrics import query
 from history_app.pool import Connection
 from telemetry.ddl import table_of
 from telemetry.reading import Reading
@@ -17,7 +18,8 @@ from telemetry.reading import Reading
 async def fetch_latest(connection: Connection, device_ids: Sequence[str]) -> dict[str, Reading]:
     """The newest stored reading of each device; those without one are left out."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(_latest_statement(), {"devices": list(device_ids)})
+    with query("latest"):
+        await cursor.execute(_latest_statement(), {"devices": list(device_ids)})
     return {device_id: Reading(device_id, us, tuple(values)) for device_id, us, *values in await cursor.fetchall()}
 
 

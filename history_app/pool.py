@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from asgi_project.errors import Unavailable
 from history_app.arrays import arrays_register
+from history_app.metrics import UNAVAILABLE
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
@@ -54,6 +55,12 @@ async def _pool() -> Pool:
     return pool
 
 
+def pool_stats() -> Mapping[str, int]:
+    """What the running loop's pool says about itself (psycopg_pool's `get_stats`); empty before its first use."""
+    pool = _pools.get(asyncio.get_running_loop())
+    return {} if pool is None else pool.get_stats()
+
+
 async def pool_close() -> None:
     """Close the pool of the running loop, if one was opened."""
     pool = _pools.pop(asyncio.get_running_loop(), None)
@@ -87,12 +94,14 @@ async def telemetry_run(work: Callable[[Connection], Awaitable[T]]) -> T:
         if not task.done():
             _abandon(task)
     if not task.done():
+        UNAVAILABLE.labels("too_slow" if is_borrowed.is_set() else "saturated").inc()
         if is_borrowed.is_set():
             raise Unavailable("The telemetry database took too long; ask for a shorter range.", retry_after_s=5)
         raise Unavailable(_AWAY)
     try:
         return task.result()
     except (PoolTimeout, TooManyRequests, psycopg.OperationalError) as error:
+        UNAVAILABLE.labels("saturated" if isinstance(error, (PoolTimeout, TooManyRequests)) else "away").inc()
         raise Unavailable(_AWAY) from error
 
 

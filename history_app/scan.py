@@ -59,6 +59,11 @@ def _slot() -> Iterator[None]:
         _running -= 1
 
 
+def scans_running() -> int:
+    """Scans of this process at this moment."""
+    return _running
+
+
 async def _connect() -> Connection:
     return await psycopg.AsyncConnection.connect(
         settings.TELEMETRY_URL, connect_timeout=CONNECT_TIMEOUT_S, application_name=APPLICATION_NAME

@@ -16,6 +16,7 @@ from asgi_project.errors import BadRequest, TooLarge
 from history_app import queries
 from history_app.arrays import Array, as_array, filled_forward, spread
 from history_app.catalogue import CATALOGUE
+from history_app.metrics import query
 from history_app.plan import plan
 from history_app.pool import Connection, telemetry_run
 from history_app.queries import Columns
@@ -180,14 +181,16 @@ async def _read(connection: Connection, device_ids: Sequence[str], question: Que
     _bucket_window(question, window.step, len(device_ids))
     if chosen.levels:
         source = chosen.levels[-1].table
-        found = await fetch_tier_buckets(
-            connection, device_ids, chosen, question.metrics, question.aggs, live=question.is_live
-        )
+        with query("history", source):
+            found = await fetch_tier_buckets(
+                connection, device_ids, chosen, question.metrics, question.aggs, live=question.is_live
+            )
     else:
         source = CATALOGUE.table
-        found = await queries.fetch_buckets(
-            connection, device_ids, window, question.metrics, question.aggs, live=question.is_live
-        )
+        with query("history"):
+            found = await queries.fetch_buckets(
+                connection, device_ids, window, question.metrics, question.aggs, live=question.is_live
+            )
     return [
         History(device_id, question, window, source, _filled(columns, window, question))
         for device_id, columns in zip(device_ids, found, strict=True)
@@ -198,9 +201,10 @@ async def _raw(connection: Connection, device_ids: Sequence[str], question: Ques
     """The readings themselves; None where a device has too many of them and buckets will do."""
     window = Window(question.start, question.end, RAW, question.zone)
     limit = _points_limit(len(device_ids)) if question.resolution == "raw" else question.max_points
-    found = await queries.fetch_raw(
-        connection, device_ids, window, question.metrics, limit=limit + 1, live=question.is_live
-    )
+    with query("history"):
+        found = await queries.fetch_raw(
+            connection, device_ids, window, question.metrics, limit=limit + 1, live=question.is_live
+        )
     if any(len(columns.starts) > limit for columns in found):
         if question.resolution == "raw":
             raise _too_many(f"more than {limit} readings", len(device_ids))
@@ -220,13 +224,22 @@ async def _raw(connection: Connection, device_ids: Sequence[str], question: Ques
 
 async def readings_after(device_id: str, after: int, *, limit: int) -> list[Reading]:
     """Stored readings newer than `after` (µs), oldest first, at most `limit`. Raises `Unavailable`."""
-    return await telemetry_run(lambda connection: queries.fetch_after(connection, device_id, after, limit=limit))
+
+    async def work(connection: Connection) -> list[Reading]:
+        with query("backlog"):
+            return await queries.fetch_after(connection, device_id, after, limit=limit)
+
+    return await telemetry_run(work)
 
 
 async def newest_stored(device_id: str) -> int | None:
     """µs of the newest stored reading of a device, None where there is none. Raises `Unavailable`."""
-    newest = await telemetry_run(lambda connection: queries.fetch_newest(connection, [device_id]))
-    return newest[device_id]
+
+    async def work(connection: Connection) -> int | None:
+        with query("newest"):
+            return (await queries.fetch_newest(connection, [device_id]))[device_id]
+
+    return await telemetry_run(work)
 
 
 def _bounds(parameters: Mapping[str, str], now: int, zone: ZoneInfo) -> tuple[int, int]:

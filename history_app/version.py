@@ -14,6 +14,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from history_app.catalogue import CATALOGUE
+from history_app.metrics import query
 from history_app.plan import Sources
 from history_app.pool import Connection
 from history_app.queries import moment
@@ -32,7 +33,8 @@ async def fetch_version(connection: Connection, device_id: str, window: Window, 
     cursor = connection.cursor(binary=True)
     parameters = {"device": device_id, "low": moment(window.low - tier.length), "high": moment(window.high)}
     try:
-        await cursor.execute(_statement(tier.tier.table), parameters)
+        with query("version", tier.tier.table):
+            await cursor.execute(_statement(tier.tier.table), parameters)
     except psycopg.errors.UndefinedColumn:
         return None
     row = await cursor.fetchone()

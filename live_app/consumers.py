@@ -16,6 +16,7 @@ from live_app import handshake, protocol
 from live_app.admission import Refused, admit
 from live_app.outlet import Queued
 from live_app.session import LiveSession
+from telemetry.logs import note_closed
 
 NO_CHANNEL_LAYER = "none"
 CLOSE_TIMEOUT_S = 5.0
@@ -80,6 +81,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self.session.outlet.put(protocol.error(None, "bad_request", str(error)))
             return
         await self.session.subscribe(protocol.Subscribe(None, {only_device: since}, None, 0))
+
+    async def disconnect(self, code: int) -> None:
+        note_closed(code)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.session is None:

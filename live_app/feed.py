@@ -11,6 +11,7 @@ from django.conf import settings
 
 from history_app.catalogue import CATALOGUE
 from live_app import protocol
+from live_app.metrics import metrics
 from live_app.outlet import Outlet
 from live_app.protocol import Frame
 from telemetry.names import RING_LENGTH
@@ -127,6 +128,7 @@ class Subscription:
 
     def gap(self, first: int, last: int) -> None:
         """Name readings (µs, both included) that this socket is not given."""
+        metrics.gaps += 1
         self.outlet.put_readings(protocol.gap(self.device_id, first, last), self.device_id, first, last)
 
     def skip_to(self, us: int) -> None:

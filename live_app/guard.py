@@ -61,6 +61,11 @@ class Guard:
         """Close every session, as the server stops."""
         await asyncio.gather(*(session.restart(timeout_s) for session in list(self._sessions)))
 
+    @property
+    def sessions(self) -> int:
+        """How many there are in this process."""
+        return len(self._sessions)
+
     def sessions_of(self, user_id: int) -> int:
         return self._per_user[user_id]
 

@@ -22,9 +22,11 @@ from auth_app import events
 from history_app.catalogue import CATALOGUE
 from live_app import seam
 from live_app.feed import BACKLOG_ROWS_PER_FRAME, Feed, Subscription
+from live_app.metrics import heartbeat_heard, metrics
 from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL, LIVE_PREFIX, live_channel
 from telemetry.reading import ReadingError, reading_decode
 from telemetry.redis import AsyncRedis, RedisError, redis_client, redis_connect
+from telemetry.tracing import traced
 
 READ_TIMEOUT_S = 1.0
 SILENCE_BEFORE_PING_S = 1.5
@@ -52,6 +54,11 @@ class Hub:
     def is_connected(self) -> bool:
         return self._pubsub is not None
 
+    @property
+    def devices(self) -> int:
+        """How many devices somebody here watches."""
+        return len(self._feeds)
+
     def start(self) -> None:
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read_for_ever(), name="live hub")
@@ -62,6 +69,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @traced("live join")
     async def join(self, subscription: Subscription, since: int | None) -> None:
         """Close the seam between `since` (µs) and the stream, and release the subscription.
 
@@ -70,6 +78,8 @@ class Hub:
         """
         feed = self._watch(subscription)
         missed = await self._fetch(feed, subscription, since)
+        metrics.joins += 1
+        metrics.joins_incomplete += not missed.is_complete
         subscription.on_joined(missed.after or None, missed.is_complete)
         await self._replay(feed, subscription, missed)
 
@@ -163,6 +173,7 @@ class Hub:
 
     async def _read(self) -> None:
         """One connection's life."""
+        metrics.connections += 1
         client = redis_connect(self._redis_url)
         pubsub = client.pubsub(push_handler_func=_as_it_is)
         try:
@@ -212,6 +223,7 @@ class Hub:
                 self._take(channel.removeprefix(LIVE_PREFIX), payload)
             elif channel == HEARTBEAT_CHANNEL:
                 self.heartbeat_at = time.monotonic()
+                heartbeat_heard(payload)
             elif channel == BREAK_CHANNEL:
                 self._mend(payload.decode())
             elif channel == events.CHANNEL:
@@ -230,6 +242,7 @@ class Hub:
         if feed.is_unverified and feed.held is None:
             feed.is_unverified = False
             self._refill(feed)
+        metrics.readings += 1
         feed.take(reading)
 
     def _confirm(self, channel: str) -> None:
@@ -261,6 +274,7 @@ class Hub:
         feed.held = []
         self._spawn(self._catch_up(feed))
 
+    @traced("live refill")
     async def _catch_up(self, feed: Feed) -> None:
         losses = feed.losses
         while feed.losses == losses and feed.held is not None:
@@ -286,6 +300,8 @@ class Hub:
 
     def _resume(self, feed: Feed, missed: seam.Missed) -> None:
         """Go on with the stream. Who missed much is sent it at its own pace, the fetched readings are shared."""
+        metrics.refills += 1
+        metrics.refills_incomplete += not missed.is_complete
         after = missed.after or 0
         readings = seam.in_order([*missed.readings, *(feed.held or [])], after)
         feed.is_unverified = not missed.is_verified

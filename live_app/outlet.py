@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from live_app import protocol
+from live_app.metrics import metrics
 from live_app.protocol import Frame
 
 HOPELESS_OVERFLOWS = 3  # times the queue's length
@@ -98,6 +99,11 @@ class Outlet:
         self._is_draining = False
         self._is_closed = False
 
+    @property
+    def queued(self) -> int:
+        """Frames that wait because the socket does not keep up."""
+        return len(self._queue)
+
     def put(self, frame: Frame, *, device_id: str | None = None, us: int | None = None) -> None:
         """Send a control frame; for one that tells the cursor of a device, which one (µs)."""
         if self._is_direct:
@@ -147,6 +153,7 @@ class Outlet:
         transport = self._transport
         if not burst or transport is None or self._is_closed or transport.is_closing():
             return
+        metrics.deliveries += len(burst)
         transport.write(burst[0] if len(burst) == 1 else b"".join(burst))
         if transport.get_write_buffer_size() > DIRECT_MAX_BYTES:
             self._is_direct = False
@@ -167,6 +174,8 @@ class Outlet:
                 break
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_queue())
+            metrics.slow[self._sender] = self
+            self._sender.add_done_callback(metrics.slow.pop)
 
     def _overflow(self) -> None:
         self._overflows += 1
@@ -176,6 +185,7 @@ class Outlet:
     def _drop_oldest_readings(self) -> bool:
         for index, queued in enumerate(self._queue):
             if queued.is_droppable and queued.device_id is not None:
+                metrics.dropped += 1
                 del self._queue[index]
                 self._queued_bytes -= len(queued.frame.payload)
                 first, last = self._gaps.get(queued.device_id, (queued.first, queued.last))
@@ -188,6 +198,7 @@ class Outlet:
         try:
             while self._queue or self._gaps:
                 await self._send(self._next())
+                metrics.deliveries += 1
                 self._overflows = 0
                 self._tell_room()
         except OSError:
@@ -199,6 +210,7 @@ class Outlet:
     def _next(self) -> Queued:
         """Gaps come first: what was dropped is older than everything still queued of that device."""
         if self._gaps:
+            metrics.gaps += 1
             device_id = next(iter(self._gaps))
             first, last = self._gaps.pop(device_id)
             return Queued(protocol.gap(device_id, first, last), device_id, first, last, is_droppable=True)

@@ -18,6 +18,7 @@ from live_app import protocol
 from live_app.feed import Subscription
 from live_app.guard import guard_of_loop
 from live_app.hub import hub_of_loop
+from live_app.metrics import metrics
 from live_app.outlet import Outlet, Send
 
 DRAIN_TIMEOUT_S = 1.0
@@ -117,6 +118,7 @@ class LiveSession:
         except Unavailable:  # nobody can say now what this user may see: the client comes back and asks again
             self.end(protocol.CLOSE_INTERNAL)
         except protocol.RequestRefused as refused:
+            metrics.refused[refused.code] += 1
             self.outlet.put(protocol.error(refused.request_id, refused.code, str(refused)))
 
     def _count_frame(self, request_id: protocol.RequestId) -> None:
@@ -154,6 +156,7 @@ class LiveSession:
             if device_id in found:
                 self._join(request, device_id, since, found[device_id])
             else:
+                metrics.refused["forbidden"] += 1
                 message = f"devices: {device_id!r} is not among yours"
                 self.outlet.put(protocol.error(request.request_id, "forbidden", message))
                 denied(self.identity, [device_id], "live: forbidden", self._address)

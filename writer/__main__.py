@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import logging.config
 import os
 import signal
 import sys
@@ -11,6 +11,7 @@ import sys
 import uvicorn
 
 from telemetry.catalogue import CatalogueError, catalogue_load
+from telemetry.logs import logging_config
 from writer.settings import SettingsError, settings_from
 
 ABOUT = """\
@@ -20,6 +21,7 @@ publish them through Redis. SIGTERM or Ctrl-C stores what is queued, then ends.
 environment:
   TELEMETRY_ADMIN_URL, REDIS_URL   where to; ./scripts/services env prints those of this checkout
   INGEST_SECRET                    what device keys are derived from, at least 32 characters
+  LOG_LEVEL, LOG_FORMAT            what is logged to standard error, and how: line or json
   TELEMETRY_CATALOGUE              another list of metrics than telemetry/catalogue.toml
   WRITER_…                         limits, see .env.example"""
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -39,14 +41,12 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8001, help="port to listen on (default: %(default)s)")
     options = parser.parse_args()
     try:
-        settings_from(os.environ)
+        settings = settings_from(os.environ)
         catalogue_load()
     except (SettingsError, CatalogueError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         return 1
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # At INFO uvicorn logs the whole URL of every websocket, and somebody will put a key there although none is read.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.config.dictConfig(logging_config(settings.log_format, settings.log_level))
     logger.info("taking readings on http://%s:%s", options.host, options.port)
     serve(options.host, options.port)
     return 0

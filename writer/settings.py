@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from redis.asyncio.connection import parse_url
 
 from telemetry.keys import MIN_SECRET_LENGTH
+from telemetry.logs import FORMATS, LEVELS
 
 MAX_LIST_READINGS = 10_000
 
@@ -25,6 +26,8 @@ class Settings:
     telemetry_admin_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     ingest_secret: str = field(repr=False)
+    log_format: str
+    log_level: str
     max_future_s: int
     max_body_bytes: int
     body_timeout_s: int
@@ -59,6 +62,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         telemetry_admin_url=database_url(environment),
         redis_url=redis_url(environment),
         ingest_secret=secret(environment, "INGEST_SECRET"),
+        log_format=_choice("LOG_FORMAT", environment.get("LOG_FORMAT") or "line", FORMATS),
+        log_level=_choice("LOG_LEVEL", environment.get("LOG_LEVEL") or "INFO", LEVELS),
         **{name: _whole_number(environment, f"WRITER_{name.upper()}", *limit) for name, limit in LIMITS.items()},
     )
 
@@ -96,6 +101,12 @@ def _address(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name, "").strip()
     if not value:
         raise SettingsError(f"{name} is not set; ./scripts/services env prints the one of this checkout")
+    return value
+
+
+def _choice(variable: str, value: str, accepted: Sequence[str]) -> str:
+    if value not in accepted:
+        raise SettingsError(f"{variable} is {value!r}; accepted are {', '.join(accepted)}")
     return value
 
 

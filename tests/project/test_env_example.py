@@ -21,7 +21,14 @@ DOCUMENTED = documented()
 READS = reads()
 # Their names come from a table: whether TELEMETRY_URL, TELEMETRY_ADMIN_URL and REDIS_URL name somebody else's servers.
 NAMES_FROM_A_TABLE = {"scripts/lib/services.py"}
-UNITS = {"_S": "Seconds", "_MS": "Milliseconds", "_DAYS": "Days", "_BYTES": "Bytes", "_READINGS": "Readings"}
+UNITS = {
+    "_S": "Seconds",
+    "_MS": "Milliseconds",
+    "_DAYS": "Days",
+    "_BYTES": "Bytes",
+    "_READINGS": "Readings",
+    "_WORKERS": "Processes",
+}
 SHOW_SETTINGS = """
 import json
 from asgi_project import settings
@@ -68,7 +75,7 @@ def test_each_says_what_it_means_and_its_unit(entry: Documented) -> None:
     ending = next((ending for ending in sorted(UNITS, key=len, reverse=True) if entry.name.endswith(ending)), None)
     if ending and entry.default.isdecimal():
         assert UNITS[ending] in entry.comment
-    if entry.default in {"0", "1"}:
+    elif entry.default in {"0", "1"}:
         assert "flag" in entry.comment.lower()
 
 

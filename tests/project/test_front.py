@@ -44,6 +44,8 @@ FORGED = {
     "X-Forwarded-Port": "443",
     "X-Real-IP": "203.0.113.7",
     "Forwarded": "for=203.0.113.7;proto=https",
+    "X-Request-ID": "forged",
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
 
 
@@ -160,10 +162,18 @@ def test_a_device_may_keep_a_socket_open(front: Process, stack: Stack) -> None:
         assert json.loads(socket.recv(timeout=20)) == {"accepted": 1}
 
 
-def test_what_the_writer_tells_its_operator_is_not_published(front: Process, writer: Process) -> None:
-    own = httpx.get(f"{writer.url}/metrics", timeout=30).text
-    published = httpx.get(f"{front.url}/metrics", timeout=30)
-    assert published.status_code != 200 or published.text.partition(" ")[0] != own.partition(" ")[0]
+def test_what_server_and_writer_tell_their_operator_is_not_published(front: Process, writer: Process) -> None:
+    assert httpx.get(f"{writer.url}/metrics", timeout=30).status_code == 200
+    for path in ("/metrics", "/metrics?x", "//metrics", "/%6detrics"):
+        answer = httpx.get(f"{front.url}{path}", timeout=30)
+        assert answer.status_code == 404
+        assert "wattstream_" not in answer.text
+    is_problem(httpx.get(f"{front.url}/metrics", timeout=30), 404, "not_found")
+
+
+def test_the_front_names_each_request_and_the_server_keeps_that_name(front: Process) -> None:
+    answer = httpx.get(f"{front.url}/livez", headers={"X-Request-ID": "mine"}, timeout=30)
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
 
 
 # --- who the client is -------------------------------------------------------------------------------------------
@@ -225,7 +235,10 @@ def test_what_a_client_says_about_itself_is_replaced(recorder: Recorder, recorde
     assert recorder.headers["x-forwarded-for"] == client
     assert recorder.headers["x-forwarded-proto"] == "http"
     assert recorder.headers["host"] == f"127.0.0.1:{recorded.port}"
-    assert not {"forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-port"} & recorder.headers.keys()
+    assert re.fullmatch(r"[0-9a-f]{32}", recorder.headers["x-request-id"])
+    assert (
+        not {"forwarded", "x-real-ip", "x-forwarded-host", "x-forwarded-port", "traceparent"} & recorder.headers.keys()
+    )
 
 
 def test_nothing_but_a_websocket_is_upgraded(recorder: Recorder, recorded: Process) -> None:

@@ -1,0 +1,28 @@
+"""What a slow socket is counted as."""
+
+from __future__ import annotations
+
+import asyncio
+
+from live_app.metrics import metrics
+from tests.live_app.test_outlet import MAX_FRAMES, Reader
+from tests.support.waiting import wait_until_async
+
+
+async def test_what_waits_for_a_slow_socket_is_told_and_then_what_was_dropped_for_it() -> None:
+    reader, dropped, gaps, sent = Reader(), metrics.dropped, metrics.gaps, metrics.deliveries
+    reader.offer(MAX_FRAMES + 5)
+    assert (metrics.queued_frames, len(metrics.slow)) == (MAX_FRAMES, 1)
+    assert metrics.dropped == dropped + 5
+    frames = await reader.all_sent()
+    assert metrics.gaps == gaps + 1 == gaps + len([frame for frame in frames if frame.get("type") == "gap"])
+    assert metrics.deliveries == sent + MAX_FRAMES + 1
+    await wait_until_async(lambda: asyncio.sleep(0, not metrics.slow), "nobody slow any more")
+
+
+async def test_a_socket_that_ends_before_its_queue_was_begun_leaves_nothing_behind() -> None:
+    reader = Reader()
+    reader.offer(1)
+    reader.outlet.close()
+    await wait_until_async(lambda: asyncio.sleep(0, not metrics.slow), "nobody slow any more")
+    assert metrics.queued_frames == 0

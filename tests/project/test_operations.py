@@ -1,0 +1,73 @@
+"""docs/operations.md and deploy/alerts.yml name the metrics and limits that there are, all of them and no others."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from django.urls import resolve
+
+from asgi_project.hot import route_pattern
+from tests.project.variables import documented
+from tests.support.metrics import scrape
+from tests.support.process import ROOT, Process
+
+TEXT = (ROOT / "docs/operations.md").read_text()
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"] for rule in group["rules"]
+]
+ROWS = re.findall(r"^\| `(wattstream_\w+)`( \*)? \| ([^|]+) \|", TEXT, re.MULTILINE)
+LIMIT = re.compile(
+    r"(ACCOUNTS|HISTORY|LATEST|TELEMETRY|EXPORT|EXPORTS|ENERGY|LIVE|WRITER|LOGIN|REGISTRATIONS|CLAIM|API_KEYS|TICKETS|HANDSHAKE|AUDIT)_\w+"
+)
+NO_LIMITS = {"TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "TELEMETRY_CATALOGUE", "HISTORY_USE_TIERS",
+             "TELEMETRY_OWNER_PASSWORD", "TELEMETRY_READER_PASSWORD"}  # fmt: skip
+
+
+def exported(server: Process, writer: Process) -> set[str]:
+    return scrape(server).names | scrape(writer).names
+
+
+def test_every_metric_is_documented_and_every_documented_metric_exists(server: Process, writer: Process) -> None:
+    names = [name for name, _, _ in ROWS]
+    assert len(names) == len(set(names))
+    assert set(names) == exported(server, writer)
+
+
+def test_alerts_are_about_metrics_that_exist_and_the_document_marks_these(server: Process, writer: Process) -> None:
+    used = {name for rule in RULES for name in re.findall(r"wattstream_\w+", rule["expr"])}
+    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
+    assert families <= exported(server, writer)
+    assert families == {name for name, mark, _ in ROWS if mark}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_says_how_urgent_it_is_and_what_it_is_about(rule: dict[str, Any]) -> None:
+    assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["annotations"]["summary"].endswith(".")
+    assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+def test_routes_in_alerts_are_routes_as_they_are_counted() -> None:
+    routes = [route for rule in RULES for route in re.findall(r'route="([^"]+)"', rule["expr"])]
+    assert routes
+    for route in routes:
+        assert route_pattern(resolve(route.format(device_id="x")).route) == route
+
+
+def test_every_limit_says_what_happens_at_it() -> None:
+    limits = {name for name in documented() if LIMIT.fullmatch(name)} - NO_LIMITS
+    section = TEXT.partition("\n## Limits\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([A-Z][A-Z_]+)`", section))
+    assert limits - named == set()
+    assert named - documented().keys() == set()
+
+
+def test_every_variable_that_the_document_names_exists() -> None:
+    # Of other programs, and the document's own examples.
+    foreign = {"NEW_URL", "CHANGELOG"}
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", TEXT))
+    assert {name for name in named if not name.startswith("OTEL_")} - documented().keys() - foreign == set()
