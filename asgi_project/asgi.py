@@ -20,7 +20,9 @@ django_application = cast(ASGI3Application, get_asgi_application())
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
+from asgi_project.cors import open_to_allowed_origins  # noqa: E402
 from asgi_project.daphne_pacing import PacedResponse, SocketTransport, before_daphne_stops, daphne_protocol  # noqa: E402
+from asgi_project.headers import with_headers  # noqa: E402
 from asgi_project.hot import HotHandler  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
 from devices_app.housekeeping import housekeeper_of_loop  # noqa: E402
@@ -30,6 +32,7 @@ from live_app.hub import hub_of_loop  # noqa: E402
 from live_app.protocol import TRANSPORT_EXTENSION  # noqa: E402
 from live_app.routing import websocket_urlpatterns  # noqa: E402
 
+API_URL = "/api/"
 DRAIN_SHARE = 0.8  # of the grace, which is also for closing
 FLUSH_S = 0.1  # Twisted drops what it has not written when it stops
 
@@ -38,7 +41,8 @@ class Application:
     """Routes a connection by its type and path."""
 
     def __init__(self) -> None:
-        self._http = HotHandler(django_application)
+        self._http: Any = HotHandler(django_application)
+        self._api: Any = open_to_allowed_origins(self._http)
         self._static: Any = static_application()
         self._websocket: Any = URLRouter(websocket_urlpatterns)
         self._waits_for_sessions = False
@@ -79,10 +83,13 @@ class Application:
     async def _route(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        elif cast(Any, scope)["path"].startswith(settings.STATIC_URL):
-            await self._static(scope, receive, send)
         else:
-            await self._http(scope, receive, send)
+            await self._http_of(cast(Any, scope)["path"])(scope, receive, with_headers(cast(Any, send)))
+
+    def _http_of(self, path: str) -> Any:
+        if path.startswith(API_URL):
+            return self._api
+        return self._static if path.startswith(settings.STATIC_URL) else self._http
 
     async def _lifespan(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         raw_send = cast(Any, send)
