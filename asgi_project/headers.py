@@ -22,17 +22,7 @@ PAGE_POLICY = (
 # Everything else is data. A browser that shows it as a document loads and runs nothing.
 DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 # What a page might ask a person for, and none of these does.
-PERMISSIONS = (
-    "camera",
-    "display-capture",
-    "geolocation",
-    "microphone",
-    "payment",
-    "usb",
-    "serial",
-    "bluetooth",
-    "midi",
-)
+PERMISSIONS = ("camera", "display-capture", "geolocation", "microphone", "midi", "payment", "serial", "usb")
 
 
 def _encoded(named: Mapping[str, str]) -> tuple[Header, ...]:
