@@ -203,6 +203,7 @@ TLS = env_flag("TLS")  # the public address is https
 # With the prefix a browser takes the cookie from this very host over TLS alone (RFC 6265bis, section 4.1.3.2).
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = ("__Host-sessionid", "__Host-csrftoken") if TLS else ("sessionid", "csrftoken")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+SESSION_ENGINE = "auth_app.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS

@@ -60,11 +60,11 @@ class NotAudited(Exception):
 
 def ask(locks: list[Path], further: list[str]) -> str:
     """pip-audit's JSON. Raises NotAudited, and ScriptError where it failed for another reason."""
-    command = [FOLDER / "bin/python", "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
+    command = [str(FOLDER / "bin/python"), "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
     # Hashes stand in the locks, so nothing has to be resolved or downloaded.
     command += ["--require-hashes", "--disable-pip", *further]
     for lock in locks:
-        command += ["--requirement", lock]
+        command += ["--requirement", str(lock)]
     install()
     with step("asking about the locked packages"):
         try:
