@@ -60,6 +60,19 @@ def test_the_dashboard_and_the_form_work_under_their_policy(
     assert violations(collecting) == []
 
 
+def test_the_dashboard_keeps_nothing_secret_in_the_browser(
+    page: Page, dashboard: DashboardPage, owner: Person, house: str
+) -> None:
+    dashboard.sign_in(owner.username, owner.password)
+    dashboard.wait_drawn("24h")
+    dashboard.wait_live()
+    kept: str = page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
+    session = next(cookie for cookie in page.context.cookies() if cookie.get("name") == "sessionid")
+    for secret in (session["value"], "wst_", owner.password, "load_power"):
+        assert secret not in kept
+    assert page.evaluate("indexedDB.databases()") == []
+
+
 def test_the_admin_works_under_its_policy(collecting: Page, dashboard: DashboardPage, charlie: Person) -> None:
     in_thread(lambda: make_staff(charlie))
     dashboard.sign_in(charlie.username, charlie.password)
