@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from pathlib import Path
+from typing import cast
 
 import httpx
 from django.conf import settings
@@ -32,7 +33,8 @@ def test_a_long_password_with_blanks_counts_as_it_is(anonymous: httpx.Client) ->
 
 
 def test_no_validator_asks_for_rotation_or_composition() -> None:
-    names = {entry["NAME"].rpartition(".")[2] for entry in settings.AUTH_PASSWORD_VALIDATORS}
+    validators = cast("list[dict[str, str]]", settings.AUTH_PASSWORD_VALIDATORS)
+    names = {entry["NAME"].rpartition(".")[2] for entry in validators}
     assert names == {
         "UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator",
         "NumericPasswordValidator",

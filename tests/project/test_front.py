@@ -250,6 +250,8 @@ def test_a_body_that_the_service_would_not_take_is_refused(path: str, limit: int
 def is_problem(answer: httpx.Response, status: int, code: str) -> None:
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == CONTENT_TYPE
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
     problem = answer.json()
     assert problem.keys() == {"status", "title", "detail", "code"}
     assert (problem["status"], problem["code"]) == (status, code)
