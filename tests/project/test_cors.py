@@ -43,7 +43,7 @@ def words(answer: httpx.Response, name: str) -> set[str]:
 @pytest.mark.parametrize("path", HOT_AND_COLD)
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
 def test_a_friend_may_send_a_token(open_server: Process, path: str, method: str) -> None:
-    answer = preflight(open_server, path, FRIEND, method, "authorization,content-type,if-none-match")
+    answer = preflight(open_server, path, FRIEND, method, "authorization,content-type,if-none-match,last-event-id")
     assert answer.is_success
     assert answer.headers["access-control-allow-origin"] == FRIEND
     assert method.lower() in words(answer, "access-control-allow-methods")

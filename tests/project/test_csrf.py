@@ -18,7 +18,7 @@ WITHOUT_CREDENTIALS = {"/api/auth/login", "/api/auth/register"}
 # Hot: asks in the body of a POST what does not fit into a URL, and changes nothing.
 ONLY_READ = {
     "/api/history/query", "/api/history/ems_001", "/api/history/ems_001/export",
-    "/api/energy/ems_001", "/api/latest", "/api/metrics",
+    "/api/energy/ems_001", "/api/latest", "/api/metrics", "/api/stream",
 }  # fmt: skip
 PATHS = sorted({path for path, _ in routes()})
 

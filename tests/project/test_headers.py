@@ -58,11 +58,14 @@ def test_the_policies_allow_nothing_inline_and_nothing_from_elsewhere() -> None:
 
 
 def test_every_route_of_the_urlconf_is_guarded(staff: httpx.Client, device: str) -> None:
-    answers = [staff.get(path.replace("ems_001", device)) for path, _ in routes()]
-    assert {answer.status_code for answer in answers} >= {200, 302, 405}
-    assert any(answer.headers["content-type"].startswith("text/html") for answer in answers)
-    for answer in answers:
-        assert_guarded(answer)
+    statuses, types = set(), set()
+    for path, _ in routes():
+        with staff.stream("GET", path.replace("ems_001", device)) as answer:  # one of them has no end
+            assert_guarded(answer)
+            statuses.add(answer.status_code)
+            types.add(answer.headers["content-type"].partition(";")[0])
+    assert statuses >= {200, 302, 405}
+    assert types >= {"text/html", "application/json", "application/problem+json"}
 
 
 @pytest.mark.parametrize("path", [*COLD, *STATIC])
