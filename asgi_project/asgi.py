@@ -25,8 +25,10 @@ from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
 from asgi_project.accounts import accounts_close, requests_bound  # noqa: E402
+from asgi_project.cors import open_to_allowed_origins  # noqa: E402
 from asgi_project.daphne_pacing import PacedResponse, SocketTransport, before_daphne_stops, daphne_protocol  # noqa: E402
 from asgi_project.drain import drain  # noqa: E402
+from asgi_project.headers import with_headers  # noqa: E402
 from asgi_project.hot import HotHandler  # noqa: E402
 from asgi_project.metrics import publish_for_ever  # noqa: E402
 from asgi_project.observed import Observed, is_busy  # noqa: E402
@@ -40,6 +42,7 @@ from live_app.routing import websocket_urlpatterns  # noqa: E402
 from telemetry.logs import note_route  # noqa: E402
 from telemetry.tracing import tracing_start, tracing_stop  # noqa: E402
 
+API_URL = "/api/"
 TRACING_STOP_TIMEOUT_S = 5
 DRAIN_SHARE = 0.8  # of the grace, which is also for closing
 FLUSH_S = 0.1  # Twisted drops what it has not written when it stops
@@ -49,7 +52,8 @@ class Application:
     """Routes a connection by its type and path."""
 
     def __init__(self) -> None:
-        self._http = HotHandler(django_application)
+        self._http: Any = HotHandler(django_application)
+        self._api: Any = open_to_allowed_origins(self._http)
         self._static: Any = static_application()
         self._websocket: Any = URLRouter(websocket_urlpatterns)
         self._observed = Observed(self._route)
@@ -91,11 +95,16 @@ class Application:
     async def _route(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        elif cast(Any, scope)["path"].startswith(settings.STATIC_URL):
-            note_route("static")
-            await self._static(scope, receive, send)
         else:
-            await self._http(scope, receive, send)
+            await self._http_of(cast(Any, scope)["path"])(scope, receive, with_headers(cast(Any, send)))
+
+    def _http_of(self, path: str) -> Any:
+        if path.startswith(API_URL):
+            return self._api
+        if path.startswith(settings.STATIC_URL):
+            note_route("static")
+            return self._static
+        return self._http
 
     async def _lifespan(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         raw_send = cast(Any, send)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from telemetry.secret import secret_fault
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_OWN = "set each to random characters of its own"
 
 
 def env_text(name: str, default: str = "") -> str:
@@ -47,15 +53,47 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in env_text(name, default).split(",") if item.strip()]
 
 
-def env_secret(name: str, *, minimum_length: int, required: bool) -> str:
+def env_origins(name: str, default: str = "") -> list[str]:
+    """A list of origins as browsers send them (RFC 6454, section 6.2): scheme, host, and the port if not the usual."""
+    origins = env_list(name, default)
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ImproperlyConfigured(
+                f"{name} has {origin!r}; accepted are origins such as https://energy.example.com"
+            )
+    return origins
+
+
+def env_secret(name: str, *, minimum_length: int, required: bool, weak_is_accepted: bool) -> str:
     """A secret. Refuses to start with one that is missing or easily guessed; never shows its value."""
     value = env_text(name)
-    if not required and not value:
-        return ""
-    if len(value) < minimum_length or len(set(value)) < 8:
-        what = "is not set" if not value else "is too weak"
+    if weak_is_accepted or (not required and not value):
+        return value
+    if fault := secret_fault(value, minimum_length=minimum_length):
         raise ImproperlyConfigured(
-            f"{name} {what}; set it to at least {minimum_length} random characters,"
+            f"{name} {fault}; set it to at least {minimum_length} random characters,"
             " e.g. from: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
         )
     return value
+
+
+def secrets_require_own(secrets: Mapping[str, str], passwords: Mapping[str, str]) -> None:
+    """Raises `ImproperlyConfigured` for a secret that stands for two things: who learns one would have the other.
+
+    Both by name, empty where not set. Passwords may be alike among themselves: databases can share a server.
+    """
+    named: dict[str, str] = {}
+    for name, value in secrets.items():
+        if value and named.setdefault(value, name) != name:
+            raise ImproperlyConfigured(f"{name} has the value of {named[value]}; {_OWN}")
+    for name, value in passwords.items():
+        if value in named:
+            raise ImproperlyConfigured(f"{named[value]} is the password in {name} too; {_OWN}")
+
+
+def url_password(url: str) -> str:
+    """The password in a database's or Redis's URL, empty where there is none."""
+    try:
+        return unquote(urlsplit(url).password or "")
+    except ValueError:
+        return ""

@@ -94,7 +94,7 @@ async def _answer(match: ResolverMatch, request: ASGIRequest) -> HttpResponseBas
     except DisallowedHost:
         return problem_response(BadRequest("Host: this name is not among ALLOWED_HOSTS."))
     except Exception:  # the last line of defence: an answer, and the whole story in the log
-        logger.exception("error in %s", request.path)
+        logger.exception("error in %r", request.path)  # a path may hold line breaks
         return problem_response(Problem("Something went wrong here; it has been logged."))
 
 

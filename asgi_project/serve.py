@@ -50,6 +50,11 @@ def serve(*, host: str, port: int, forwarders: list[str], workers: int) -> None:
     """
     from django.conf import settings
 
+    if settings.TLS and not forwarders:
+        logger.warning(
+            "TLS is 1 and FORWARDED_ALLOW_IPS is empty: nobody may say that a request came over TLS, so pages send the"
+            " browser to https for ever; name the proxy that ends TLS"
+        )
     logger.info("serving on http://%s:%s with %s worker%s", host, port, workers, "" if workers == 1 else "s")
     with metrics_folder() if workers > 1 else nullcontext():
         uvicorn.run(

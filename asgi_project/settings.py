@@ -7,7 +7,17 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from asgi_project.accounts import accounts_database
-from asgi_project.env import env_choice, env_flag, env_int, env_list, env_secret, env_text
+from asgi_project.env import (
+    env_choice,
+    env_flag,
+    env_int,
+    env_list,
+    env_origins,
+    env_secret,
+    env_text,
+    secrets_require_own,
+    url_password,
+)
 from telemetry import logs
 from telemetry.keys import MIN_SECRET_LENGTH
 
@@ -15,14 +25,26 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- what must be said -------------------------------------------------------------------------------------------
 DEBUG = env_flag("DEBUG")
-SECRET_KEY = env_secret("SECRET_KEY", minimum_length=32, required=not DEBUG) or secrets.token_urlsafe(48)
-INGEST_SECRET = env_secret("INGEST_SECRET", minimum_length=MIN_SECRET_LENGTH, required=False)
-METRICS_TOKEN = env_secret("METRICS_TOKEN", minimum_length=16, required=False)
+SECRET_KEY = env_secret(
+    "SECRET_KEY", minimum_length=32, required=not DEBUG, weak_is_accepted=DEBUG
+) or secrets.token_urlsafe(48)
+INGEST_SECRET = env_secret("INGEST_SECRET", minimum_length=MIN_SECRET_LENGTH, required=False, weak_is_accepted=DEBUG)
+METRICS_TOKEN = env_secret("METRICS_TOKEN", minimum_length=16, required=False, weak_is_accepted=DEBUG)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-ALLOWED_ORIGINS = env_list("ALLOWED_ORIGINS")
+ALLOWED_ORIGINS = env_origins("ALLOWED_ORIGINS")
 ALLOW_REGISTRATION = env_flag("ALLOW_REGISTRATION")
 REDIS_URL = env_text("REDIS_URL", "redis://127.0.0.1:6379/0")
 TELEMETRY_URL = env_text("TELEMETRY_URL", "postgresql://wattstream_reader@127.0.0.1:5432/wattstream")
+
+if not DEBUG:
+    secrets_require_own(
+        {"SECRET_KEY": SECRET_KEY, "INGEST_SECRET": INGEST_SECRET, "METRICS_TOKEN": METRICS_TOKEN},
+        passwords={
+            "TELEMETRY_URL": url_password(TELEMETRY_URL),
+            "REDIS_URL": url_password(REDIS_URL),
+            "DATABASE_URL": url_password(env_text("DATABASE_URL")),
+        },
+    )
 
 # --- limits ------------------------------------------------------------------------------------------------------
 TOKEN_LIFETIME_DAYS = env_int("TOKEN_LIFETIME_DAYS", 30, minimum=1)
@@ -176,15 +198,24 @@ CHANNEL_LAYERS = {
 }
 
 # --- browsers ----------------------------------------------------------------------------------------------------
+# The headers that go with these on every answer: asgi_project/headers.py.
 TLS = env_flag("TLS")  # the public address is https
+# With the prefix a browser takes the cookie from this very host over TLS alone (RFC 6265bis, section 4.1.3.2).
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = ("__Host-sessionid", "__Host-csrftoken") if TLS else ("sessionid", "csrftoken")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+SESSION_ENGINE = "auth_app.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 CSRF_FAILURE_VIEW = "asgi_project.errors.csrf_failure"
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS else None
+# Whether a request came over TLS is what FORWARDED_ALLOW_IPS may say, through the server (asgi_project/serve.py).
+# Django's own SECURE_PROXY_SSL_HEADER would believe whoever sends the header.
+SECURE_SSL_REDIRECT = TLS
+# People are led to https. A program is not: the token that it sent in clear would go unnoticed.
+SECURE_REDIRECT_EXEMPT = [r"^(api/|livez$|readyz$|metrics$)"]
 SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
-SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS
+SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

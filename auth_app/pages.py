@@ -17,10 +17,6 @@ from auth_app.denials import problem_denied
 from auth_app.services import user_authenticate
 from auth_app.sessions import session_close, session_open
 
-_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
 
 class LoginForm(forms.Form):
     username = forms.CharField(max_length=150)
@@ -60,7 +56,6 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
 def _form(request: HttpRequest, problem: Problem | None = None) -> HttpResponse:
     context = {"problem": problem, "next": _next(request), "username": request.POST.get("username", "")[:150]}
     response = render(request, "auth_app/login.html", context, status=problem.status if problem else 200)
-    response["Content-Security-Policy"] = _POLICY
     for name, value in (problem.headers if problem else {}).items():
         response[name] = value
     return response

@@ -116,5 +116,4 @@ def _json(document: Any) -> HttpResponse:
 
 def _private(response: R) -> R:
     response["Cache-Control"] = "private, no-cache"
-    response["X-Content-Type-Options"] = "nosniff"
     return response

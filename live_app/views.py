@@ -20,7 +20,6 @@ HEADERS = {
     "Content-Type": CONTENT_TYPE,
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",  # nginx would wait for more
-    "X-Content-Type-Options": "nosniff",
 }
 
 

@@ -11,6 +11,7 @@ from redis.asyncio.connection import parse_url
 
 from telemetry.keys import MIN_SECRET_LENGTH
 from telemetry.logs import FORMATS, LEVELS
+from telemetry.secret import secret_fault
 
 MAX_LIST_READINGS = 10_000
 
@@ -89,11 +90,10 @@ def redis_url(environment: Mapping[str, str]) -> str:
 
 
 def secret(environment: Mapping[str, str], name: str) -> str:
-    """A secret of sufficient length. Raises `SettingsError`, which never shows the value."""
+    """A secret that is not easily guessed. Raises `SettingsError`, which never shows the value."""
     value = environment.get(name, "").strip()
-    if len(value) < MIN_SECRET_LENGTH:
-        what = "is too short" if value else "is not set"
-        raise SettingsError(f"{name} {what}; set it to at least {MIN_SECRET_LENGTH} random characters")
+    if fault := secret_fault(value, minimum_length=MIN_SECRET_LENGTH):
+        raise SettingsError(f"{name} {fault}; set it to at least {MIN_SECRET_LENGTH} random characters")
     return value
 
 

@@ -18,7 +18,7 @@ Print a complete .env for compose: .env.example with fresh random secrets filled
 Keep the file: the databases take their passwords from it when they are first made, and know them from then on."""
 EXAMPLE = ROOT / ".env.example"
 TO_FILL_IN = re.compile(r"^([A-Z][A-Z0-9_]*)=$", re.MULTILINE)
-SECRET_BYTES = 36
+SECRET_BYTES = 48  # 64 characters: Django finds a SECRET_KEY of fewer than 50 weak
 
 
 def main() -> int:

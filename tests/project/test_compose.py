@@ -22,8 +22,8 @@ from tests.support.stack import Stack
 DOCUMENTED = documented()
 SECRETS = sorted(name for name, entry in DOCUMENTED.items() if entry.is_set)
 INTERPOLATED = re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)(:[?-])?([^}]*)\}", COMPOSE_TEXT)
-# What a container is not given: production is never DEBUG, and the image has its static files where they are.
-NOT_PASSED_ON = {"DEBUG", "STATIC_ROOT"}
+# What a container is not given: production is never DEBUG; the image has its static files and programs where they are.
+NOT_PASSED_ON = {"DEBUG", "STATIC_ROOT", "POSTGRES_BIN"}
 SERVER_PARTS = ("asgi_project", "auth_app", "devices_app", "history_app", "live_app", "telemetry")
 
 

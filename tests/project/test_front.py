@@ -9,10 +9,8 @@ import re
 import secrets
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -24,7 +22,8 @@ from websockets.sync.client import connect
 from asgi_project.errors import CONTENT_TYPE
 from telemetry.keys import device_key
 from telemetry.times import iso_from_us
-from tests.project.deployment import NGINX_CONF, SERVICES, tool
+from tests.project.deployment import NGINX_CONF, SERVICES
+from tests.project.front import front_before
 from tests.project.recorder import Recorder
 from tests.support.cast import Person, device_create, person_create
 from tests.support.process import ROOT, Process, free_port
@@ -47,31 +46,6 @@ FORGED = {
     "X-Request-ID": "forged",
     "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
-
-
-@contextmanager
-def front_before(server: str, writer: str) -> Iterator[Process]:
-    """nginx with the project's configuration; addresses and folder adapted, and nothing else."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="wattstream-front-") as folder:
-        text = CONF
-        for ours, here, count in [
-            ("listen 8080;", f"listen 127.0.0.1:{port};", 1),
-            ("http://server:8000", server, 1),
-            ("http://writer:8001", writer, 1),
-            ("/tmp/", f"{folder}/", 6),
-        ]:
-            assert text.count(ours) == count, ours
-            text = text.replace(ours, here)
-        path = Path(folder) / "nginx.conf"
-        path.write_text(text)
-        program, option, directives = SERVICES["front"]["command"]
-        assert (program, option) == ("nginx", "-g")
-        if os.geteuid() == 0:
-            directives += " user root root;"  # in its container it is not started by root
-        command = [str(tool(program)), "-c", str(path), "-p", folder, option, directives]
-        with Process(command, env={}, log=Path(folder) / "nginx.log", ready_path="/livez", port=port) as process:
-            yield process
 
 
 def address() -> str:
@@ -289,6 +263,8 @@ def test_a_body_that_the_service_would_not_take_is_refused(path: str, limit: int
 def is_problem(answer: httpx.Response, status: int, code: str) -> None:
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == CONTENT_TYPE
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
     problem = answer.json()
     assert problem.keys() == {"status", "title", "detail", "code"}
     assert (problem["status"], problem["code"]) == (status, code)

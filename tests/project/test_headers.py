@@ -1,0 +1,119 @@
+"""What every answer tells the browser: the page's policy and the data's, on hot, cold, static and failed requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from django.conf import settings
+
+from asgi_project.headers import DATA_POLICY, PAGE_POLICY, PERMISSIONS, headers_completed
+from tests.project.routes import routes
+from tests.support.cast import Person
+from tests.support.process import Process
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us
+
+ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+PAGES_ONLY = {
+    "content-security-policy": PAGE_POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": ", ".join(f"{name}=()" for name in PERMISSIONS),
+}
+COLD = ["/api/auth/me", "/api/devices", "/livez", "/readyz", "/", "/favicon.ico", "/nothing/here"]
+STATIC = ["/static/dashboard/icon.svg", "/static/dashboard/page.js", "/static/nothing.js"]
+
+
+def assert_guarded(answer: httpx.Response) -> None:
+    """Every header is there once; the policy is that of its kind."""
+    is_page = answer.headers.get("content-type", "").startswith("text/html")
+    expected = ALWAYS | (PAGES_ONLY if is_page else {"content-security-policy": DATA_POLICY})
+    for name, value in expected.items():
+        assert answer.headers.get_list(name) == [value], f"{name} of {answer.request.url} {answer.status_code}"
+    assert len(answer.headers.get_list("cache-control")) == 1, answer.request.url
+
+
+@pytest.fixture
+def staff(server: Process, alice: Person) -> Iterator[httpx.Client]:
+    """A browser in which alice, a superuser, is signed in."""
+    from tests.auth_app.answers import browser
+
+    alice.user.is_staff = alice.user.is_superuser = True
+    alice.user.save()
+    with browser(server, alice) as client:
+        yield client
+
+
+def test_the_policies_allow_nothing_inline_and_nothing_from_elsewhere() -> None:
+    for policy in (PAGE_POLICY, DATA_POLICY):
+        directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+        assert directives["default-src"] == directives["base-uri"] == directives["frame-ancestors"] == "'none'"
+        assert set(directives.values()) <= {"'none'", "'self'"}
+
+
+def test_every_route_of_the_urlconf_is_guarded(staff: httpx.Client, device: str) -> None:
+    statuses, types = set(), set()
+    for path, _ in routes():
+        with staff.stream("GET", path.replace("ems_001", device)) as answer:  # one of them has no end
+            assert_guarded(answer)
+            statuses.add(answer.status_code)
+            types.add(answer.headers["content-type"].partition(";")[0])
+    assert statuses >= {200, 302, 405}
+    assert types >= {"text/html", "application/json", "application/problem+json"}
+
+
+@pytest.mark.parametrize("path", [*COLD, *STATIC])
+def test_strangers_get_them_too(anonymous: httpx.Client, path: str) -> None:
+    assert_guarded(anonymous.get(path))
+
+
+@pytest.mark.parametrize("path", ["", "/export?start=1&end=2&format=csv", "?range=wrong"])
+def test_hot_answers_have_them(alice: Person, device: str, path: str) -> None:
+    for method in ("GET", "HEAD", "DELETE"):
+        assert_guarded(alice.http.request(method, f"/api/history/{device}{path}"))
+
+
+def test_refusals_have_them(server: Process, anonymous: httpx.Client) -> None:
+    refused = [
+        anonymous.post("/login"),
+        anonymous.get("/livez", headers={"Host": "elsewhere.example"}),
+        anonymous.get("/api/latest", headers={"Host": "elsewhere.example"}),
+        anonymous.post("/api/history/query", content=b"x" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)),
+    ]
+    assert [answer.status_code for answer in refused] == [403, 400, 400, 413]
+    for answer in refused:
+        assert_guarded(answer)
+
+
+def test_what_an_answer_says_itself_stands() -> None:
+    stricter = (b"Content-Security-Policy", b"sandbox")
+    completed = headers_completed([(b"Content-Type", b"text/html"), stricter])
+    assert [value for name, value in completed if name.lower() == b"content-security-policy"] == [b"sandbox"]
+    assert (b"x-content-type-options", b"nosniff") in completed
+
+
+def test_private_answers_are_stored_by_nobody(alice: Person, anonymous: httpx.Client) -> None:
+    for answer in (alice.http.get("/api/auth/me"), alice.http.get("/api/devices"), anonymous.get("/api/latest")):
+        assert answer.headers["cache-control"] == "no-store"
+    assert "no-store" in anonymous.get("/login").headers["cache-control"]
+
+
+def test_history_may_be_kept_by_its_reader_and_is_asked_for_each_time(alice: Person, device: str, stack: Stack) -> None:
+    hour = now_us() // 3_600_000_000 * 3_600_000
+    url = f"/api/history/{device}?start={hour - 3_600_000}&end={hour}"
+    first = alice.http.get(url)
+    assert first.headers["cache-control"] == "private, no-cache"
+    again = alice.http.get(url, headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert again.headers["cache-control"] == "private, no-cache"
+    assert_guarded(again)
+
+
+def test_without_tls_browsers_are_not_told_to_stay_on_https(anonymous: httpx.Client) -> None:
+    assert "strict-transport-security" not in anonymous.get("/login").headers
