@@ -21,7 +21,7 @@ from live_app.feed import BACKLOG_ROWS_PER_FRAME, Feed, Subscription
 from live_app.stream import RECONNECT_PAUSE_S, stream_from
 from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL
 from telemetry.reading import ReadingError, reading_decode
-from telemetry.redis import AsyncRedis, RedisError, redis_client
+from telemetry.redis import RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,6 @@ class Hub:
     """Constructed closed. `start` is safe to call again and again; `close` ends it."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis_url = redis_url
         self._feeds: dict[str, Feed] = {}
         self._stream = stream_from(redis_url, self, (BREAK_CHANNEL, events.CHANNEL))
         self._reader: asyncio.Task[None] | None = None
@@ -109,9 +108,9 @@ class Hub:
         held = subscription.held
         assert held is not None, "a subscription joins once"
         if since is None:
-            return await seam.from_now(self._commands(), subscription.device_id, held)
+            return await seam.from_now(self._stream.server_of(subscription.device_id), subscription.device_id, held)
         return await seam.missed_since(
-            self._commands(),
+            self._stream.server_of(subscription.device_id),
             subscription.device_id,
             since,
             held,
@@ -203,7 +202,7 @@ class Hub:
                 return
             try:
                 missed = await seam.missed_since(
-                    self._commands(),
+                    self._stream.server_of(feed.device_id),
                     feed.device_id,
                     since,
                     feed.held,
@@ -227,9 +226,6 @@ class Hub:
         for subscription, behind in feed.catch_up(readings, missed.late):
             piece = seam.Missed(behind, subscription.position)
             subscription.joining = self._spawn(self._replay(feed, subscription, piece))
-
-    def _commands(self) -> AsyncRedis:
-        return redis_client(self._redis_url)
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

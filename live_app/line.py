@@ -40,6 +40,8 @@ class Ear(Protocol):
 class Line:
     """Constructed closed; `listen` opens it and ends with an error, after which it is of no use any more.
 
+    `client` leads to one server, and whoever joins what it holds to this stream has to ask that very server: the ring
+    of one that was the master before may end earlier than the stream of the next one begins.
     `channels` are heard beside the heartbeat and the devices'. `is_sharded`: the devices' channels are those of a
     cluster, which only the node that holds them has.
     """
@@ -53,7 +55,7 @@ class Line:
         device_ids: Collection[str] = (),
         is_sharded: bool = False,
     ) -> None:
-        self._client = client
+        self.client = client
         self._pubsub: PubSub = client.pubsub(push_handler_func=_as_it_is)
         self._ear = ear
         self._channels = (HEARTBEAT_CHANNEL, *channels)
@@ -79,7 +81,7 @@ class Line:
             self._ear.on_lost(list(self._devices.values()))
             with suppress(RedisError, OSError):
                 await self._pubsub.aclose()  # type: ignore[no-untyped-call]
-                await redis_close(self._client)
+                await redis_close(self.client)
 
     async def add(self, device_id: str) -> None:
         channel = self._channel(device_id).encode()

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from live_app.line import Ear, Line
 from telemetry.cluster import device_slot
-from telemetry.redis import RedisError, redis_connect, redis_connect_node, redis_topology
+from telemetry.redis import AsyncRedis, RedisError, redis_connect_master, redis_connect_node, redis_topology
 from telemetry.redis_url import Node, redis_address
 
 RECONNECT_PAUSE_S = 0.2
@@ -36,6 +36,9 @@ class Stream(Protocol):
     def subscribe(self, device_id: str) -> None: ...
 
     def unsubscribe(self, device_id: str) -> None: ...
+
+    def server_of(self, device_id: str) -> AsyncRedis:
+        """The server that a device's stream comes from. Raises RedisError where there is none at the moment."""
 
 
 def stream_from(redis_url: str, ear: Ear, channels: Collection[str]) -> Stream:
@@ -60,9 +63,9 @@ class SingleStream:
 
     async def run(self) -> NoReturn:
         while True:
-            client = redis_connect(self._redis_url)
-            self._line = Line(client, self._ear, channels=self._channels, device_ids=self._wanted)
             with logged("Redis"):
+                client = await redis_connect_master(self._redis_url)
+                self._line = Line(client, self._ear, channels=self._channels, device_ids=self._wanted)
                 await self._line.listen()
             await asyncio.sleep(RECONNECT_PAUSE_S)
 
@@ -75,6 +78,11 @@ class SingleStream:
         self._wanted.discard(device_id)
         if self._line is not None:
             self._tasks.spawn(self._line.remove(device_id))
+
+    def server_of(self, device_id: str) -> AsyncRedis:
+        if self._line is None or self._line.has_ended:
+            raise RedisError("there is no connection to Redis")
+        return self._line.client
 
 
 class ClusterStream:
@@ -122,6 +130,12 @@ class ClusterStream:
     def unsubscribe(self, device_id: str) -> None:
         self._slots.pop(device_id, None)
         self._take_off(device_id)
+
+    def server_of(self, device_id: str) -> AsyncRedis:
+        line = self._lines.get(self._at[device_id]) if device_id in self._at else None
+        if line is None or line.has_ended:
+            raise RedisError(f"there is no connection to the master that holds {device_id}")
+        return line.client
 
     def on_lost(self, device_ids: Collection[str]) -> None:
         """A line has ended, or the slot of a device has moved."""

@@ -63,6 +63,10 @@ class Cluster(redis.RedisCluster):
             raise redis.ConnectionError(str(error)) from error
 
 
+class ClusterMember(redis.asyncio.Redis):
+    """A client of one node: names are a cluster's, and what the node does not hold it refuses."""
+
+
 class Topology:
     """Which master holds which slot, as the nodes of the cluster tell it."""
 

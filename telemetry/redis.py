@@ -21,7 +21,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from telemetry.cluster import AsyncCluster, Cluster, Topology
+from telemetry.cluster import AsyncCluster, Cluster, ClusterMember, Topology
 from telemetry.names import ring_key
 from telemetry.redis_url import Node, RedisAddress, redis_address
 
@@ -70,12 +70,29 @@ async def redis_close(client: AsyncRedis) -> None:
         await pool.sentinel_manager.aclose()
 
 
+async def redis_connect_master(url: str) -> AsyncRedis:
+    """A client of the one server that is the master now, whoever is it later. The caller closes it.
+
+    Raises RedisError where no Sentinel knows one.
+    """
+    address = redis_address(url)
+    if address.service is None:
+        return redis_connect(url)
+    sentinel = _sentinel(address)
+    try:
+        host, port = await sentinel.discover_master(address.service)  # type: ignore[no-untyped-call]
+    finally:
+        await sentinel.aclose()
+    return redis_connect_node(url, (str(host), int(port)))
+
+
 def redis_connect_node(url: str, node: Node) -> AsyncRedis:
-    """A client of one node of the cluster. The caller closes it."""
+    """A client of one server of several. The caller closes it."""
     address = redis_address(url)
     host, port = node
     options = {**address.options, **_async_options(address, COMMAND_TIMEOUT_S)}
-    return redis.asyncio.Redis(host=host, port=port, **options)
+    kind = ClusterMember if address.is_cluster else redis.asyncio.Redis
+    return kind(host=host, port=port, **options)
 
 
 def redis_topology(url: str) -> Topology:
@@ -111,7 +128,12 @@ def redis_client_sync(url: str) -> redis.Redis:
 
 def ring_of(client: object, device_id: str) -> str:
     """The key of a device's ring, as it is called where `client` leads."""
-    return ring_key(device_id, is_cluster=isinstance(client, AsyncCluster | Cluster))
+    return ring_key(device_id, is_cluster=isinstance(client, AsyncCluster | Cluster | ClusterMember))
+
+
+def _sentinel(address: RedisAddress) -> redis.asyncio.sentinel.Sentinel:
+    options = {**address.sentinel_options, **_sentinel_timeouts(), "retry": AsyncRetry(NoBackoff(), 0)}
+    return redis.asyncio.sentinel.Sentinel(address.nodes, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
 
 
 def _cluster(address: RedisAddress, options: dict[str, Any]) -> AsyncCluster:
