@@ -61,6 +61,7 @@ class Line:
         self._channels = (HEARTBEAT_CHANNEL, *channels)
         self._is_sharded = is_sharded
         self._devices = {self._channel(device_id).encode(): device_id for device_id in device_ids}
+        self._asked_for: set[bytes] = set()
         self._unconfirmed: Counter[bytes] = Counter()
         self._sending = asyncio.Lock()
         self._broken: Exception | None = None
@@ -89,12 +90,17 @@ class Line:
         await self._send(lambda: self._subscribe([channel]))
 
     async def remove(self, device_id: str) -> None:
-        channel = self._channel(device_id)
-        self._devices.pop(channel.encode(), None)
-        unsubscribe = self._pubsub.sunsubscribe if self._is_sharded else self._pubsub.unsubscribe
-        await self._send(lambda: unsubscribe(channel))
+        channel = self._channel(device_id).encode()
+        self._devices.pop(channel, None)
+        await self._send(lambda: self._unsubscribe(channel))
+
+    async def _unsubscribe(self, channel: bytes) -> None:
+        self._asked_for.discard(channel)
+        await (self._pubsub.sunsubscribe if self._is_sharded else self._pubsub.unsubscribe)(channel)
 
     async def _subscribe(self, channels: Collection[bytes]) -> None:
+        channels = [channel for channel in channels if channel not in self._asked_for]
+        self._asked_for.update(channels)
         self._unconfirmed.update(channels)
         if self._is_sharded:
             for channel in channels:  # those of one command have to be of one slot
