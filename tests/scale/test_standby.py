@@ -1,0 +1,98 @@
+"""History read from a standby that lags, goes away or falls silent: requests go on, and the seam is exact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from telemetry.times import us_from_iso
+from tests.chaos.drama import Drama
+from tests.chaos.watcher import Watcher
+from tests.scale.site import ScaleSite, site_running
+from tests.support.cast import Person
+from tests.support.postgres_pair import PostgresPair
+from tests.support.stack import Stack, manage
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[PostgresPair]:
+    pair = PostgresPair()
+    try:
+        pair.start()
+        yield pair
+    finally:
+        pair.remove()
+
+
+@pytest.fixture(scope="module")
+def site(stack: Stack, pair: PostgresPair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaleSite]:
+    env = {**stack.env, **pair.env}
+    manage(env, "telemetry_schema", "--apply")
+    with site_running(env, tmp_path_factory.mktemp("standby-site")) as started:
+        yield started
+
+
+async def test_reads_go_to_the_standby_and_a_lag_of_seconds_costs_no_reading(
+    act: Drama, site: ScaleSite, person: Person, pair: PostgresPair
+) -> None:
+    assert pair.sessions(standby=True) > 0
+    assert pair.sessions(standby=False) == 0
+    device_id = act.devices[0]
+    pair.pause_replay()
+    try:
+        await act.flow()
+        sent = act.load.sent[device_id][-1]
+        history = person.http.get(f"/api/history/{device_id}?range=10m&resolution=raw").json()
+        assert us_from_iso(history["cursor"]) < sent, "the standby does not lag"
+        (latest,) = person.http.get(f"/api/latest?devices={device_id}").json()
+        assert us_from_iso(latest["time"]) >= sent
+        async with Watcher(site.url, person.token, act.devices) as late:
+            act.watchers.append(late)
+            with_new_rings(site)
+            await act.flow(5)
+            pair.resume_replay()
+            await act.flow(5)
+            await act.settle()
+    finally:
+        pair.resume_replay()
+
+
+def with_new_rings(site: ScaleSite) -> None:
+    """As after a lost connection of the writer, and of the servers: the rings begin anew, and the streams too."""
+    with redis.Redis.from_url(site.env["REDIS_URL"], socket_timeout=5) as client:
+        for kind in ("pubsub", "normal"):
+            client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+
+
+async def test_the_standby_is_killed_under_load_and_comes_back(
+    act: Drama, site: ScaleSite, person: Person, pair: PostgresPair
+) -> None:
+    path = f"/api/history/{act.devices[0]}?range=10m"
+    asked: list[int] = []
+    is_over = asyncio.Event()
+
+    async def ask() -> None:
+        while not is_over.is_set():
+            asked.append((await asyncio.to_thread(person.http.get, path)).status_code)
+
+    asking = asyncio.create_task(ask())
+    try:
+        await act.flow(3)
+        await asyncio.to_thread(pair.kill_standby)
+        count = len(asked)
+        await act.flow(5)
+        with_new_rings(site)
+        await act.flow(5)
+    finally:
+        is_over.set()
+        await asking
+        await asyncio.to_thread(pair.start_standby)
+    assert set(asked) == {200}, [asked.index(status) for status in asked if status != 200]
+    assert len(asked) > count
+    assert pair.sessions(standby=False) > 0
+    devices = person.http.get("/api/devices").json()
+    assert {device["device_id"] for device in devices} >= set(act.devices)
+    await act.settle()
