@@ -17,6 +17,7 @@ from django.db import OperationalError
 from asgi_project.accounts import made_private
 from asgi_project.env import env_list
 
+MIGRATION_LOCK = 0x77617474  # any number that nobody else takes
 logger = logging.getLogger(__name__)
 
 
@@ -27,13 +28,27 @@ def main() -> None:
         forwarders = trusted_forwarders()
         django.setup()
         with made_private():
-            call_command("migrate", interactive=False, verbosity=0)
+            accounts_migrate()
         call_command("collectstatic", interactive=False, verbosity=0)
     except ImproperlyConfigured as error:
         sys.exit(f"serve: {error}")
     except OperationalError as error:
         sys.exit(f"serve: the accounts database (DATABASE_URL) cannot be used: {error}")
     serve(host=options.host, port=options.port, forwarders=forwarders)
+
+
+def accounts_migrate() -> None:
+    """Bring the accounts database up to date; of several servers that start at once the others wait for the first."""
+    from django.db import connection
+
+    is_shared = connection.vendor == "postgresql"
+    try:
+        if is_shared:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        call_command("migrate", interactive=False, verbosity=0)
+    finally:
+        connection.close()  # gives back the lock too
 
 
 def serve(*, host: str, port: int, forwarders: list[str]) -> None:

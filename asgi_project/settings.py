@@ -7,8 +7,9 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 from asgi_project.accounts import accounts_database
-from asgi_project.env import env_flag, env_int, env_list, env_secret, env_text
+from asgi_project.env import env_flag, env_int, env_list, env_redis, env_secret, env_text
 from telemetry.keys import MIN_SECRET_LENGTH
+from telemetry.redis_url import redis_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -20,7 +21,7 @@ METRICS_TOKEN = env_secret("METRICS_TOKEN", minimum_length=16, required=False)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 ALLOWED_ORIGINS = env_list("ALLOWED_ORIGINS")
 ALLOW_REGISTRATION = env_flag("ALLOW_REGISTRATION")
-REDIS_URL = env_text("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = env_redis("REDIS_URL", "redis://127.0.0.1:6379/0")
 TELEMETRY_URL = env_text("TELEMETRY_URL", "postgresql://wattstream_reader@127.0.0.1:5432/wattstream")
 
 # --- limits ------------------------------------------------------------------------------------------------------
@@ -169,7 +170,10 @@ REST_FRAMEWORK = {
 # For consumers that an installation adds. The live stream does not pass through a channel layer
 # (docs/decisions/005-live-path.md).
 CHANNEL_LAYERS = {
-    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}},
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [redis_host(REDIS_URL)]},
+    },
 }
 
 # --- browsers ----------------------------------------------------------------------------------------------------

@@ -62,12 +62,15 @@ class SingleStream:
         return self._line is not None and self._line.is_open
 
     async def run(self) -> NoReturn:
-        while True:
-            with logged("Redis"):
-                client = await redis_connect_master(self._redis_url)
-                self._line = Line(client, self._ear, channels=self._channels, device_ids=self._wanted)
-                await self._line.listen()
-            await asyncio.sleep(RECONNECT_PAUSE_S)
+        try:
+            while True:
+                with logged("Redis"):
+                    client = await redis_connect_master(self._redis_url)
+                    self._line = Line(client, self._ear, channels=self._channels, device_ids=self._wanted)
+                    await self._line.listen()
+                await asyncio.sleep(RECONNECT_PAUSE_S)
+        finally:
+            await self._tasks.cancel()
 
     def subscribe(self, device_id: str) -> None:
         self._wanted.add(device_id)

@@ -33,7 +33,7 @@ class AsyncCluster(redis.asyncio.RedisCluster):
             raise redis.ConnectionError(str(error)) from error
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> _AsyncPipeline:
-        return _AsyncPipeline(self, transaction)
+        return _AsyncPipeline(self, transaction)  # type: ignore[abstract]  # as redis-py does itself
 
     async def ping(self, **options: Any) -> Any:
         """Of one node: one that is down does not mean that the cluster is."""
@@ -58,7 +58,7 @@ class Cluster(redis.RedisCluster):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
-            return super().execute_command(*args, **options)
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except RedisClusterException as error:
             raise redis.ConnectionError(str(error)) from error
 

@@ -80,7 +80,7 @@ async def redis_connect_master(url: str) -> AsyncRedis:
         return redis_connect(url)
     sentinel = _sentinel(address)
     try:
-        host, port = await sentinel.discover_master(address.service)  # type: ignore[no-untyped-call]
+        host, port = await sentinel.discover_master(address.service)
     finally:
         await sentinel.aclose()
     return redis_connect_node(url, (str(host), int(port)))
@@ -111,7 +111,7 @@ def redis_client_sync(url: str) -> redis.Redis:
         "retry": Retry(NoBackoff(), 0),
     }
     if address.is_cluster:
-        nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
+        nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]  # type: ignore[no-untyped-call]
         whole = {**address.options, **options, "startup_nodes": nodes, "require_full_coverage": False}
         try:
             return cast(redis.Redis, Cluster(**whole))
@@ -123,7 +123,8 @@ def redis_client_sync(url: str) -> redis.Redis:
         address.nodes,
         sentinel_kwargs=dict(address.sentinel_options) | _sentinel_timeouts() | {"retry": Retry(NoBackoff(), 0)},
     )
-    return cast(redis.Redis, sentinel.master_for(address.service, **{**address.options, **options}))
+    master = sentinel.master_for(address.service, **{**address.options, **options})  # type: ignore[no-untyped-call]
+    return cast(redis.Redis, master)
 
 
 def ring_of(client: object, device_id: str) -> str:

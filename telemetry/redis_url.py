@@ -51,19 +51,35 @@ def redis_address(url: str) -> RedisAddress:
         raise ValueError(f"accepted is {ACCEPTED}")
     userinfo, at, hosts = parts.netloc.rpartition("@")
     nodes = tuple(_node(host, DEFAULT_PORTS[kind]) for host in hosts.split(","))
-    path = parts.path.strip("/").split("/") if parts.path.strip("/") else []
+    path = [part for part in parts.path.split("/") if part]
     service = path.pop(0) if kind == SENTINEL and path else None
-    if (kind == SENTINEL and not service) or (kind == CLUSTER and path not in ([], ["0"])) or len(path) > 1:
+    db = path.pop(0) if path else "0"
+    is_whole = bool(service) == (kind == SENTINEL) and not path and db.isdecimal()
+    if not is_whole or (kind == CLUSTER and db != "0"):
         raise ValueError(
             "accepted are redis+sentinel://host,host/service/0 and, without a path, redis+cluster://host,host"
         )
-    options = _options(f"{transport}://{userinfo}{at}host/{'/'.join(path)}?{parts.query}")
+    options = _options(f"{transport}://{userinfo}{at}host/{db}?{parts.query}")
     del options["host"]
+    if kind == CLUSTER:
+        del options["db"]
     own = {name: options.pop(name) for name in list(options) if name.startswith(SENTINEL_PREFIX)}
     sentinel_options = {name.removeprefix(SENTINEL_PREFIX): value for name, value in own.items()}
     if "ssl" in options:
         sentinel_options["ssl"] = True
     return RedisAddress(options, nodes, service, sentinel_options)
+
+
+def redis_host(url: str) -> str | dict[str, Any]:
+    """The address as channels-redis takes it. Of a cluster one node will do: what is published is told to all."""
+    address = redis_address(url)
+    if not address.nodes:
+        return url
+    if address.service is not None:
+        named = {"sentinels": list(address.nodes), "master_name": address.service}
+        return {**address.options, **named, "sentinel_kwargs": dict(address.sentinel_options)}
+    host, port = address.nodes[0]
+    return {**address.options, "host": host, "port": port}
 
 
 def _options(url: str) -> dict[str, Any]:

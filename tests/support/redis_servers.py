@@ -85,7 +85,7 @@ class RedisServer:
 
     def info(self, section: str) -> dict[str, Any]:
         with self.client() as client:
-            found: dict[str, Any] = client.info(section)  # type: ignore[assignment]
+            found: dict[str, Any] = client.info(section)
             return found
 
     def _answers(self) -> bool:
