@@ -96,3 +96,26 @@ async def test_the_standby_is_killed_under_load_and_comes_back(
     devices = person.http.get("/api/devices").json()
     assert {device["device_id"] for device in devices} >= set(act.devices)
     await act.settle()
+
+
+async def test_a_standby_that_answers_nothing_is_left_for_the_primary(
+    act: Drama, person: Person, pair: PostgresPair
+) -> None:
+    """Its connections stay open: without an error, and without an answer."""
+    path = f"/api/history/{act.devices[0]}?range=10m"
+    pair.standby_proxy.kill_connections()  # those that the test before has left to the primary are its own
+    await act.flow(3)
+    pair.standby_proxy.pause()
+    try:
+        answers = [await asyncio.to_thread(person.http.get, path)]
+        while answers[-1].status_code == 503:
+            assert answers[-1].headers["Retry-After"]
+            assert len(answers) < 20
+            answers.append(await asyncio.to_thread(person.http.get, path))
+        for _ in range(20):
+            answers.append(await asyncio.to_thread(person.http.get, path))
+        assert [answer.status_code for answer in answers[-20:]] == [200] * 20
+        await act.flow(5)
+    finally:
+        pair.standby_proxy.resume()
+    await act.settle()

@@ -15,6 +15,7 @@ import psycopg
 
 from tests.chaos.services import Services
 from tests.support.process import ROOT, STOP_DEADLINE_S, free_port
+from tests.support.proxy import TcpProxy
 from tests.support.waiting import wait_until
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -27,11 +28,15 @@ PROGRAMS = services_folder() / "prefix"
 
 
 class PostgresPair:
-    """Constructed stopped. `env` leads to both: reads go to the standby while it is there; writes to the primary."""
+    """Constructed stopped. `env` leads to both: reads go to the standby while it is there; writes to the primary.
+
+    `standby_proxy` is the way to the standby.
+    """
 
     def __init__(self) -> None:
         self.services = Services()
         self.port = free_port()
+        self.standby_proxy = TcpProxy(("127.0.0.1", self.port))
         self._folder = self.services.data / "standby"
         self._log = self.services.data / "standby.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +75,7 @@ class PostgresPair:
     def env(self) -> dict[str, str]:
         env = self.services.env()
         parts = urlsplit(env["TELEMETRY_URL"])
-        hosts = f"127.0.0.1:{parts.port},127.0.0.1:{self.port}"
+        hosts = f"127.0.0.1:{parts.port},127.0.0.1:{self.standby_proxy.port}"
         userinfo = parts.netloc.rpartition("@")[0]
         url = parts._replace(netloc=f"{userinfo}@{hosts}", query="target_session_attrs=prefer-standby")
         return {**env, "TELEMETRY_URL": url.geturl()}
@@ -84,6 +89,7 @@ class PostgresPair:
         return self._ask(self.port, query)
 
     def remove(self) -> None:
+        self.standby_proxy.close()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(STOP_DEADLINE_S)

@@ -105,17 +105,18 @@ class SentinelSet:
         second = RedisServer(folder, self.password, [*login, f"replicaof 127.0.0.1 {first.port}"])
         self.servers = [first, second]
         watch = [
+            f"requirepass {self.password}",
             f"sentinel monitor {SERVICE} 127.0.0.1 {first.port} 2",
             f"sentinel auth-pass {SERVICE} {self.password}",
             f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
             f"sentinel failover-timeout {SERVICE} 5000",
         ]
-        self.sentinels = [RedisServer(folder, "", watch, arguments=["--sentinel"]) for _ in range(3)]
+        self.sentinels = [RedisServer(folder, self.password, watch, arguments=["--sentinel"]) for _ in range(3)]
 
     @property
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://:{self.password}@{hosts}/{SERVICE}/0"
+        return f"redis+sentinel://:{self.password}@{hosts}/{SERVICE}/0?sentinel_password={self.password}"
 
     @property
     def master(self) -> RedisServer:
