@@ -28,8 +28,6 @@ CONNECT_TIMEOUT_S = 2
 RECONNECT_TIMEOUT_S = 2.0
 IDLE_BEFORE_CHECK_S = 1.0
 CHECK_TIMEOUT_S = 0.8
-# A standby that is back is read from again after this long: new connections try it first.
-CONNECTION_LIFETIME_S = 300.0
 # Half-open connections: the kernel gives up on unanswered data, and asks an idle peer whether it is still there.
 CONNECTION_OPTIONS: dict[str, str | int] = {
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -66,7 +64,7 @@ async def _pool() -> Pool:
             max_waiting=settings.TELEMETRY_POOL_WAITING,
             timeout=settings.TELEMETRY_POOL_TIMEOUT_MS / 1000,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
-            max_lifetime=CONNECTION_LIFETIME_S,
+            max_lifetime=settings.TELEMETRY_POOL_LIFETIME_S,
             check=_check,
             configure=arrays_register,
             open=False,

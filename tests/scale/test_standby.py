@@ -15,6 +15,7 @@ from tests.scale.site import ScaleSite, site_running
 from tests.support.cast import Person
 from tests.support.postgres_pair import PostgresPair
 from tests.support.stack import Stack, manage
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +30,32 @@ def pair() -> Iterator[PostgresPair]:
 
 @pytest.fixture(scope="module")
 def site(stack: Stack, pair: PostgresPair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaleSite]:
-    env = {**stack.env, **pair.env}
+    env = {**stack.env, **pair.env, "TELEMETRY_POOL_LIFETIME_S": "1"}
     manage(env, "telemetry_schema", "--apply")
     with site_running(env, tmp_path_factory.mktemp("standby-site")) as started:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def reads_from_standby(site: ScaleSite, person: Person, devices: list[str], pair: PostgresPair) -> None:
+    """Connections that a test has left to the primary are replaced as they are used."""
+
+    def is_so() -> bool:
+        for server in site.servers:
+            asked = person.http.get(f"{server.url}/api/history/{devices[0]}?range=10m", headers=token(person))
+            assert asked.status_code in (200, 503)
+        return pair.sessions(standby=True) >= 2 and not pair.sessions(standby=False)
+
+    wait_until(is_so, "both servers read from the standby alone", deadline_s=40)
+
+
+def token(person: Person) -> dict[str, str]:
+    return {"Authorization": f"Bearer {person.token}"}
+
+
 async def test_reads_go_to_the_standby_and_a_lag_of_seconds_costs_no_reading(
     act: Drama, site: ScaleSite, person: Person, pair: PostgresPair
 ) -> None:
-    assert pair.sessions(standby=True) > 0
-    assert pair.sessions(standby=False) == 0
     device_id = act.devices[0]
     pair.pause_replay()
     try:
@@ -103,8 +119,6 @@ async def test_a_standby_that_answers_nothing_is_left_for_the_primary(
 ) -> None:
     """Its connections stay open: without an error, and without an answer."""
     path = f"/api/history/{act.devices[0]}?range=10m"
-    pair.standby_proxy.kill_connections()  # those that the test before has left to the primary are its own
-    await act.flow(3)
     pair.standby_proxy.pause()
     try:
         answers = [await asyncio.to_thread(person.http.get, path)]
@@ -113,8 +127,8 @@ async def test_a_standby_that_answers_nothing_is_left_for_the_primary(
             assert len(answers) < 20
             answers.append(await asyncio.to_thread(person.http.get, path))
         for _ in range(20):
-            answers.append(await asyncio.to_thread(person.http.get, path))
-        assert [answer.status_code for answer in answers[-20:]] == [200] * 20
+            answer = await asyncio.to_thread(person.http.get, path)
+            assert answer.status_code == 200, answer.text
         await act.flow(5)
     finally:
         pair.standby_proxy.resume()
