@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # these import Django's models, for which tests/conftest.py h
     from tests.scale.site import ScaleSite
     from tests.support.cast import Person
 
-DEVICES = 6
+DEVICES = 3
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -47,7 +48,7 @@ def servers(env: dict[str, str], tmp_path: Path) -> Iterator[list[Process]]:
             cleanup.callback(server.stop)
             both.append(server.start(wait=False))
         for server in both:
-            wait_until(lambda server=server: answers(server), f"it serves, see {server.log}", deadline_s=60)
+            wait_until(partial(answers, server), f"it serves, see {server.log}", deadline_s=60)
         yield both
 
 
