@@ -41,14 +41,15 @@ def accounts_migrate() -> None:
     """Bring the accounts database up to date; of several servers that start at once the others wait for the first."""
     from django.db import connection
 
-    is_shared = connection.vendor == "postgresql"
-    try:
-        if is_shared:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+    if connection.vendor != "postgresql":
         call_command("migrate", interactive=False, verbosity=0)
-    finally:
-        connection.close()  # gives back the lock too
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])  # the connection goes back to a pool
 
 
 def serve(*, host: str, port: int, forwarders: list[str]) -> None:
