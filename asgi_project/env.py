@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from telemetry.redis_url import ACCEPTED, redis_address
 from telemetry.secret import secret_fault
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -74,6 +75,16 @@ def env_secret(name: str, *, minimum_length: int, required: bool, weak_is_accept
             f"{name} {fault}; set it to at least {minimum_length} random characters,"
             " e.g. from: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
         )
+    return value
+
+
+def env_redis(name: str, default: str) -> str:
+    """Where Redis is. Never shows the value: it may hold a password."""
+    value = env_text(name, default)
+    try:
+        redis_address(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is not the URL of a Redis; accepted is {ACCEPTED}") from None
     return value
 
 

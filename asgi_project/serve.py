@@ -22,6 +22,7 @@ from telemetry.tracing import TracingError, tracing_check
 
 # How long a worker may take to answer its parent, which is as long as one may take to start in a rolling restart.
 WORKER_START_TIMEOUT_S = 30
+MIGRATION_LOCK = 0x77617474  # any number that nobody else takes
 logger = logging.getLogger(__name__)
 
 
@@ -33,13 +34,28 @@ def main() -> None:
         django.setup()
         workers = _workers(options.workers)
         with made_private():
-            call_command("migrate", interactive=False, verbosity=0)
+            accounts_migrate()
         call_command("collectstatic", interactive=False, verbosity=0)
     except (ImproperlyConfigured, TracingError) as error:
         sys.exit(f"serve: {error}")
     except OperationalError as error:
         sys.exit(f"serve: the accounts database (DATABASE_URL) cannot be used: {error}")
     serve(host=options.host, port=options.port, forwarders=forwarders, workers=workers)
+
+
+def accounts_migrate() -> None:
+    """Bring the accounts database up to date; of several servers that start at once the others wait for the first."""
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        call_command("migrate", interactive=False, verbosity=0)
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])  # the connection goes back to a pool
 
 
 def serve(*, host: str, port: int, forwarders: list[str], workers: int) -> None:

@@ -13,6 +13,7 @@ from asgi_project.env import (
     env_int,
     env_list,
     env_origins,
+    env_redis,
     env_secret,
     env_text,
     secrets_require_own,
@@ -20,6 +21,7 @@ from asgi_project.env import (
 )
 from telemetry import logs
 from telemetry.keys import MIN_SECRET_LENGTH
+from telemetry.redis_url import redis_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -33,7 +35,7 @@ METRICS_TOKEN = env_secret("METRICS_TOKEN", minimum_length=16, required=False, w
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 ALLOWED_ORIGINS = env_origins("ALLOWED_ORIGINS")
 ALLOW_REGISTRATION = env_flag("ALLOW_REGISTRATION")
-REDIS_URL = env_text("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = env_redis("REDIS_URL", "redis://127.0.0.1:6379/0")
 TELEMETRY_URL = env_text("TELEMETRY_URL", "postgresql://wattstream_reader@127.0.0.1:5432/wattstream")
 
 if not DEBUG:
@@ -80,6 +82,7 @@ HISTORY_TIMEOUT_MS = env_int("HISTORY_TIMEOUT_MS", 10_000, minimum=100)
 TELEMETRY_POOL_SIZE = env_int("TELEMETRY_POOL_SIZE", 8, minimum=1)
 TELEMETRY_POOL_WAITING = env_int("TELEMETRY_POOL_WAITING", 64, minimum=1)
 TELEMETRY_POOL_TIMEOUT_MS = env_int("TELEMETRY_POOL_TIMEOUT_MS", 2_000, minimum=100)
+TELEMETRY_POOL_LIFETIME_S = env_int("TELEMETRY_POOL_LIFETIME_S", 300, minimum=1)
 TELEMETRY_STATEMENT_TIMEOUT_MS = env_int("TELEMETRY_STATEMENT_TIMEOUT_MS", 15_000, minimum=100)
 EXPORTS_AT_ONCE = env_int("EXPORTS_AT_ONCE", 4, minimum=1)  # a process; each has a connection of its own
 EXPORT_STALL_TIMEOUT_S = env_int("EXPORT_STALL_TIMEOUT_S", 30, minimum=1)
@@ -194,7 +197,10 @@ REST_FRAMEWORK = {
 # For consumers that an installation adds. The live stream does not pass through a channel layer
 # (docs/decisions/005-live-path.md).
 CHANNEL_LAYERS = {
-    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}},
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [redis_host(REDIS_URL)]},
+    },
 }
 
 # --- browsers ----------------------------------------------------------------------------------------------------

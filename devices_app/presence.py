@@ -10,9 +10,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from telemetry.catalogue import catalogue_load
-from telemetry.names import RING_FIELD, ring_key
+from telemetry.names import RING_FIELD
 from telemetry.reading import ReadingError, reading_decode
-from telemetry.redis import RedisError, redis_client_sync
+from telemetry.redis import RedisError, redis_client_sync, ring_of
 from telemetry.times import datetime_from_us
 
 Source = Callable[[Collection[str]], Mapping[str, datetime | None]]
@@ -40,10 +40,11 @@ def is_online(moment: datetime | None) -> bool:
 
 def ring_last_seen(device_ids: Collection[str]) -> dict[str, datetime | None]:
     """From the newest entry of each device's ring; None where the ring is empty or Redis is away."""
-    pipeline = redis_client_sync(settings.REDIS_URL).pipeline(transaction=False)
-    for device_id in device_ids:
-        pipeline.xrevrange(ring_key(device_id), count=1)
     try:
+        client = redis_client_sync(settings.REDIS_URL)
+        pipeline = client.pipeline(transaction=False)
+        for device_id in device_ids:
+            pipeline.xrevrange(ring_of(client, device_id), count=1)
         rings = pipeline.execute(raise_on_error=False)
     except RedisError as error:
         logger.warning("last_seen is not known: %s", error)

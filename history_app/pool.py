@@ -1,4 +1,8 @@
-"""Connections to the telemetry database: a bounded pool per event loop, bounded waits, errors translated."""
+"""Connections to the telemetry database: a bounded pool per event loop, bounded waits, errors translated.
+
+TELEMETRY_URL may name several hosts: a standby to read from and the primary, in case that the standby is away. A
+connection that breaks, or does not answer, makes the pool ask anew who is there; a read that it broke is done again.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,17 @@ CONNECT_TIMEOUT_S = 2
 # After this long without success the pool stops trying by itself; the next request makes it try again at once.
 RECONNECT_TIMEOUT_S = 2.0
 IDLE_BEFORE_CHECK_S = 1.0
+CHECK_TIMEOUT_S = 0.8
+# Half-open connections: the kernel gives up on unanswered data, and asks an idle peer whether it is still there.
+CONNECTION_OPTIONS: dict[str, str | int] = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "tcp_user_timeout": 5_000,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "application_name": "wattstream server",
+}
 BORROW_TIMEOUT_S = settings.TELEMETRY_POOL_TIMEOUT_MS / 1000 + 0.3
 _AWAY = "The telemetry database is unreachable or saturated."
 T = TypeVar("T")
@@ -33,6 +48,10 @@ _abandoned: set[asyncio.Task[Any]] = set()
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
 
+class _BrokenError(psycopg.OperationalError):
+    """The connection broke while it was used."""
+
+
 async def _pool() -> Pool:
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
@@ -40,12 +59,13 @@ async def _pool() -> Pool:
         pool = _pools[loop] = AsyncConnectionPool(
             settings.TELEMETRY_URL,
             connection_class=psycopg.AsyncConnection[tuple[Any, ...]],
-            kwargs={"autocommit": True, "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "wattstream server"},
+            kwargs={"autocommit": True, **CONNECTION_OPTIONS},
             min_size=1,
             max_size=settings.TELEMETRY_POOL_SIZE,
             max_waiting=settings.TELEMETRY_POOL_WAITING,
             timeout=settings.TELEMETRY_POOL_TIMEOUT_MS / 1000,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
+            max_lifetime=settings.TELEMETRY_POOL_LIFETIME_S,
             check=_check,
             configure=arrays_register,
             open=False,
@@ -69,7 +89,7 @@ async def pool_close() -> None:
 
 
 async def telemetry_run(work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run `work` on a borrowed connection (autocommit, the role that can only SELECT).
+    """Run `work` on a borrowed connection (autocommit, the role that can only SELECT); again where that breaks.
 
     Raises `Unavailable` when none is to be had in time, when the database goes away meanwhile, or when the work takes
     longer than HISTORY_TIMEOUT_MS. Whoever is cancelled, or gives up, cancels the statement in the database too; that
@@ -81,11 +101,23 @@ async def telemetry_run(work: Callable[[Connection], Awaitable[T]]) -> T:
     async def borrowed() -> T:
         async with pool.connection() as connection:
             is_borrowed.set()
-            result = await work(connection)
+            try:
+                result = await work(connection)
+            except psycopg.OperationalError as error:
+                if connection.closed:
+                    raise _BrokenError from error
+                raise
             _heard[connection] = time.monotonic()
             return result
 
-    task = asyncio.create_task(borrowed())
+    async def twice() -> T:
+        try:
+            return await borrowed()
+        except _BrokenError:
+            await pool.drain()  # what broke one connection has broken the others too
+            return await borrowed()
+
+    task = asyncio.create_task(twice())
     try:
         await asyncio.wait({task}, timeout=BORROW_TIMEOUT_S)
         if not task.done() and is_borrowed.is_set():
@@ -119,5 +151,19 @@ def _forget(task: asyncio.Task[Any]) -> None:
 
 async def _check(connection: Connection) -> None:
     """Ask a connection that was idle for a while whether it still works, before it is lent."""
-    if time.monotonic() - _heard.get(connection, 0.0) > IDLE_BEFORE_CHECK_S:
-        await AsyncConnectionPool.check_connection(connection)
+    if time.monotonic() - _heard.get(connection, 0.0) <= IDLE_BEFORE_CHECK_S:
+        return
+    asking = asyncio.create_task(AsyncConnectionPool.check_connection(connection))
+    try:
+        await asyncio.wait({asking}, timeout=CHECK_TIMEOUT_S)
+    finally:
+        if not asking.done():
+            _abandon(asking)
+    if not asking.done():
+        await (await _pool()).drain()  # its host is silent, and may have others of the pool
+        await asyncio.sleep(0)  # psycopg asks the host to end the statement, and closes when it is interrupted at that
+        asking.cancel()
+        await asyncio.wait({asking}, timeout=CHECK_TIMEOUT_S)
+        await connection.close()
+        raise psycopg.OperationalError("the connection does not answer")
+    asking.result()

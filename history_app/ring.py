@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from history_app.catalogue import CATALOGUE
-from telemetry.names import RING_FIELD, ring_key
+from telemetry.names import RING_FIELD
 from telemetry.reading import Reading, ReadingError, reading_decode
-from telemetry.redis import AsyncRedis
+from telemetry.redis import AsyncRedis, ring_of
 
 # A ring is in the order of arrival; this many of its last entries are looked at for the newest in time.
 ENTRIES_LOOKED_AT = 10
@@ -22,7 +22,7 @@ async def ring_newest(redis: AsyncRedis, device_ids: Sequence[str]) -> dict[str,
     """
     pipeline = redis.pipeline(transaction=False)
     for device_id in device_ids:
-        pipeline.xrevrange(ring_key(device_id), count=ENTRIES_LOOKED_AT)
+        pipeline.xrevrange(ring_of(redis, device_id), count=ENTRIES_LOOKED_AT)
     rings = await pipeline.execute(raise_on_error=False)
     newest = {device_id: _newest(ring) for device_id, ring in zip(device_ids, rings, strict=True)}
     return {device_id: reading for device_id, reading in newest.items() if reading is not None}

@@ -1,7 +1,6 @@
-"""The one Redis reader of this process: the devices somebody here watches, access changes, heartbeats.
+"""What this process hears from Redis: the devices somebody here watches, access changes, heartbeats.
 
-A connection that breaks, or falls silent without answering a PING (half-open), is made anew; every watched device is
-then refilled from ring and TimescaleDB before its stream goes on.
+A device whose stream broke off is refilled from ring and TimescaleDB before its stream goes on.
 """
 
 from __future__ import annotations
@@ -9,29 +8,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Collection
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from redis.asyncio.client import PubSub
 
 from auth_app import events
 from history_app.catalogue import CATALOGUE
 from live_app import seam
 from live_app.feed import BACKLOG_ROWS_PER_FRAME, Feed, Subscription
 from live_app.metrics import heartbeat_heard, metrics
-from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL, LIVE_PREFIX, live_channel
+from live_app.stream import RECONNECT_PAUSE_S, stream_from
+from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL
 from telemetry.reading import ReadingError, reading_decode
-from telemetry.redis import AsyncRedis, RedisError, redis_client, redis_connect
+from telemetry.redis import RedisError
 from telemetry.tracing import traced
 
-READ_TIMEOUT_S = 1.0
-SILENCE_BEFORE_PING_S = 1.5
-SILENCE_BEFORE_RECONNECT_S = 3.0
-RECONNECT_PAUSE_S = 0.2
 logger = logging.getLogger(__name__)
 
 
@@ -39,12 +32,8 @@ class Hub:
     """Constructed closed. `start` is safe to call again and again; `close` ends it."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis_url = redis_url
         self._feeds: dict[str, Feed] = {}
-        self._pubsub: PubSub | None = None
-        self._broken: Exception | None = None
-        self._sending = asyncio.Lock()
-        self._unconfirmed: Counter[str] = Counter()
+        self._stream = stream_from(redis_url, self, (BREAK_CHANNEL, events.CHANNEL))
         self._reader: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.malformed = 0
@@ -52,7 +41,7 @@ class Hub:
 
     @property
     def is_connected(self) -> bool:
-        return self._pubsub is not None
+        return self._stream.is_connected
 
     @property
     def devices(self) -> int:
@@ -61,7 +50,7 @@ class Hub:
 
     def start(self) -> None:
         if self._reader is None or self._reader.done():
-            self._reader = asyncio.create_task(self._read_for_ever(), name="live hub")
+            self._reader = asyncio.create_task(self._stream.run(), name="live hub")
 
     async def close(self) -> None:
         tasks = [task for task in (self._reader, *self._tasks) if task is not None]
@@ -122,16 +111,16 @@ class Hub:
         feed.subscriptions.discard(subscription)
         if not feed.subscriptions:
             del self._feeds[feed.device_id]
-            self._spawn(self._send(lambda pubsub: pubsub.unsubscribe(live_channel(feed.device_id))))
+            self._stream.unsubscribe(feed.device_id)
 
     async def _missed(self, subscription: Subscription, since: int | None) -> seam.Missed:
         """What to replay. Raises RedisError."""
         held = subscription.held
         assert held is not None, "a subscription joins once"
         if since is None:
-            return await seam.from_now(self._commands(), subscription.device_id, held)
+            return await seam.from_now(self._stream.server_of(subscription.device_id), subscription.device_id, held)
         return await seam.missed_since(
-            self._commands(),
+            self._stream.server_of(subscription.device_id),
             subscription.device_id,
             since,
             held,
@@ -144,84 +133,32 @@ class Hub:
         feed = self._feeds.get(device_id)
         if feed is None:
             feed = self._feeds[device_id] = Feed(device_id)
-            self._spawn(self._subscribe(device_id))
+            self._stream.subscribe(device_id)
         feed.subscriptions.add(subscription)
         return feed
 
-    async def _subscribe(self, device_id: str) -> None:
-        channel = live_channel(device_id)
-        if self._pubsub is not None and device_id in self._feeds:
-            self._unconfirmed[channel] += 1
-            await self._send(lambda pubsub: pubsub.subscribe(channel))
+    # --- what the stream tells ---
 
-    async def _send(self, command: Callable[[PubSub], Awaitable[Any]]) -> None:
-        """After a failure the reader makes a new connection, and subscribes to everything anew."""
-        async with self._sending:
-            if self._pubsub is not None:
-                try:
-                    await command(self._pubsub)
-                except (RedisError, OSError) as error:
-                    self._broken = error
-
-    async def _read_for_ever(self) -> None:
-        while True:
-            try:
-                await self._read()
-            except (RedisError, OSError) as error:
-                logger.warning("Redis connection lost, trying again: %s", error)
-            await asyncio.sleep(RECONNECT_PAUSE_S)
-
-    async def _read(self) -> None:
-        """One connection's life."""
-        metrics.connections += 1
-        client = redis_connect(self._redis_url)
-        pubsub = client.pubsub(push_handler_func=_as_it_is)
+    def on_reading(self, device_id: str, payload: bytes) -> None:
+        feed = self._feeds.get(device_id)
+        if feed is None:
+            return
         try:
-            channels = [live_channel(device_id) for device_id in self._feeds]
-            self._unconfirmed = Counter(channels)
-            self._pubsub, self._broken = pubsub, None
-            async with self._sending:
-                await pubsub.subscribe(HEARTBEAT_CHANNEL, BREAK_CHANNEL, events.CHANNEL, *channels)
-            await self._read_messages(pubsub)
-        finally:
-            self._pubsub = None
-            for feed in self._feeds.values():
-                feed.lose()
-            with suppress(RedisError, OSError):
-                await pubsub.aclose()  # type: ignore[no-untyped-call]
-                await client.aclose()
+            reading = reading_decode(payload, CATALOGUE)
+            if reading.device_id != device_id:
+                raise ReadingError(f"device_id: {reading.device_id!r} is not the channel's")
+        except ValueError as error:
+            self._drop(device_id, error)
+            return
+        if feed.is_unverified and feed.held is None:
+            feed.is_unverified = False
+            self._refill(feed)
+        metrics.readings += 1
+        feed.take(reading)
 
-    async def _read_messages(self, pubsub: PubSub) -> None:
-        """One time-out for all messages of a second: one for each would cost as much as reading it."""
-        heard_at = time.monotonic()
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(READ_TIMEOUT_S):
-                    while True:
-                        message = await pubsub.get_message(timeout=None)
-                        heard_at = time.monotonic()
-                        if message is not None:
-                            self._handle(message)
-            if self._broken is not None:
-                raise ConnectionError(f"a command could not be sent: {self._broken}")
-            silent_s = time.monotonic() - heard_at
-            if silent_s > SILENCE_BEFORE_RECONNECT_S:
-                raise ConnectionError(f"silent for {SILENCE_BEFORE_RECONNECT_S} s")
-            if silent_s > SILENCE_BEFORE_PING_S:
-                await self._send(lambda pubsub: pubsub.ping())
-
-    def _handle(self, message: dict[str, Any]) -> None:
-        kind = message["type"]
-        if kind == "message":
-            self._handle_payload(message["channel"].decode(), message["data"])
-        elif kind == "subscribe":
-            self._confirm(message["channel"].decode())
-
-    def _handle_payload(self, channel: str, payload: bytes) -> None:
+    def on_message(self, channel: str, payload: bytes) -> None:
         try:
-            if channel.startswith(LIVE_PREFIX):
-                self._take(channel.removeprefix(LIVE_PREFIX), payload)
-            elif channel == HEARTBEAT_CHANNEL:
+            if channel == HEARTBEAT_CHANNEL:
                 self.heartbeat_at = time.monotonic()
                 heartbeat_heard(payload)
             elif channel == BREAK_CHANNEL:
@@ -229,32 +166,26 @@ class Hub:
             elif channel == events.CHANNEL:
                 events.hear(payload)
         except ValueError as error:
-            self.malformed += 1
-            logger.warning("dropped a malformed message on %s: %s", channel, error)
+            self._drop(channel, error)
 
-    def _take(self, device_id: str, payload: bytes) -> None:
+    def on_subscribed(self, device_id: str) -> None:
         feed = self._feeds.get(device_id)
         if feed is None:
             return
-        reading = reading_decode(payload, CATALOGUE)
-        if reading.device_id != device_id:
-            raise ReadingError(f"device_id: {reading.device_id!r} is not the channel's")
-        if feed.is_unverified and feed.held is None:
-            feed.is_unverified = False
-            self._refill(feed)
-        metrics.readings += 1
-        feed.take(reading)
-
-    def _confirm(self, channel: str) -> None:
-        """Redis has confirmed a subscription. One nobody asked for means that redis-py reconnected without a word."""
-        feed = self._feeds.get(channel.removeprefix(LIVE_PREFIX)) if channel.startswith(LIVE_PREFIX) else None
-        self._unconfirmed[channel] -= 1
-        if self._unconfirmed[channel] > 0 or feed is None:
-            return
-        self._unconfirmed[channel] = 0
         if feed.subscribed.is_set():
             feed.lose()
         self._begin(feed)
+
+    def on_lost(self, device_ids: Collection[str]) -> None:
+        for device_id in device_ids:
+            if device_id in self._feeds:
+                self._feeds[device_id].lose()
+
+    def _drop(self, where: str, error: ValueError) -> None:
+        self.malformed += 1
+        logger.warning("dropped a malformed message on %s: %s", where, error)
+
+    # --- the seam ---
 
     def _mend(self, device_id: str) -> None:
         """The writer says that what it published before does not join what comes now."""
@@ -284,7 +215,7 @@ class Hub:
                 return
             try:
                 missed = await seam.missed_since(
-                    self._commands(),
+                    self._stream.server_of(feed.device_id),
                     feed.device_id,
                     since,
                     feed.held,
@@ -311,9 +242,6 @@ class Hub:
             piece = seam.Missed(behind, subscription.position)
             subscription.joining = self._spawn(self._replay(feed, subscription, piece))
 
-    def _commands(self) -> AsyncRedis:
-        return redis_client(self._redis_url)
-
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -324,11 +252,6 @@ class Hub:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.error("a task of the live hub failed", exc_info=error)
-
-
-async def _as_it_is(push: Any) -> Any:
-    """In place of redis-py's own handler, which formats each message for a debug log."""
-    return push
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

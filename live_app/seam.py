@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 from asgi_project.errors import Unavailable
 from history_app.catalogue import CATALOGUE
 from history_app.service import newest_stored, readings_after
-from telemetry.names import RING_FIELD, ring_key
+from telemetry.names import RING_FIELD
 from telemetry.reading import Reading, ReadingError, reading_decode
-from telemetry.redis import AsyncRedis
+from telemetry.redis import AsyncRedis, ring_of
 
 POLL_S = 0.2
 
@@ -50,7 +50,7 @@ class Missed:
 
 async def ring_readings(redis: AsyncRedis, device_id: str) -> list[Reading]:
     """The ring of a device in the order of arrival; malformed entries are left out. Raises RedisError."""
-    entries: list[tuple[bytes, dict[bytes, bytes]]] = await redis.xrange(ring_key(device_id))  # type: ignore[assignment]
+    entries: list[tuple[bytes, dict[bytes, bytes]]] = await redis.xrange(ring_of(redis, device_id))  # type: ignore[assignment]
     readings = []
     for _, fields in entries:
         try:

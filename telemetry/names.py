@@ -1,4 +1,8 @@
-"""Names both sides agree on: device ids, Redis channels and keys."""
+"""Names both sides agree on: device ids, Redis channels and keys.
+
+In a Redis Cluster the device id in a name is a hash tag, written in braces: `telemetry:ring:{ems_001}`. So the ring and
+the channel of a device are on the same node, and what the writer says of the device arrives in the order it was said.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,19 @@ def is_device_id(text: str) -> bool:
     return DEVICE_ID.fullmatch(text) is not None
 
 
-def live_channel(device_id: str) -> str:
-    return LIVE_PREFIX + device_id
+def live_channel(device_id: str, *, is_cluster: bool = False) -> str:
+    """Where a device's readings are published: by PUBLISH, in a cluster by SPUBLISH."""
+    return LIVE_PREFIX + _tagged(device_id, is_cluster)
 
 
-def ring_key(device_id: str) -> str:
-    return RING_PREFIX + device_id
+def ring_key(device_id: str, *, is_cluster: bool = False) -> str:
+    return RING_PREFIX + _tagged(device_id, is_cluster)
+
+
+def device_of(name: str) -> str:
+    """The device id in the name of a ring or of a live channel."""
+    return name.rpartition(":")[2].strip("{}")
+
+
+def _tagged(device_id: str, is_cluster: bool) -> str:
+    return f"{{{device_id}}}" if is_cluster else device_id

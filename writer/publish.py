@@ -14,6 +14,8 @@ reading that is older than one already published. Such a late reading is publish
 time order, and whatever is older than its first entry is to be looked for in TimescaleDB. Where readings may be missing
 in the stream as well (all of these but the late reading), the device's id is published first: live servers then refill.
 A writer that was killed may have stored readings that nobody ever published.
+
+In a cluster everything about a device goes to the node that holds it, the device's id too: on its own live channel.
 """
 
 from __future__ import annotations
@@ -25,47 +27,43 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
-from redis.asyncio.connection import AbstractConnection
-
 from telemetry.catalogue import Catalogue
-from telemetry.names import BREAK_CHANNEL, RING_FIELD, RING_LENGTH, RING_PREFIX, live_channel, ring_key
+from telemetry.names import BREAK_CHANNEL, RING_FIELD, RING_LENGTH, device_of, live_channel, ring_key
 from telemetry.reading import Reading, reading_encode
-from telemetry.redis import RedisError, redis_connect
+from telemetry.redis import RedisError
+from telemetry.redis_url import redis_address
 from writer.backoff import Backoff
 from writer.metrics import Metrics
-from writer.settings import Settings
+from writer.pipe import Command, pipe_to
 
 log = logging.getLogger("writer.publish")
 
 PIPELINE_READINGS = 500
 DRAIN_S = 2.0
 
-Command = tuple[str | bytes | int, ...]
-
-
-class ConnectionReplacedError(RedisError):
-    """The connection is another one than before: what the last one carried may be lost."""
-
 
 class Rings:
     """Which rings are whole: for each device the time of the newest reading that this connection published."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_cluster: bool) -> None:
+        self._is_cluster = is_cluster
+        self._publish = "SPUBLISH" if is_cluster else "PUBLISH"
         self._newest_us: dict[str, int] = {}
 
     def commands(self, reading: Reading, payload: bytes) -> Iterator[Command]:
         """What to send for a reading. XADD goes before PUBLISH: a live server that was subscribed too late for the one
         reads the ring late enough for the other."""
-        key = ring_key(reading.device_id)
+        key = ring_key(reading.device_id, is_cluster=self._is_cluster)
+        channel = live_channel(reading.device_id, is_cluster=self._is_cluster)
         newest_us = self._newest_us.get(reading.device_id)
         if newest_us is None or reading.us < newest_us:
             yield "DEL", key
         if newest_us is None:
-            yield "PUBLISH", BREAK_CHANNEL, reading.device_id
+            yield self._publish, channel if self._is_cluster else BREAK_CHANNEL, reading.device_id
         if newest_us is None or reading.us >= newest_us:
             self._newest_us[reading.device_id] = reading.us
             yield "XADD", key, "MAXLEN", "~", RING_LENGTH, "*", RING_FIELD, payload
-        yield "PUBLISH", live_channel(reading.device_id), payload
+        yield self._publish, channel, payload
 
     def distrust(self, device_ids: Iterable[str] | None = None) -> None:
         """Empty the rings of these devices, or of all, before anything is added to them again."""
@@ -82,23 +80,26 @@ class Publisher:
     """
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, metrics: Metrics, unstored: Callable[[], Sequence[Reading]]
+        self,
+        redis_url: str,
+        catalogue: Catalogue,
+        metrics: Metrics,
+        unstored: Callable[[], Sequence[Reading]],
+        *,
+        max_readings: int,
     ) -> None:
         self._catalogue = catalogue
         self._metrics = metrics
         self._unstored = unstored
         self._queue: deque[Reading] = deque()
-        self._max_readings = settings.publish_max_readings
+        self._max_readings = max_readings
         self._some = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._rings = Rings()
+        self._rings = Rings(is_cluster=redis_address(redis_url).is_cluster)
         self._is_connected = False
-        self._is_new_connection = False
         self._task: asyncio.Task[None] | None = None
-        self._redis = redis_connect(settings.redis_url)
-        # redis-py replaces a connection that the server closed without a word; whoever counts on it has to be told.
-        self._redis.connection_pool.connection_kwargs["redis_connect_func"] = self._on_connect
+        self._pipe = pipe_to(redis_url)
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -116,7 +117,7 @@ class Publisher:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        await self._redis.aclose()
+        await self._pipe.aclose()
         self._metrics.not_published += len(self._queue)
 
     def has_room(self, count: int) -> bool:
@@ -162,13 +163,7 @@ class Publisher:
         commands: list[Command] = []
         for reading in chunk:
             commands += self._rings.commands(reading, reading_encode(reading, self._catalogue))
-        pipeline = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        self._is_new_connection = False
-        replies: list[object] = await pipeline.execute(raise_on_error=False)
-        if self._is_connected and self._is_new_connection:
-            raise ConnectionReplacedError("Redis had closed the connection")
+        replies = await self._pipe.send(commands)
         self._check(commands, replies)
         self._is_connected = True
         self._metrics.published += len(chunk)
@@ -178,10 +173,10 @@ class Publisher:
         for command, reply in zip(commands, replies, strict=True):
             self._metrics.ring_resets += command[0] == "DEL"
             if isinstance(reply, RedisError):
-                if command[0] == "PUBLISH":
+                if command[0] in ("PUBLISH", "SPUBLISH"):
                     raise reply
                 self._metrics.ring_errors += 1
-                self._rings.distrust([str(command[1]).removeprefix(RING_PREFIX)])
+                self._rings.distrust([device_of(str(command[1]))])
 
     def _put_back(self, chunk: Sequence[Reading]) -> None:
         """After a failure: begin again with the chunk, or earlier, with the first reading that is not stored.
@@ -201,7 +196,3 @@ class Publisher:
             dropped = self._queue.popleft()
             self._rings.distrust([dropped.device_id])
             self._metrics.not_published += 1
-
-    async def _on_connect(self, connection: AbstractConnection) -> None:
-        self._is_new_connection = True
-        await connection.on_connect()

@@ -12,10 +12,10 @@ from typing import Any
 
 from telemetry.catalogue import catalogue_load
 from telemetry.reading import Reading
-from telemetry.redis import AsyncRedis, redis_connect
+from telemetry.redis import AsyncRedis, redis_close, redis_connect
 from writer.heartbeat import heartbeat
+from writer.lanes import Lanes
 from writer.metrics import Metrics
-from writer.publish import Publisher
 from writer.settings import Settings, settings_from
 from writer.store import Store
 from writer.validate import Validator
@@ -31,7 +31,7 @@ class Service:
     metrics: Metrics
     validator: Validator
     store: Store
-    publisher: Publisher
+    publisher: Lanes
     redis: AsyncRedis
 
     def take(self, readings: list[Reading]) -> bool:
@@ -53,13 +53,13 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
     """
     settings, catalogue, metrics = settings_from(environment), catalogue_load(), Metrics()
     store = Store(settings, catalogue, metrics)
-    publisher = Publisher(settings, catalogue, metrics, lambda: store.unstored)
+    publisher = Lanes(settings, catalogue, metrics, lambda: store.unstored)
     redis = redis_connect(settings.redis_url)
     service = Service(
         settings, metrics, Validator(catalogue, max_future_s=settings.max_future_s), store, publisher, redis
     )
     beating = asyncio.create_task(heartbeat(redis, store, metrics), name="heartbeat")
-    for task in (store.open(), publisher.open(), beating):
+    for task in (store.open(), *publisher.open(), beating):
         task.add_done_callback(_end_process_if_failed)
     try:
         yield service
@@ -67,7 +67,7 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
         await asyncio.gather(publisher.close(), store.close())
         beating.cancel()
         await asyncio.wait([beating])
-        await redis.aclose()
+        await redis_close(redis)
 
 
 def _end_process_if_failed(task: asyncio.Task[Any]) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from redis.asyncio.connection import parse_url
 
 from telemetry.keys import MIN_SECRET_LENGTH
 from telemetry.logs import FORMATS, LEVELS
+from telemetry.redis_url import ACCEPTED, redis_address
 from telemetry.secret import secret_fault
 
 MAX_LIST_READINGS = 10_000
@@ -83,9 +83,9 @@ def redis_url(environment: Mapping[str, str]) -> str:
     """REDIS_URL. Raises `SettingsError`, which never shows the value: it holds a password."""
     value = _address(environment, "REDIS_URL")
     try:
-        parse_url(value)
+        redis_address(value)
     except ValueError:
-        raise SettingsError("REDIS_URL is not a Redis URL; accepted is redis://…, rediss://… or unix://…") from None
+        raise SettingsError(f"REDIS_URL is not a Redis URL; accepted is {ACCEPTED}") from None
     return value
 
 

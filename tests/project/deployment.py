@@ -19,7 +19,9 @@ COMPOSE_FILE = ROOT / "compose.yaml"
 COMPOSE_TEXT = COMPOSE_FILE.read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OWN = ("schema", "writer", "server")  # those of the project's own image
+OWN = ("schema", "writer", "server", "writer-scale", "server-1", "server-2")  # those of the project's own image
+FRONTS = ("front", "front-scale")
+POSTGRESQL = ("timescaledb", "accounts")  # their images start as root to hand their folder over
 NGINX_CONF = ROOT / "deploy" / "nginx.conf"
 FETCH_DEADLINE_S = 300
 

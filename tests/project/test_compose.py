@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 from django.core.management import get_commands
 
-from tests.project.deployment import COMPOSE, COMPOSE_FILE, COMPOSE_TEXT, OWN, SERVICES, image_environment, tool
+from tests.project.deployment import (
+    COMPOSE,
+    COMPOSE_FILE,
+    COMPOSE_TEXT,
+    FRONTS,
+    OWN,
+    POSTGRESQL,
+    SERVICES,
+    image_environment,
+    tool,
+)
 from tests.project.variables import SECRET_NAME, documented, reads
 from tests.support.process import ROOT, Process, free_port
 from tests.support.stack import Stack
@@ -84,7 +94,15 @@ def environment(service: dict[str, Any]) -> dict[str, str | None]:
     return dict(service.get("environment") or {})
 
 
-@pytest.mark.parametrize(("service", "parts"), [("server", SERVER_PARTS), ("writer", ("writer", "telemetry"))])
+@pytest.mark.parametrize(
+    ("service", "parts"),
+    [
+        ("server", SERVER_PARTS),
+        ("server-1", SERVER_PARTS),
+        ("writer", ("writer", "telemetry")),
+        ("writer-scale", ("writer", "telemetry")),
+    ],
+)
 def test_every_setting_reaches_its_service(service: str, parts: tuple[str, ...]) -> None:
     settings = {read.name for read in reads() if read.file.split("/")[0] in parts and "/management/" not in read.file}
     given = environment(SERVICES[service]).keys() | NOT_PASSED_ON
@@ -107,14 +125,15 @@ def test_the_server_is_never_given_the_owner_role() -> None:
 
 
 def test_one_port_is_published_and_only_the_front_has_a_way_out() -> None:
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"front"}
-    assert SERVICES["front"]["ports"] == ["${WATTSTREAM_PORT:-8000}:8080"]
+    assert {name for name, service in SERVICES.items() if "ports" in service} == set(FRONTS)
+    for name in FRONTS:  # one of the two runs
+        assert SERVICES[name]["ports"] == ["${WATTSTREAM_PORT:-8000}:8080"]
     closed = {name for name, network in COMPOSE["networks"].items() if network and network.get("internal")}
     for name, service in SERVICES.items():
-        assert set(service["networks"]) <= closed or name == "front", name
-    assert "data" not in SERVICES["front"]["networks"]
-    for name in ("timescaledb", "redis"):
-        assert SERVICES[name]["networks"] == ["data"]
+        assert set(service["networks"]) <= closed or name in FRONTS, name
+        assert service["networks"] == ["data"] or name in (*OWN, *FRONTS), name
+    for name in FRONTS:
+        assert "data" not in SERVICES[name]["networks"]
 
 
 def test_the_front_and_nobody_else_is_believed_about_the_client() -> None:
@@ -129,10 +148,10 @@ def test_a_container_can_do_no_more_than_it_has_to(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
-    # The database's image alone starts as root; it needs that to hand its folder over, and gives it up.
-    assert ("cap_add" in service) == (name == "timescaledb")
-    assert "user" in service or name in (*OWN, "timescaledb")
-    for mount in service.get("volumes", []):
+    # The databases' images alone start as root; they need that to hand their folder over, and give it up.
+    assert ("cap_add" in service) == (name in POSTGRESQL)
+    assert "user" in service or name in (*OWN, *POSTGRESQL)
+    for mount in service.get("volumes") or []:
         source, _, options = mount.split(":", 2) if mount.count(":") == 2 else (*mount.split(":"), "")
         assert source in COMPOSE["volumes"] or (options == "ro" and (ROOT / source).is_file())
 

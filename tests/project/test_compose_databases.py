@@ -89,7 +89,7 @@ def psql(statements: str, environment: dict[str, str], database: str) -> None:
 
 
 def test_the_file_is_where_the_image_looks_for_it_and_comes_after_its_own() -> None:
-    (mounted,) = [mount for mount in SERVICES["timescaledb"]["volumes"] if mount.startswith("./deploy/")]
+    (mounted,) = [mount for mount in SERVICES["timescaledb"]["volumes"] if "owner.sql" in mount]
     source, target, options = mounted.split(":")
     assert (ROOT / source).samefile(OWNER_SQL)
     folder, _, name = target.rpartition("/")

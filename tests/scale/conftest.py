@@ -1,0 +1,44 @@
+"""Who watches a site past one machine."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+if TYPE_CHECKING:  # these import Django's models, for which tests/conftest.py has to set it up first
+    from tests.chaos.drama import Drama
+    from tests.chaos.site import Site
+    from tests.scale.site import ScaleSite
+    from tests.support.cast import Person
+
+DEVICES = 3
+
+
+@pytest.fixture
+def person(site: ScaleSite) -> Iterator[Person]:
+    from tests.support.cast import person_create
+
+    person = person_create(f"scale_{secrets.token_hex(4)}", base_url=site.url)
+    yield person
+    person.http.close()
+
+
+@pytest.fixture
+def devices(person: Person) -> list[str]:
+    from tests.support.cast import device_create
+
+    return [device_create(owner=person) for _ in range(DEVICES)]
+
+
+@pytest.fixture
+async def act(site: ScaleSite, person: Person, devices: list[str]) -> AsyncIterator[Drama]:
+    """A load by way of the real writer, and clients at both servers that follow the contract."""
+    from tests.chaos.drama import drama
+
+    # A drama asks of its site what both kinds have: url, env, writer, stored.
+    async with drama(cast("Site", site), person, devices, seed=1) as running:
+        site.both_are_watched()
+        yield running

@@ -1,0 +1,63 @@
+"""Two server processes, one Redis, one front: any of them will do for any client."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.drama import Drama
+from tests.scale.site import ScaleSite, site_running
+from tests.support.cast import Person, device_create, device_share, person_create
+from tests.support.socket import LiveSocket
+from tests.support.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def site(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaleSite]:
+    with site_running(stack.env, tmp_path_factory.mktemp("two-servers")) as running:
+        yield running
+
+
+async def test_one_is_killed_under_load_and_its_clients_go_on_at_the_other(
+    act: Drama, site: ScaleSite, person: Person
+) -> None:
+    await asyncio.to_thread(site.servers[0].stop, signal.SIGKILL)
+    try:
+        await act.flow()
+        for _ in range(10):  # nginx asks the other one; nobody is told
+            answer = await asyncio.to_thread(person.http.get, f"/api/history/{act.devices[0]}?range=10m")
+            assert answer.status_code == 200
+    finally:
+        await asyncio.to_thread(site.servers[0].start)
+    await act.flow()
+    await act.settle()
+
+
+def test_access_lost_at_one_server_is_lost_at_the_other(site: ScaleSite, person: Person) -> None:
+    device_id = device_create(owner=person)
+    guest = person_create(f"guest_{device_id}", base_url=site.url)
+    device_share(device_id, guest)
+    with (
+        LiveSocket(site.servers[0].url, person=guest) as one,
+        LiveSocket(site.servers[1].url, person=guest) as other,
+    ):
+        for live in (one, other):
+            live.subscribe(device_id)
+            live.until_type("subscribed")
+        assert person.http.delete(f"/api/devices/{device_id}/shares/{guest.username}").status_code == 204
+        for live in (one, other):
+            assert live.until_type("revoked")["device_id"] == device_id
+    guest.http.close()
+
+
+def test_a_ticket_of_one_server_is_good_at_the_other_and_only_once(site: ScaleSite, person: Person) -> None:
+    headers = {"Authorization": f"Bearer {person.token}"}
+    ticket = person.http.post(f"{site.servers[0].url}/api/auth/ws-ticket", headers=headers).json()["ticket"]
+    subprotocols = ["wattstream.v1", f"ticket.{ticket}"]
+    with LiveSocket(site.servers[1].url, subprotocols=subprotocols) as live:
+        assert live.next()["type"] == "welcome"
+    with LiveSocket(site.servers[0].url, subprotocols=subprotocols) as live:
+        assert live.close_code() == 4401
