@@ -92,6 +92,7 @@ INSTALLED_APPS = [
     "devices_app",
     "history_app",
     "live_app",
+    "schema_app",
     "dashboard",
 ]
 MIDDLEWARE = [

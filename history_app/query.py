@@ -10,6 +10,9 @@ import orjson
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge
+from asgi_project.operations import INTEGER, STRING, Shape, listed, nullable
+from asgi_project.parameters import Parameter
+from history_app.parameters import QUESTION
 from history_app.service import History, columns_document, window_document
 
 
@@ -90,3 +93,31 @@ _FIELDS: Mapping[str, Callable[[str, object], str]] = {
     "tz": _text,
     "fill": _text,
 }
+# The types that `_time` and `_list` take beside that of the parameter.
+_ALSO: Mapping[Callable[[str, object], str], Mapping[str, Any]] = {_time: INTEGER, _list: STRING}
+
+
+def _field_schema(parameter: Parameter) -> dict[str, Any]:
+    also = _ALSO.get(_FIELDS[parameter.name])
+    schema = nullable(parameter.schema) if also is None else {"anyOf": [parameter.schema, also, {"type": "null"}]}
+    default = {} if parameter.default is None else {"default": parameter.default}
+    return {**schema, **default, "description": parameter.description}
+
+
+QUERY_BODY = Shape(
+    "Query",
+    {
+        "type": "object",
+        "properties": {
+            "devices": listed(
+                STRING,
+                minItems=1,
+                maxItems=settings.HISTORY_MAX_DEVICES,
+                description="Device ids; each counts once. One that is not yours: 403 for the whole.",
+            ),
+            **{name: _field_schema(QUESTION[name]) for name in _FIELDS},
+        },
+        "required": ["devices"],
+        "additionalProperties": False,
+    },
+)
