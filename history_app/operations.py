@@ -11,6 +11,7 @@ from history_app.query import QUERY_BODY
 _TOO_MANY = (
     f"More points than {settings.HISTORY_MAX_EXPLICIT_POINTS}: take a coarser resolution, a shorter range, or the export."
 )
+_NOT_ALL_YOURS = "One of the devices is not among yours."
 _UNCHANGED = Answer("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
 
 HISTORY = Operation(
@@ -34,7 +35,10 @@ QUERY = Operation(
     body=QUERY_BODY,
     example={"devices": ["ems_001"], "range": "24h", "metrics": list(parameters.METRICS.example), "agg": ["avg", "max"]},
     answers={200: json_answer("What the devices share, and under `devices` the rest of each.", shapes.HISTORIES)},
-    refusals={413: f"More than {settings.HISTORY_MAX_DEVICES} devices, or more points than the limits allow."},
+    refusals={
+        403: _NOT_ALL_YOURS,
+        413: f"More than {settings.HISTORY_MAX_DEVICES} devices, or more points than the limits allow.",
+    },
 )
 EXPORT = Operation(
     summary="Every raw reading of a device",
@@ -60,7 +64,7 @@ LATEST = Operation(
     summary="The newest reading of each device",
     parameters=parameters.LATEST,
     answers={200: json_answer("In the order asked.", listed(shapes.LATEST))},
-    refusals={413: f"More than {settings.LATEST_MAX_DEVICES} devices."},
+    refusals={403: _NOT_ALL_YOURS, 413: f"More than {settings.LATEST_MAX_DEVICES} devices."},
 )
 METRICS = Operation(
     summary="The metrics",
