@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 from django.conf import settings
 
 from asgi_project.errors import CONTENT_TYPE
-from asgi_project.operations import JSON, PROBLEM, STRING, Answer
+from asgi_project.operations import JSON, PROBLEM, STRING, Answer, Operation
 from asgi_project.parameters import Parameter
 from schema_app.components import Components
 from schema_app.routes import Route, described_routes
+from schema_app.version import version
 from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
 
 TAGS: Mapping[str, tuple[str, str]] = {
@@ -67,7 +67,7 @@ SECURITY_SCHEMES = {
 }
 PATH_PARAMETERS: Mapping[str, tuple[Mapping[str, Any], str, Any]] = {
     "device_id": ({"type": "string", "pattern": f"^{DEVICE_ID.pattern}$"}, f"{DEVICE_ID_RULE}.", "ems_001"),
-    "username": ({"type": "string", "minLength": 1, "maxLength": 150}, "Of an account.", "bob"),
+    "username": ({"type": "string", "minLength": 1}, "Of an account.", "bob"),
     "token_id": ({"type": "integer", "minimum": 1}, "The `id` of an API key.", 1),
 }
 
@@ -82,7 +82,7 @@ def openapi_document() -> dict[str, Any]:
         item[route.method] = _operation(route, components)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "wattstream", "version": _version(), "description": ABOUT},
+        "info": {"title": "wattstream", "version": version(), "description": ABOUT},
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": about} for name, about in TAGS.values()],
         "paths": paths,
@@ -93,11 +93,6 @@ def openapi_document() -> dict[str, Any]:
             "securitySchemes": SECURITY_SCHEMES,
         },
     }
-
-
-def _version() -> str:
-    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project["version"])
 
 
 def _path_item(route: Route) -> dict[str, Any]:
@@ -122,8 +117,7 @@ def _operation(route: Route, components: Components) -> dict[str, Any]:
     if declared.parameters:
         document["parameters"] = [_parameter(parameter) for parameter in declared.parameters.values()]
     if declared.body is not None:
-        content = {"schema": components.resolved(declared.body, is_input=True), "example": declared.example}
-        document["requestBody"] = {"required": True, "content": {JSON: content}}
+        document["requestBody"] = _body(declared, components)
     document["responses"] = {
         **{str(status): _answer(answer, components) for status, answer in declared.answers.items()},
         **{
@@ -135,6 +129,16 @@ def _operation(route: Route, components: Components) -> dict[str, Any]:
     }
     document["security"] = _security(route)
     return document
+
+
+def _body(declared: Operation, components: Components) -> dict[str, Any]:
+    """Without a body a route takes an empty object, which is enough where no field is required."""
+    schema = components.resolved(declared.body, is_input=True)
+    named = components.schemas[schema["$ref"].rpartition("/")[2]]
+    return {
+        "required": "required" in named,
+        "content": {JSON: {"schema": schema, "example": declared.example}},
+    }
 
 
 def refusals_of(route: Route) -> list[int]:
