@@ -105,9 +105,7 @@ class WholeNumber(Parameter):
             return int(self.default)
         is_number = len(text) < 10 and text.isascii() and text.isdecimal()
         if not is_number or not self.minimum <= int(text) <= self.maximum:
-            raise BadRequest(
-                f"{self.name}: {text[:20]!r} is not a whole number from {self.minimum} to {self.maximum}."
-            )
+            raise BadRequest(f"{self.name}: {text[:20]!r} is not a whole number from {self.minimum} to {self.maximum}.")
         return int(text)
 
 

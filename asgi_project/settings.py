@@ -205,6 +205,8 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR"},
         "django.channels.server": {"level": "WARNING"},
+        # It is answered with a 400. A page of traceback for each is a way to fill somebody's disk.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # At INFO it logs the whole URL of every websocket, and somebody will put a token there although none is read.
         "uvicorn.error": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},

@@ -23,7 +23,6 @@ from history_app.window import DAY_S, Window, floor
 from telemetry.times import SECOND_US
 
 
-
 @dataclass(frozen=True, slots=True)
 class EnergyQuestion:
     """The periods asked for: those that [start, end) touches, by the calendar of `zone`."""

@@ -8,9 +8,7 @@ from asgi_project.operations import STRING, Answer, Operation, json_answer, list
 from history_app import parameters, shapes
 from history_app.query import QUERY_BODY
 
-_TOO_MANY = (
-    f"More points than {settings.HISTORY_MAX_EXPLICIT_POINTS}: take a coarser resolution, a shorter range, or the export."
-)
+_TOO_MANY = f"More points than {settings.HISTORY_MAX_EXPLICIT_POINTS}: take a coarser resolution, a shorter range, or the export."
 _NOT_ALL_YOURS = "One of the devices is not among yours."
 _UNCHANGED = Answer("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
 
@@ -33,7 +31,12 @@ QUERY = Operation(
     summary="The history of many devices, in the same buckets",
     description="The fields are the parameters of `GET /api/history/{device_id}`; null is the same as leaving one out.",
     body=QUERY_BODY,
-    example={"devices": ["ems_001"], "range": "24h", "metrics": list(parameters.METRICS.example), "agg": ["avg", "max"]},
+    example={
+        "devices": ["ems_001"],
+        "range": "24h",
+        "metrics": list(parameters.METRICS.example),
+        "agg": ["avg", "max"],
+    },
     answers={200: json_answer("What the devices share, and under `devices` the rest of each.", shapes.HISTORIES)},
     refusals={
         403: _NOT_ALL_YOURS,

@@ -103,6 +103,4 @@ ENERGY = Shape(
         }
     ),
 )
-EXPORT_LINE = Shape(
-    "Reading", record({"device_id": STRING, "time": TIME, **dict.fromkeys(CATALOGUE.names, _VALUE)})
-)
+EXPORT_LINE = Shape("Reading", record({"device_id": STRING, "time": TIME, **dict.fromkeys(CATALOGUE.names, _VALUE)}))

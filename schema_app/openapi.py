@@ -88,7 +88,9 @@ def openapi_document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components.schemas,
-            "responses": {_refusal_name(status): _refusal(status, about, components) for status, about in REFUSALS.items()},
+            "responses": {
+                _refusal_name(status): _refusal(status, about, components) for status, about in REFUSALS.items()
+            },
             "headers": {name: {"description": about, "schema": schema} for name, (about, schema) in HEADERS.items()},
             "securitySchemes": SECURITY_SCHEMES,
         },

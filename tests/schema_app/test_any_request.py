@@ -32,7 +32,12 @@ GIVES_AWAY = {"device_delete", "device_transfer_post"}
 SIGNS_OUT = {"api_logout_post", "password_post"}
 # Attempt limits would answer for the routes behind them.
 NO_LIMITS = dict.fromkeys(
-    ["LOGIN_FAILURES_PER_ACCOUNT", "LOGIN_FAILURES_PER_ADDRESS", "REGISTRATIONS_PER_ADDRESS", "CLAIM_FAILURES_PER_USER"],
+    [
+        "LOGIN_FAILURES_PER_ACCOUNT",
+        "LOGIN_FAILURES_PER_ADDRESS",
+        "REGISTRATIONS_PER_ADDRESS",
+        "CLAIM_FAILURES_PER_USER",
+    ],
     "1000000",
 )
 

@@ -11,9 +11,12 @@ import httpx
 import jsonschema_rs
 import orjson
 
+from live_app.shapes import RECEIVED, SENT
+from schema_app.asyncapi import asyncapi_document
 from schema_app.openapi import openapi_document
 
 PROBLEM = "application/problem+json"
+SOCKETS = asyncapi_document("test")
 
 
 def answer_check(response: httpx.Response) -> None:
@@ -72,6 +75,22 @@ def _followed(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
+def frame_check(frame: Mapping[str, Any]) -> None:
+    """Fails the test where a frame of the live socket is not as docs/asyncapi.json says."""
+    assert frame["type"] in SENT, f"{frame['type']}: such a frame is not documented"
+    errors = [error.message for error in frame_validator(frame["type"]).iter_errors(frame)]
+    assert not errors, f"{frame['type']}: {errors[:3]}"
+
+
+@cache
+def frame_validator(message: str) -> jsonschema_rs.Validator:
+    """Of a message of docs/asyncapi.json, by its name. Closed, but for what a client may send."""
+    payload = SOCKETS["components"]["messages"][message]["payload"]
+    schema = payload if message in RECEIVED else _closed(payload)
+    whole = {**schema, "components": {"schemas": SOCKETS["components"]["schemas"]}}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+
+
 @cache
 def validator(schema: bytes) -> jsonschema_rs.Validator:
     """Of a schema (as JSON) of the document. Objects with fields have no others: what is not documented is found."""
@@ -85,4 +104,8 @@ def _closed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     closed = {name: _closed(part) for name, part in schema.items()}
-    return {**closed, "additionalProperties": False} if schema.get("type") == "object" and "properties" in schema else closed
+    return (
+        {**closed, "additionalProperties": False}
+        if schema.get("type") == "object" and "properties" in schema
+        else closed
+    )
