@@ -199,6 +199,7 @@ USE_I18N = False
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"client_mistakes": {"()": "telemetry.log_filters.ClientMistakes"}},
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env_text("LOG_LEVEL", "INFO")},
@@ -208,7 +209,7 @@ LOGGING = {
         # It is answered with a 400. A page of traceback for each is a way to fill somebody's disk.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # At INFO it logs the whole URL of every websocket, and somebody will put a token there although none is read.
-        "uvicorn.error": {"level": "WARNING"},
+        "uvicorn.error": {"level": "WARNING", "filters": ["client_mistakes"]},
         "httpx": {"level": "WARNING"},
     },
 }

@@ -8,7 +8,10 @@ from asgi_project.operations import STRING, Answer, Operation, json_answer, list
 from history_app import parameters, shapes
 from history_app.query import QUERY_BODY
 
-_TOO_MANY = f"More points than {settings.HISTORY_MAX_EXPLICIT_POINTS}: take a coarser resolution, a shorter range, or the export."
+_TOO_MANY = (
+    f"More points than {settings.HISTORY_MAX_EXPLICIT_POINTS}: take a coarser resolution, a shorter range,"
+    " or the export."
+)
 _NOT_ALL_YOURS = "One of the devices is not among yours."
 _UNCHANGED = Answer("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
 

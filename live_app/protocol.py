@@ -22,6 +22,9 @@ TRANSPORT_EXTENSION = "wattstream.transport"
 DRAIN_EXTENSION = "wattstream.drain"
 
 CLOSE_BYE = 1000
+CLOSE_PROTOCOL_ERROR = 1002  # this and the next two come from the server's websocket layer (RFC 6455, 7.4.1)
+CLOSE_NOT_UTF8 = 1007
+CLOSE_TOO_LONG = 1009
 CLOSE_INTERNAL = 1011
 CLOSE_RESTARTING = 1012
 CLOSE_MALFORMED = 4400
@@ -32,6 +35,9 @@ CLOSE_TOO_MANY = 4429
 # What each means, and whether a client comes back after it (with jittered back-off).
 CLOSE_CODES: Mapping[int, tuple[str, bool]] = {
     CLOSE_BYE: ("Bye.", True),
+    CLOSE_PROTOCOL_ERROR: ("Not a websocket frame.", False),
+    CLOSE_NOT_UTF8: ("The text is not UTF-8.", False),
+    CLOSE_TOO_LONG: ("The frame is longer than LIVE_FRAME_MAX_BYTES.", False),
     CLOSE_INTERNAL: ("Something failed here.", True),
     CLOSE_RESTARTING: ("The server restarts; what was queued was sent before.", True),
     CLOSE_MALFORMED: ("Not a frame of this protocol.", False),

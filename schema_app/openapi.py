@@ -27,8 +27,8 @@ ABOUT = """\
 History that flows into live without losing or doubling a reading.
 
 Times come as epoch milliseconds in arrays and as ISO 8601 with `Z` elsewhere. Errors are problem documents (RFC 9457)
-with a stable `code`; `detail` names the offending parameter and what is accepted. A device that is not yours and one that
-does not exist get the same 403. The live sockets: `docs/live.md`, and in machine form `docs/asyncapi.json`."""
+with a stable `code`; `detail` names the offending parameter and what is accepted. A device that is not yours and one
+that does not exist get the same 403. The live sockets: `docs/live.md`, and in machine form `docs/asyncapi.json`."""
 
 # What a refusal means where a route does not say more.
 REFUSALS: Mapping[int, str] = {

@@ -157,7 +157,7 @@ def example_path(path: str, parameters: list[Document]) -> str:
     """The path with its examples filled in, and with the first parameter of the query that has one."""
     for parameter in parameters:
         if parameter["in"] == "path":
-            path = path.replace("{%s}" % parameter["name"], str(parameter["example"]))
+            path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
     asked = [parameter for parameter in parameters if parameter["in"] == "query" and "example" in parameter][:1]
     query = {parameter["name"]: _joined(parameter["example"]) for parameter in asked}
     return f"{path}?{urlencode(query)}" if query else path

@@ -11,6 +11,7 @@ import sys
 import uvicorn
 
 from telemetry.catalogue import CatalogueError, catalogue_load
+from telemetry.log_filters import ClientMistakes
 from writer.settings import SettingsError, settings_from
 
 ABOUT = """\
@@ -47,6 +48,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # At INFO uvicorn logs the whole URL of every websocket, and somebody will put a key there although none is read.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(ClientMistakes())
     logger.info("taking readings on http://%s:%s", options.host, options.port)
     serve(options.host, options.port)
     return 0

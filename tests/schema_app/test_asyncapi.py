@@ -20,7 +20,7 @@ from tests.support.contract import SOCKETS, frame_check, frame_validator
 from tests.support.process import ROOT
 from tests.support.stack import Stack, manage
 
-READING = Reading("ems_001", 1_795_132_800 * SECOND_US, tuple([None, *map(float, range(1, len(CATALOGUE.names)))]))
+READING = Reading("ems_001", 1_795_132_800 * SECOND_US, (None, *map(float, range(1, len(CATALOGUE.names)))))
 FRAMES = [
     protocol.welcome("alice", 20),
     protocol.subscribed(1, "ems_001", None, recovered=False),
@@ -81,14 +81,16 @@ def test_a_request_is_taken_if_and_only_if_it_is_what_its_shape_says(frame: dict
     text = json.dumps(frame)
     kind = frame.get("type")
     fits = isinstance(kind, str) and kind in RECEIVED and frame_validator(kind).is_valid(json.loads(text))
+    assert _is_taken(text) in (fits, None)
+
+
+def _is_taken(text: str) -> bool | None:
+    """None, which is neither, where only the cursor is at fault."""
     try:
         parse_request(text, CATALOGUE)
-    except MalformedFrame:
-        assert not fits
-    except RequestRefused as refused:
-        assert not fits or str(refused).startswith("since: ")
-    else:
-        assert fits
+    except (MalformedFrame, RequestRefused) as refused:
+        return None if str(refused).startswith("since: ") else False
+    return True
 
 
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))

@@ -59,7 +59,10 @@ def test_operation_ids_and_what_an_operation_can_refuse_with_are_there() -> None
             assert {"403", "404"} & statuses, (method, path)
 
 
-@pytest.mark.parametrize(("status", "header"), [("401", "WWW-Authenticate"), ("405", "Allow"), ("429", "Retry-After"), ("503", "Retry-After")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "header"),
+    [("401", "WWW-Authenticate"), ("405", "Allow"), ("429", "Retry-After"), ("503", "Retry-After")],
+)
 def test_refusals_are_problem_documents_with_their_headers(status: str, header: str) -> None:
     response = openapi_document()["components"]["responses"][f"Refused{status}"]
     assert header in response["headers"]
@@ -82,7 +85,8 @@ def _errors(schema: dict[str, Any], value: object) -> list[str]:
 
 
 def test_metrics_and_limits_are_those_of_this_installation() -> None:
-    parameters = {found["name"]: found["schema"] for found in openapi_document()["paths"]["/api/history/{device_id}"]["get"]["parameters"]}  # fmt: skip
+    operation = openapi_document()["paths"]["/api/history/{device_id}"]["get"]
+    parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     assert parameters["metrics"]["items"]["enum"] == list(CATALOGUE.names)
     assert parameters["max_points"] == {"type": "integer", "minimum": 1, "maximum": 5000, "default": 720}
 
