@@ -18,6 +18,7 @@ from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
 
 TAGS: Mapping[str, tuple[str, str]] = {
     "history_app": ("history", "What devices measured."),
+    "live_app": ("live", "What devices measure, as it comes."),
     "devices_app": ("devices", "Who sees which device."),
     "auth_app": ("accounts", "Who you are."),
     "asgi_project": ("operations", "For whoever runs the server."),

@@ -41,8 +41,11 @@ def run(command: str, url: str, token: str) -> httpx.Response:
     assert set(given) <= {"-X", "-H", "--json"}
     headers = dict([given["-H"].split(": ", 1)]) if "-H" in given else {}
     body = {"json": json.loads(given["--json"])} if "--json" in given else {}
-    with client(url) as http:
-        return http.request(given.get("-X", "POST" if body else "GET"), address, headers=headers, **body)
+    method = given.get("-X", "POST" if body else "GET")
+    with client(url) as http, http.stream(method, address, headers=headers, **body) as answer:
+        if not answer.is_success:  # else it may be without end
+            answer.read()
+        return answer
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation["id"])
