@@ -35,13 +35,14 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """`body`: a schema; `example`: a body that works. `refusals`: what a status other than a success means here, where
-    that is more than it means everywhere."""
+    """`query`: for a cold view, a serializer of what `parameters` are for a hot one. `body`: a schema; `example`: a
+    body that works. `refusals`: what a status means here, where that is more than it means everywhere."""
 
     summary: str
     answers: Mapping[int, Answer]
     description: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    query: Any = None
     body: Any = None
     example: Any = None
     refusals: Mapping[int, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from asgi_project.operations import JSON, PROBLEM, STRING, Answer, Operation
 from asgi_project.parameters import Parameter
 from schema_app.components import Components
 from schema_app.routes import Route, described_routes
+from schema_app.serializers import query_parameters
 from schema_app.version import version
 from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
 
@@ -117,8 +118,11 @@ def _operation(route: Route, components: Components) -> dict[str, Any]:
     }
     if declared.description:
         document["description"] = declared.description
-    if declared.parameters:
-        document["parameters"] = [_parameter(parameter) for parameter in declared.parameters.values()]
+    parameters = [_parameter(parameter) for parameter in declared.parameters.values()]
+    if declared.query is not None:
+        parameters += query_parameters(declared.query)
+    if parameters:
+        document["parameters"] = parameters
     if declared.body is not None:
         document["requestBody"] = _body(declared, components)
     document["responses"] = {

@@ -26,12 +26,26 @@ def serializer_schema(serializer: type[serializers.Serializer[Any]], *, is_input
     }
 
 
-def _field(field: AnyField, *, is_input: bool) -> dict[str, Any]:
+def query_parameters(serializer: type[serializers.Serializer[Any]]) -> list[dict[str, Any]]:
+    """The fields of a serializer as parameters of a query string."""
+    schema = serializer_schema(serializer, is_input=True)
+    return [
+        {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": field}
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _field(field: AnyField, *, is_input: bool) -> Any:
+    if isinstance(field, serializers.ListSerializer):
+        return {"type": "array", "items": type(field.child)}
+    if isinstance(field, serializers.BaseSerializer):
+        return type(field)
     schema = next(make(field, is_input) for kind, make in _KINDS.items() if isinstance(field, kind))
     if field.allow_null:
         schema = nullable(schema)
-    if is_input and not field.required and field.default not in (serializers.empty, None):
-        schema["default"] = str(field.default)
+    default = field.default() if callable(field.default) else field.default
+    if is_input and not field.required and field.default is not serializers.empty and default is not None:
+        schema["default"] = default
     return schema
 
 
@@ -62,10 +76,21 @@ def _text(field: Any, is_input: bool) -> dict[str, Any]:
     return schema
 
 
+def _integer(field: Any, is_input: bool) -> dict[str, Any]:
+    bounds = {"minimum": field.min_value, "maximum": field.max_value} if is_input else {}
+    return {"type": "integer", **{name: bound for name, bound in bounds.items() if bound is not None}}
+
+
+def _list(field: Any, is_input: bool) -> dict[str, Any]:
+    some = {"minItems": 1} if is_input and not field.allow_empty else {}
+    return {"type": "array", "items": _field(field.child, is_input=is_input), **some}
+
+
 _KINDS: dict[type[Any], Callable[[Any, bool], dict[str, Any]]] = {
     TimeField: _time,
-    serializers.ChoiceField: lambda field, _: {"type": "string", "enum": list(field.choices)},
+    serializers.ChoiceField: lambda field, _: {"type": "string", "enum": [str(choice) for choice in field.choices]},
     serializers.BooleanField: lambda *_: {"type": "boolean"},
-    serializers.IntegerField: lambda *_: {"type": "integer"},
+    serializers.IntegerField: _integer,
+    serializers.ListField: _list,
     serializers.CharField: _text,
 }
