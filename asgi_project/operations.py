@@ -83,7 +83,8 @@ def nullable(schema: Any) -> dict[str, Any]:
     """The schema, or null."""
     if isinstance(schema, Mapping) and isinstance(schema.get("type"), str) and "enum" not in schema:
         return {**schema, "type": [schema["type"], "null"]}
-    return {"anyOf": [schema, {"type": "null"}]}
+    choices = schema["anyOf"] if isinstance(schema, Mapping) and "anyOf" in schema else [schema]
+    return {"anyOf": [*choices, {"type": "null"}]}
 
 
 NUMBER: Mapping[str, Any] = {"type": "number"}

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from django.conf import settings
 
 from asgi_project.parameters import Choice, Choices, Parameter, Pattern, PatternList, WholeNumber, by_name
 from history_app import queries
 from history_app.catalogue import CATALOGUE
 from history_app.rows import ROW_FORMATS
-from history_app.window import RANGE_PATTERN, STEPS, YEAR, Step
+from history_app.window import EARLIEST_US, LATEST_US, RANGE_PATTERN, STEPS, YEAR, Step
 from telemetry.names import DEVICE_ID
 
 PERIODS: dict[str, Step] = {"day": STEPS["1d"], "week": STEPS["1w"], "month": STEPS["1mo"], "year": YEAR}
 DEFAULT_RANGE = "24h"
+_LOCAL_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)?$"
 _TIME = "ISO 8601 or epoch milliseconds; without an offset it is read in `tz`."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Time(Parameter):
+    """What `window.parse_time` reads; it also takes the rarer forms of ISO 8601."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "pattern": _LOCAL_TIME},
+                {"type": "integer", "minimum": EARLIEST_US // 1000, "maximum": LATEST_US // 1000},
+            ]
+        }
+
 
 RANGE = Pattern(
     name="range",
@@ -22,8 +42,8 @@ RANGE = Pattern(
     default=DEFAULT_RANGE,
     example="24h",
 )
-START = Parameter(name="start", description=f"Where the window begins, instead of `range`. {_TIME}")
-END = Parameter(name="end", description=f"Where the window ends (not included); now, by default. {_TIME}")
+START = Time(name="start", description=f"Where the window begins, instead of `range`. {_TIME}")
+END = Time(name="end", description=f"Where the window ends (not included); now, by default. {_TIME}")
 TZ = Parameter(
     name="tz",
     description="IANA name of the zone whose wall clock buckets of an hour and longer follow. "

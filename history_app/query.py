@@ -10,7 +10,7 @@ import orjson
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge
-from asgi_project.operations import INTEGER, STRING, Shape, listed, nullable
+from asgi_project.operations import STRING, Shape, listed, nullable
 from asgi_project.parameters import Parameter
 from history_app.parameters import QUESTION
 from history_app.service import History, columns_document, window_document
@@ -93,15 +93,14 @@ _FIELDS: Mapping[str, Callable[[str, object], str]] = {
     "tz": _text,
     "fill": _text,
 }
-# The types that `_time` and `_list` take beside that of the parameter.
-_ALSO: Mapping[Callable[[str, object], str], Mapping[str, Any]] = {_time: INTEGER, _list: STRING}
 
 
 def _field_schema(parameter: Parameter) -> dict[str, Any]:
-    also = _ALSO.get(_FIELDS[parameter.name])
-    schema = nullable(parameter.schema) if also is None else {"anyOf": [parameter.schema, also, {"type": "null"}]}
+    schema = parameter.schema
+    if _FIELDS[parameter.name] is _list:
+        schema = {"anyOf": [schema, STRING]}
     default = {} if parameter.default is None else {"default": parameter.default}
-    return {**schema, **default, "description": parameter.description}
+    return {**nullable(schema), **default, "description": parameter.description}
 
 
 QUERY_BODY = Shape(

@@ -180,7 +180,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "description": parameter.description,
         "schema": schema,
     }
-    if schema["type"] == "array":
+    if schema.get("type") == "array":
         document |= {"style": "form", "explode": False}
     if parameter.example is not None:
         document["example"] = parameter.example
