@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from asgi_project.operations import NO_CONTENT, STRING, TIME, Operation, Shape, json_answer, listed, record
-from auth_app.serializers import ApiKeyInput, ApiKeyOutput, LoginInput, PasswordInput, RegisterInput, UserOutput
+from asgi_project.operations import INTEGER, NO_CONTENT, STRING, TIME, Operation, Shape, json_answer, listed, record
+from auth_app.serializers import (
+    ApiKeyInput,
+    ApiKeyOutput,
+    AuditPageOutput,
+    AuditQuery,
+    LoginInput,
+    PasswordInput,
+    RegisterInput,
+    UserOutput,
+)
 
 _TOKEN = {**STRING, "description": "Shown this once; only a hash of it is stored."}
 _LOGIN = Shape("Login", record({"token": _TOKEN, "expires_at": TIME, "user": UserOutput}))
-_NEW_KEY = Shape("NewApiKey", record({"id": {"type": "integer"}, "name": STRING, "created_at": TIME,
-                                      "expires_at": TIME, "token": _TOKEN}))  # fmt: skip
+_NEW_KEY = Shape(
+    "NewApiKey",
+    record(
+        {
+            "id": INTEGER,
+            "name": STRING,
+            "scopes": listed(STRING),
+            "created_at": TIME,
+            "expires_at": TIME,
+            "token": _TOKEN,
+        }
+    ),
+)
 _TICKET = Shape("Ticket", record({"ticket": STRING, "expires_in": {"type": "integer", "description": "Seconds."}}))
 _TOO_OFTEN = "Too many attempts; `Retry-After` says when to come back."
 _BUSY = "The accounts database or Redis does not answer, or too many people sign in at once."
@@ -48,20 +68,27 @@ PASSWORD = Operation(
 TOKENS = Operation(summary="My API keys", answers={200: json_answer("Newest first.", listed(ApiKeyOutput))})
 TOKEN_CREATE = Operation(
     summary="Make an API key",
-    description="With a name and an expiry; without `expires_at` it is good for 90 days.",
+    description="With a name, scopes and an expiry; without `expires_at` it is good for 90 days.",
     body=ApiKeyInput,
-    example={"name": "grafana"},
+    example={"name": "grafana", "scopes": ["read"]},
     answers={201: json_answer("The key, with its token.", _NEW_KEY)},
-    refusals={403: "An API key cannot make another, or the CSRF token is missing."},
+    refusals={429: _TOO_OFTEN},
 )
 TOKEN_DELETE = Operation(
     summary="Revoke an API key",
     answers={204: NO_CONTENT},
     refusals={404: "There is no such key among yours."},
 )
+AUDIT = Operation(
+    summary="What happened to my account",
+    description="Newest first. `cursor` is the `next_cursor` of the page before.",
+    query=AuditQuery,
+    answers={200: json_answer("A page; `next_cursor` is null on the last one.", AuditPageOutput)},
+)
 TICKET = Operation(
     summary="A ticket for the live socket",
     description=f"For browsers, which cannot set headers on a websocket: offer the subprotocols `wattstream.v1` and "
     f"`ticket.<ticket>`. It works once, within {settings.TICKET_LIFETIME_S} s.",
     answers={200: json_answer("The ticket.", _TICKET)},
+    refusals={429: _TOO_OFTEN},
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from asgi_project.operations import NO_CONTENT, Operation, json_answer, listed
+from auth_app.serializers import AuditPageOutput, AuditQuery
 from devices_app.serializers import ClaimInput, DeviceInput, DeviceOutput, ShareInput, ShareOutput, TransferInput
 
-_OWNER_ONLY = {403: "No such device among yours (`forbidden`), only its owner may (`owner_only`), or CSRF (`csrf`)."}
+_OWNER_ONLY = {
+    403: "No such device among yours (`forbidden`), only its owner may (`owner_only`), scope or CSRF as everywhere."
+}
 
 DEVICES = Operation(
     summary="My devices, and those shared with me", answers={200: json_answer("By device id.", listed(DeviceOutput))}
@@ -52,6 +55,13 @@ SHARE_REMOVE = Operation(
     summary="End a grant",
     description="Nothing to do where there is none.",
     answers={204: NO_CONTENT},
+    refusals=_OWNER_ONLY,
+)
+AUDIT = Operation(
+    summary="What happened to a device",
+    description="Newest first. `cursor` is the `next_cursor` of the page before.",
+    query=AuditQuery,
+    answers={200: json_answer("A page; `next_cursor` is null on the last one.", AuditPageOutput)},
     refusals=_OWNER_ONLY,
 )
 TRANSFER = Operation(

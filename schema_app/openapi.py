@@ -36,7 +36,8 @@ that does not exist get the same 403. The live sockets: `docs/live.md`, and in m
 REFUSALS: Mapping[int, str] = {
     400: "A parameter or the body cannot be used; `detail` names it.",
     401: "No credentials, or bad or expired ones.",
-    403: "No such device among yours (`forbidden`), or the CSRF token is missing (`csrf`).",
+    403: "No such device among yours (`forbidden`), the API key has not the scope (`insufficient_scope`) or no key may do "
+    "this (`api_key_not_accepted`), or the CSRF token is missing (`csrf`).",
     404: "There is nothing here.",
     405: "The path has no such method; `Allow` lists those it has.",
     413: "The body is too large.",
@@ -52,7 +53,12 @@ HEADERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 _HEADERS_OF_REFUSALS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A token of `POST /api/auth/login`, or an API key."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `POST /api/auth/login`, or an API key that has the scope named: `read`, `live` or "
+        "`manage`. No key has `account`.",
+    },
     "session": {
         "type": "apiKey",
         "in": "cookie",
@@ -153,7 +159,7 @@ def refusals_of(route: Route) -> list[int]:
     found = {400, 405, *route.operation.refusals}
     if not route.is_public:
         found |= {401, 503}
-    if route.needs_csrf or "device_id" in route.placeholders:
+    if route.needs_csrf or route.scope is not None:
         found.add(403)
     if route.placeholders:
         found.add(404)
@@ -166,7 +172,7 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
     if route.is_public:
         return []
     session: dict[str, list[str]] = {"session": [], "csrf": []} if route.needs_csrf else {"session": []}
-    return [{"bearer": []}, session]
+    return [{"bearer": [] if route.scope is None else [str(route.scope)]}, session]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from asgi_project.operations import Operation, operation_of
-from auth_app.api import PublicApiView
+from auth_app.api import ApiView, PublicApiView
 from auth_app.http import is_hot
+from auth_app.scopes import Scope
 
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -27,6 +28,7 @@ class Route:
     operation: Operation
     is_public: bool
     is_hot: bool
+    scope: Scope | None  # what an API key needs
 
     @property
     def placeholders(self) -> Sequence[str]:
@@ -78,4 +80,13 @@ def _route(path: str, pattern: URLPattern, method: str, operation: Operation) ->
         operation=operation,
         is_public=issubclass(view_class, PublicApiView) if view_class else not is_hot(callback),
         is_hot=is_hot(callback),
+        scope=_scope(view_class or callback, method),
     )
+
+
+def _scope(view: Any, method: str) -> Scope | None:
+    if isinstance(view, type) and issubclass(view, PublicApiView):
+        return None
+    if isinstance(view, type) and issubclass(view, ApiView):
+        return view.reading if method == "get" else view.writing
+    return getattr(view, "scope", None)

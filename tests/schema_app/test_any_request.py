@@ -35,15 +35,10 @@ SIGNS_OUT = {"api_logout_post", "password_post"}
 # Nobody guesses a claim code, or the id of an API key of theirs. tests/schema_app/test_examples.py gets these right.
 BEYOND_CHANCE = {"device_claim_post", "token_delete"}
 # Attempt limits would answer for the routes behind them.
-NO_LIMITS = dict.fromkeys(
-    [
-        "LOGIN_FAILURES_PER_ACCOUNT",
-        "LOGIN_FAILURES_PER_ADDRESS",
-        "REGISTRATIONS_PER_ADDRESS",
-        "CLAIM_FAILURES_PER_USER",
-    ],
-    "1000000",
-)
+LIMITS = """LOGIN_FAILURES_PER_ACCOUNT LOGIN_FAILURES_PER_ADDRESS REGISTRATIONS_PER_ACCOUNT REGISTRATIONS_PER_ADDRESS
+    CLAIM_FAILURES_PER_USER CLAIM_FAILURES_PER_ADDRESS API_KEYS_MADE_PER_ACCOUNT API_KEYS_MADE_PER_ADDRESS
+    TICKETS_PER_ACCOUNT TICKETS_PER_ADDRESS"""
+NO_LIMITS = dict.fromkeys(LIMITS.split(), "1000000")
 
 
 def _document() -> dict[str, Any]:
