@@ -36,8 +36,8 @@ that does not exist get the same 403. The live sockets: `docs/live.md`, and in m
 REFUSALS: Mapping[int, str] = {
     400: "A parameter or the body cannot be used; `detail` names it.",
     401: "No credentials, or bad or expired ones.",
-    403: "No such device among yours (`forbidden`), the API key has not the scope (`insufficient_scope`) or no key may do "
-    "this (`api_key_not_accepted`), or the CSRF token is missing (`csrf`).",
+    403: "No such device among yours (`forbidden`), an API key without the scope (`insufficient_scope`) or for what no "
+    "key may do (`api_key_not_accepted`), or the CSRF token is missing (`csrf`).",
     404: "There is nothing here.",
     405: "The path has no such method; `Allow` lists those it has.",
     413: "The body is too large.",
