@@ -210,6 +210,7 @@ LOGGING = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         # At INFO it logs the whole URL of every websocket, and somebody will put a token there although none is read.
         "uvicorn.error": {"level": "WARNING", "filters": ["client_mistakes"]},
+        "asyncio": {"filters": ["client_mistakes"]},
         "httpx": {"level": "WARNING"},
     },
 }

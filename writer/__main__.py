@@ -48,7 +48,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # At INFO uvicorn logs the whole URL of every websocket, and somebody will put a key there although none is read.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(ClientMistakes())
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(ClientMistakes())
     logger.info("taking readings on http://%s:%s", options.host, options.port)
     serve(options.host, options.port)
     return 0

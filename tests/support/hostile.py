@@ -19,8 +19,9 @@ from websockets.uri import parse_uri
 
 DEADLINE_S = 20.0
 TEXT, BINARY, CONTINUATION, CLOSE, PING = 1, 2, 0, 8, 9
-# What a server may close a socket with that breaks RFC 6455: protocol error, kind of data, bad UTF-8, too big.
-PROTOCOL_CLOSES = {1002, 1003, 1007, 1009}
+# What a server may close a socket with that breaks RFC 6455: protocol error, kind of data, bad UTF-8, too big; or
+# nothing, when it drops the connection (telemetry/log_filters.py).
+PROTOCOL_CLOSES = {1002, 1003, 1007, 1009, None}
 
 
 class HostileSocket:
@@ -122,6 +123,7 @@ def attacks(good: Mapping[str, Any], *, limit: int, rng: random.Random) -> dict[
     return {
         "noise instead of frames": [rng.randbytes(rng.randint(1, 3000))],
         "noise in a text frame": [wire(rng.randbytes(rng.randint(1, 300)))],
+        "noise in a text frame, and a close in the same read": [wire(b"\xb0") + CLOSING],
         "noise in a binary frame": [wire(rng.randbytes(rng.randint(1, 300)), opcode=BINARY)],
         "text that is not JSON": [wire("".join(rng.choices('{}[]",:tfn0.e-é\u2028', k=50)).encode())],
         "JSON cut off": [wire(text[: rng.randint(0, len(text) - 1)])],
