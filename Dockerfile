@@ -28,12 +28,13 @@ ENV PATH=/venv/bin:$PATH \
     DATABASE_URL=sqlite:////data/wattstream.sqlite3
 WORKDIR /app
 COPY --from=packages /venv /venv
-COPY manage.py ./
+COPY manage.py pyproject.toml ./
 COPY asgi_project asgi_project
 COPY auth_app auth_app
 COPY devices_app devices_app
 COPY history_app history_app
 COPY live_app live_app
+COPY schema_app schema_app
 COPY telemetry telemetry
 COPY writer writer
 COPY dashboard dashboard

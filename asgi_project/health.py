@@ -11,25 +11,71 @@ from collections.abc import Awaitable
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from asgi_project.drain import drain
-from asgi_project.errors import Forbidden, MethodNotAllowed, Problem, Unauthorized, Unavailable, problem_response
+from asgi_project.errors import Forbidden, Unauthorized, Unavailable
 from asgi_project.metrics import exposition
+from asgi_project.operations import (
+    BOOLEAN,
+    NUMBER,
+    STRING,
+    Answer,
+    Operation,
+    Shape,
+    described,
+    json_answer,
+    nullable,
+    record,
+)
+from asgi_project.public import public_view
 from history_app.pool import telemetry_run
 from live_app.hub import hub_of_loop
 from telemetry.redis import RedisError, redis_client
 
 CHECK_TIMEOUT_S = 2.5
 _FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED", "HTTP_VIA")
+_READINESS = Shape(
+    "Readiness",
+    record(
+        {
+            "status": {"type": "string", "enum": ["ok", "unavailable", "draining"]},
+            "telemetry": BOOLEAN,
+            "accounts": BOOLEAN,
+            "redis": BOOLEAN,
+            "draining": BOOLEAN,
+            "writer_heartbeat_age_s": nullable(NUMBER),
+        }
+    ),
+)
+LIVEZ = Operation(
+    summary="Is the process alive",
+    answers={200: json_answer("It is.", record({"status": {"type": "string", "const": "ok"}}))},
+)
+READYZ = Operation(
+    summary="Is everything there that it needs",
+    description="The age of the writer's heartbeat is told, and does not decide.",
+    answers={
+        200: json_answer("Both databases and Redis answer.", _READINESS),
+        503: json_answer("One of them does not, or the process stops soon.", _READINESS, headers=("Retry-After",)),
+    },
+)
+METRICS = Operation(
+    summary="What the processes count, for Prometheus",
+    description="For who shows METRICS_TOKEN as a bearer token; where that is not set, for the server's machine alone.",
+    answers={200: Answer("The text exposition format.", {"text/plain": STRING})},
+)
 
 
+@described(LIVEZ)
+@public_view
 async def livez(request: HttpRequest) -> JsonResponse:
     """200 while the process answers at all."""
     return JsonResponse({"status": "ok"})
 
 
+@described(READYZ)
+@public_view
 async def readyz(request: HttpRequest) -> JsonResponse:
     """200 when both databases and Redis answer and the process is not about to stop, else 503 saying which.
 
@@ -50,15 +96,11 @@ async def readyz(request: HttpRequest) -> JsonResponse:
     return answer
 
 
-@csrf_exempt
+@described(METRICS)
+@public_view
 async def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text: for whoever shows METRICS_TOKEN; where that is not set, for this machine alone."""
-    try:
-        if request.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed(("GET", "HEAD"))
-        _require_scraper(request)
-    except Problem as problem:
-        return problem_response(problem)
+    _require_scraper(request)
     return HttpResponse(await exposition(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 
 

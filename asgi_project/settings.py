@@ -120,6 +120,7 @@ INSTALLED_APPS = [
     "devices_app",
     "history_app",
     "live_app",
+    "schema_app",
     "dashboard",
 ]
 MIDDLEWARE = [
@@ -239,5 +240,10 @@ ACCESS_LOG_MIN_MS = env_int("ACCESS_LOG_MIN_MS", 100)
 LOG_FORMAT = env_choice("LOG_FORMAT", "line", logs.FORMATS)
 LOG_LEVEL = env_choice("LOG_LEVEL", "INFO", logs.LEVELS)
 LOGGING = logs.logging_config(LOG_FORMAT, LOG_LEVEL)
-LOGGING["loggers"] |= {"django.request": {"level": "ERROR"}, "django.channels.server": {"level": "WARNING"}}
+LOGGING["loggers"] |= {
+    "django.request": {"level": "ERROR"},
+    "django.channels.server": {"level": "WARNING"},
+    # It is answered with a 400. A page of traceback for each is a way to fill somebody's disk.
+    "django.security.DisallowedHost": {"level": "CRITICAL"},
+}
 OTEL_EXPORTER_OTLP_ENDPOINT = env_text("OTEL_EXPORTER_OTLP_ENDPOINT")

@@ -11,6 +11,7 @@ urlpatterns = [
     path("api/", include("live_app.urls")),
     path("api/auth/", include(api_urlpatterns)),
     path("api/", include("devices_app.urls")),
+    path("api/", include("schema_app.urls")),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics_of_server"),

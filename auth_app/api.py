@@ -15,6 +15,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from asgi_project.errors import BadRequest, Problem, TooLarge
+from asgi_project.operations import Operation, operation_of
 from auth_app.credentials import remote_address
 from auth_app.denials import problem_denied
 from auth_app.identity import Identity
@@ -81,13 +82,22 @@ class ApiView(APIView):
         assert isinstance(self.request.auth, Identity)
         return self.request.auth
 
-    def question(self, shape: type[Serializer[Any]]) -> dict[str, Any]:
-        """The request's parameters, checked against `shape`. Raises problems that name the parameter."""
-        return _checked(shape, self.request.query_params.dict())
+    def question(self) -> dict[str, Any]:
+        """The request's parameters, checked against the shape that the operation declares.
 
-    def body(self, shape: type[Serializer[Any]]) -> dict[str, Any]:
-        """The request's JSON body, checked against `shape`. Raises problems that name the field."""
-        return _checked(shape, read_json(self.request._request))
+        Raises problems that name the parameter.
+        """
+        return _checked(self._operation.query, self.request.query_params.dict())
+
+    def body(self) -> dict[str, Any]:
+        """The request's JSON body, checked likewise. Raises problems that name the field."""
+        return _checked(self._operation.body, read_json(self.request._request))
+
+    @property
+    def _operation(self) -> Operation:
+        operation = operation_of(getattr(self, str(self.request.method).lower()))
+        assert operation is not None, f"{self.request.method} of {type(self).__name__} is not described"
+        return operation
 
 
 class PublicApiView(ApiView):

@@ -47,6 +47,7 @@ def hot_view(
                 return problem_response(problem)
 
         setattr(hot, _MARK, True)
+        hot.methods, hot.scope = accepted, scope  # type: ignore[attr-defined]
         return csrf_exempt(hot)
 
     return decorate

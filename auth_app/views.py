@@ -8,7 +8,8 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auth_app import services, sessions
+from asgi_project.operations import described
+from auth_app import operations, services, sessions
 from auth_app.api import ApiView, PublicApiView
 from auth_app.audit import audit_of_user
 from auth_app.fields import iso_ms
@@ -16,29 +17,22 @@ from auth_app.models import AccessToken
 from auth_app.passwords import password_change
 from auth_app.scopes import Scope
 from auth_app.selectors import api_keys_of
-from auth_app.serializers import (
-    ApiKeyInput,
-    ApiKeyOutput,
-    AuditPageOutput,
-    AuditQuery,
-    LoginInput,
-    PasswordInput,
-    RegisterInput,
-    UserOutput,
-)
+from auth_app.serializers import ApiKeyOutput, AuditPageOutput, UserOutput
 from auth_app.tickets import ticket_issue
 
 
 class RegisterView(PublicApiView):
+    @described(operations.REGISTER)
     def post(self, request: Request) -> Response:
         services.registration_require_open()
-        user = services.user_register(**self.body(RegisterInput), address=self.address)
+        user = services.user_register(**self.body(), address=self.address)
         return Response(UserOutput(user).data, status=201)
 
 
 class LoginView(PublicApiView):
+    @described(operations.LOGIN)
     def post(self, request: Request) -> Response:
-        user = services.user_authenticate(**self.body(LoginInput), address=self.address)
+        user = services.user_authenticate(**self.body(), address=self.address)
         clear, token = services.login_token_create(user=user, kind=AccessToken.Kind.LOGIN, address=self.address)
         return Response({"token": clear, "expires_at": iso_ms(token.expires_at), "user": UserOutput(user).data})
 
@@ -48,6 +42,7 @@ class LogoutView(ApiView):
 
     writing = None
 
+    @described(operations.LOGOUT)
     def post(self, request: Request) -> Response:
         if sessions.session_holds(request._request, self.identity.token_id):
             sessions.session_close(request._request)
@@ -57,6 +52,7 @@ class LogoutView(ApiView):
 
 
 class MeView(ApiView):
+    @described(operations.ME)
     def get(self, request: Request) -> Response:
         return Response(UserOutput(self.user).data)
 
@@ -66,8 +62,9 @@ class PasswordView(ApiView):
 
     writing = Scope.ACCOUNT
 
+    @described(operations.PASSWORD)
     def post(self, request: Request) -> Response:
-        password_change(user=self.user, keep=self.identity.token_id, address=self.address, **self.body(PasswordInput))
+        password_change(user=self.user, keep=self.identity.token_id, address=self.address, **self.body())
         if sessions.session_holds(request._request, self.identity.token_id):
             sessions.session_keep(request._request, self.user)
         return Response(status=204)
@@ -76,11 +73,13 @@ class PasswordView(ApiView):
 class ApiKeysView(ApiView):
     writing = Scope.ACCOUNT
 
+    @described(operations.TOKENS)
     def get(self, request: Request) -> Response:
         return Response(ApiKeyOutput(api_keys_of(self.user), many=True).data)
 
+    @described(operations.TOKEN_CREATE)
     def post(self, request: Request) -> Response:
-        fields: dict[str, Any] = self.body(ApiKeyInput)
+        fields: dict[str, Any] = self.body()
         clear, key = services.api_key_create(user=self.user, address=self.address, **fields)
         return Response({**ApiKeyOutput(key).data, "token": clear}, status=201)
 
@@ -88,6 +87,7 @@ class ApiKeysView(ApiView):
 class ApiKeyView(ApiView):
     writing = Scope.ACCOUNT
 
+    @described(operations.TOKEN_DELETE)
     def delete(self, request: Request, token_id: int) -> Response:
         services.api_key_revoke(user=self.user, token_id=token_id, address=self.address)
         return Response(status=204)
@@ -96,6 +96,7 @@ class ApiKeyView(ApiView):
 class TicketView(ApiView):
     writing = Scope.LIVE
 
+    @described(operations.TICKET)
     def post(self, request: Request) -> Response:
         ticket = ticket_issue(self.identity, address=self.address)
         return Response({"ticket": ticket, "expires_in": settings.TICKET_LIFETIME_S})
@@ -104,5 +105,6 @@ class TicketView(ApiView):
 class AuditView(ApiView):
     reading = Scope.ACCOUNT
 
+    @described(operations.AUDIT)
     def get(self, request: Request) -> Response:
-        return Response(AuditPageOutput(audit_of_user(self.user, **self.question(AuditQuery))).data)
+        return Response(AuditPageOutput(audit_of_user(self.user, **self.question())).data)

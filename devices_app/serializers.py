@@ -37,14 +37,14 @@ class DeviceOutput(serializers.Serializer[Any]):
     name = TextField()
     role = TextField()
     online = serializers.BooleanField()
-    last_seen = TimeField()
+    last_seen = TimeField(allow_null=True)
     timezone = TextField()
     owner = TextField()
-    expires_at = TimeField()
+    expires_at = TimeField(allow_null=True)
 
 
 class ShareOutput(serializers.Serializer[Any]):
     username = TextField(source="user.username")
     role = TextField()
-    expires_at = TimeField()
+    expires_at = TimeField(allow_null=True)
     created_at = TimeField()

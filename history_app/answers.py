@@ -24,7 +24,6 @@ from history_app.flights import Flights
 from history_app.service import History, Question, history_document, history_read, history_version
 from telemetry.times import iso_from_us
 
-FORMATS = ("json", "csv")
 _ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 

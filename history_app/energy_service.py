@@ -9,20 +9,19 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from asgi_project.errors import BadRequest, TooLarge
+from asgi_project.errors import TooLarge
+from asgi_project.parameters import require_known
 from history_app.catalogue import CATALOGUE
 from history_app.energy import PeriodSums, sums_document, sums_total
 from history_app.energy_queries import fetch_periods
 from history_app.energy_tier_queries import fetch_tier_periods, tier_for
 from history_app.metrics import query
+from history_app.parameters import ENERGY, PERIOD, PERIODS
 from history_app.pool import Connection, telemetry_run
 from history_app.service import TIER_IS_GONE, question_parse
 from history_app.tiers import sources_forget, sources_of
-from history_app.window import DAY_S, STEPS, YEAR, Step, Window, floor
+from history_app.window import DAY_S, Window, floor
 from telemetry.times import SECOND_US
-
-PERIODS: Mapping[str, Step] = {"day": STEPS["1d"], "week": STEPS["1w"], "month": STEPS["1mo"], "year": YEAR}
-PARAMETERS = ("period", "range", "start", "end", "tz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +52,9 @@ def energy_parse(parameters: Mapping[str, str], *, default_zone: str) -> EnergyQ
 
     Raises `BadRequest` naming the first that cannot be used, and `TooLarge` for more than ENERGY_MAX_PERIODS.
     """
-    unknown = set(parameters) - set(PARAMETERS)
-    if unknown:
-        raise BadRequest(f"{min(unknown)}: there is no such parameter; accepted are {', '.join(PARAMETERS)}.")
-    period = parameters.get("period", "day")
-    if period not in PERIODS:
-        raise BadRequest(f"period: {period!r} is not one of {', '.join(PERIODS)}.")
-    shared = {name: value for name, value in parameters.items() if name != "period"}
-    question = question_parse(shared, default_zone=default_zone)
+    require_known(parameters, ENERGY)
+    period = PERIOD.parse(parameters.get("period"))
+    question = question_parse(parameters, default_zone=default_zone)
     step, start = PERIODS[period], question.start
     if "start" not in parameters and "range" not in parameters:
         start = floor(question.end - 1, step, question.zone)

@@ -12,7 +12,9 @@ from functools import lru_cache
 from psycopg.sql import SQL, Identifier
 
 from asgi_project.errors import BadRequest
+from asgi_project.parameters import require_known
 from history_app.catalogue import CATALOGUE
+from history_app.parameters import EXPORT, EXPORT_FORMAT
 from history_app.rows import ROW_FORMATS, RowFormat
 from history_app.scan import scan
 from history_app.service import question_parse
@@ -20,7 +22,6 @@ from telemetry.catalogue import Metric
 from telemetry.ddl import table_of
 from telemetry.times import datetime_from_us
 
-PARAMETERS = ("range", "start", "end", "metrics", "tz", "format")
 GZIP_LEVEL = 3  # beyond that it costs more time than it saves on the wire
 _GZIP_WBITS = 31
 
@@ -44,17 +45,12 @@ class Export:
 
 def export_parse(device_id: str, parameters: Mapping[str, str], *, default_zone: str) -> Export:
     """Check the parameters. Raises `BadRequest` naming the first that cannot be used."""
-    unknown = set(parameters) - set(PARAMETERS)
-    if unknown:
-        raise BadRequest(f"{min(unknown)}: there is no such parameter; accepted are {', '.join(PARAMETERS)}.")
+    require_known(parameters, EXPORT)
     if "start" not in parameters and "range" not in parameters:
         raise BadRequest("start: say from when, ISO 8601 or epoch milliseconds; or give range, e.g. range=30d.")
-    name = parameters.get("format", "csv")
-    if name not in ROW_FORMATS:
-        raise BadRequest(f"format: {name!r} is not one of {', '.join(ROW_FORMATS)}.")
-    shared = {key: value for key, value in parameters.items() if key != "format"}
-    question = question_parse(shared, default_zone=default_zone)
-    return Export(device_id, question.start, question.end, question.metrics, ROW_FORMATS[name])
+    row_format = ROW_FORMATS[EXPORT_FORMAT.parse(parameters.get("format"))]
+    question = question_parse(parameters, default_zone=default_zone)
+    return Export(device_id, question.start, question.end, question.metrics, row_format)
 
 
 async def export_chunks(

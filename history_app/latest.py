@@ -10,8 +10,10 @@ from typing import Any
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge, Unavailable
+from asgi_project.parameters import require_known
 from history_app.catalogue import CATALOGUE
 from history_app.many import fetch_latest
+from history_app.parameters import DEVICES, LATEST
 from history_app.pool import telemetry_run
 from history_app.ring import ring_newest
 from telemetry.reading import Reading
@@ -23,9 +25,7 @@ logger = logging.getLogger(__name__)
 
 def devices_parse(parameters: Mapping[str, str]) -> list[str] | None:
     """The devices asked for, in that order, each once; None for all. Raises `BadRequest`."""
-    unknown = set(parameters) - {"devices"}
-    if unknown:
-        raise BadRequest(f"{min(unknown)}: there is no such parameter; accepted is devices.")
+    require_known(parameters, LATEST)
     if "devices" not in parameters:
         return None
     device_ids = list(dict.fromkeys(device_id.strip() for device_id in parameters["devices"].split(",")))
@@ -36,8 +36,8 @@ def devices_parse(parameters: Mapping[str, str]) -> list[str] | None:
 
 def devices_limit(device_ids: Sequence[str]) -> None:
     """Raises `TooLarge` for more than LATEST_MAX_DEVICES."""
-    if len(device_ids) > settings.LATEST_MAX_DEVICES:
-        raise TooLarge(f"devices: {len(device_ids)} are more than {settings.LATEST_MAX_DEVICES}; name fewer at once.")
+    if len(device_ids) > DEVICES.most:
+        raise TooLarge(f"devices: {len(device_ids)} are more than {DEVICES.most}; name fewer at once.")
 
 
 async def latest_read(device_ids: Sequence[str]) -> dict[str, Reading]:

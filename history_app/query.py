@@ -10,6 +10,9 @@ import orjson
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge
+from asgi_project.operations import STRING, Shape, listed, nullable
+from asgi_project.parameters import Parameter
+from history_app.parameters import QUESTION
 from history_app.service import History, columns_document, window_document
 
 
@@ -90,3 +93,30 @@ _FIELDS: Mapping[str, Callable[[str, object], str]] = {
     "tz": _text,
     "fill": _text,
 }
+
+
+def _field_schema(parameter: Parameter) -> dict[str, Any]:
+    schema = parameter.schema
+    if _FIELDS[parameter.name] is _list:
+        schema = {"anyOf": [schema, STRING]}
+    default = {} if parameter.default is None else {"default": parameter.default}
+    return {**nullable(schema), **default, "description": parameter.description}
+
+
+QUERY_BODY = Shape(
+    "Query",
+    {
+        "type": "object",
+        "properties": {
+            "devices": listed(
+                STRING,
+                minItems=1,
+                maxItems=settings.HISTORY_MAX_DEVICES,
+                description="Device ids; each counts once. One that is not yours: 403 for the whole.",
+            ),
+            **{name: _field_schema(QUESTION[name]) for name in _FIELDS},
+        },
+        "required": ["devices"],
+        "additionalProperties": False,
+    },
+)

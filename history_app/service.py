@@ -17,6 +17,7 @@ from history_app import queries
 from history_app.arrays import Array, as_array, filled_forward, spread
 from history_app.catalogue import CATALOGUE
 from history_app.metrics import query
+from history_app.parameters import AGG, FILL, MAX_POINTS, RANGE, RESOLUTION
 from history_app.plan import plan
 from history_app.pool import Connection, telemetry_run
 from history_app.queries import Columns
@@ -38,7 +39,6 @@ from telemetry.catalogue import Metric
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us
 
-FILLS = ("null", "none", "previous")
 # What the database says where a tier that was there a moment ago is not, or not for us, any more.
 TIER_IS_GONE = (
     psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege,
@@ -81,17 +81,15 @@ class History:
 
 
 def question_parse(parameters: Mapping[str, str], *, default_zone: str) -> Question:
-    """Check the parameters of contract section 3. Raises `BadRequest` naming the first that cannot be used."""
-    unknown = set(parameters) - {
-        "range", "start", "end", "metrics", "agg", "resolution", "max_points", "tz", "fill", "format",
-    }  # fmt: skip
-    if unknown:
-        raise BadRequest(f"{min(unknown)}: there is no such parameter.")
+    """Check the parameters of contract section 3 (`parameters.QUESTION`; others do not count).
+
+    Raises `BadRequest` naming the first that cannot be used.
+    """
     now = time.time_ns() // 1000
     try:
         zone = parse_zone(parameters.get("tz") or default_zone)
         start, end = _bounds(parameters, now, zone)
-        resolution = parameters.get("resolution", "auto")
+        resolution = parameters.get("resolution", RESOLUTION.default)
         choose_step(start, end, resolution=resolution, max_points=1, sample_period_s=CATALOGUE.sample_period_s)
     except WindowError as error:
         raise BadRequest(f"{error}.") from error
@@ -101,10 +99,10 @@ def question_parse(parameters: Mapping[str, str], *, default_zone: str) -> Quest
         now=now,
         zone=zone,
         metrics=metrics_parse(parameters.get("metrics")),
-        aggs=_choices("agg", parameters.get("agg", "avg"), queries.AGGREGATES),
+        aggs=AGG.parse(parameters.get("agg")),
         resolution=resolution,
-        max_points=_max_points(parameters.get("max_points")),
-        fill=_choices("fill", parameters.get("fill", "null"), FILLS, single=True)[0],
+        max_points=MAX_POINTS.parse(parameters.get("max_points")),
+        fill=FILL.parse(parameters.get("fill")),
     )
 
 
@@ -249,28 +247,10 @@ def _bounds(parameters: Mapping[str, str], now: int, zone: ZoneInfo) -> tuple[in
             raise WindowError("range", "give either range (with or without end) or start and end")
         start = parse_time("start", parameters["start"], zone)
     else:
-        start = range_start(parameters.get("range", "24h"), end, zone)
+        start = range_start(parameters.get("range", RANGE.default), end, zone)
     if start >= end:
         raise WindowError("start", "must be before end")
     return start, end
-
-
-def _choices(parameter: str, text: str, accepted: Sequence[str], *, single: bool = False) -> tuple[str, ...]:
-    chosen = [text] if single else list(dict.fromkeys(item.strip() for item in text.split(",")))
-    for item in chosen:
-        if item not in accepted:
-            raise BadRequest(f"{parameter}: {item!r} is not one of {', '.join(accepted)}.")
-    return tuple(chosen)
-
-
-def _max_points(text: str | None) -> int:
-    if text is None:
-        return 720
-    if not (
-        text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= settings.HISTORY_MAX_POINTS and len(text) < 9
-    ):
-        raise BadRequest(f"max_points: {text[:20]!r} is not a whole number from 1 to {settings.HISTORY_MAX_POINTS}.")
-    return int(text)
 
 
 def _points_limit(devices: int) -> int:

@@ -8,29 +8,31 @@ import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 
-from asgi_project.errors import BadRequest
+from asgi_project.operations import described
+from asgi_project.parameters import require_known
 from asgi_project.streaming import StreamedResponse
 from auth_app.http import hot_view, identify_request
 from auth_app.identity import Identity
 from devices_app.access import access_require, visible_cached
-from history_app import service
-from history_app.answers import FORMATS, answers, history_answer, is_known, known_tag
+from history_app import operations, service
+from history_app.answers import answers, history_answer, is_known, known_tag
 from history_app.catalogue import CATALOGUE
 from history_app.energy_service import energy_document, energy_parse, energy_read
 from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
+from history_app.parameters import FORMAT, HISTORY
 from history_app.query import query_document, query_parse
 
 R = TypeVar("R", bound=HttpResponseBase)
 
 
+@described(operations.HISTORY)
 @hot_view("GET")
 async def history(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
     parameters = _parameters(request)
-    answer_format = parameters.get("format", "json")
-    if answer_format not in FORMATS:
-        raise BadRequest(f"format: {answer_format!r} is not one of {', '.join(FORMATS)}.")
+    require_known(parameters, HISTORY)
+    answer_format = FORMAT.parse(parameters.get("format"))
     question = service.question_parse(parameters, default_zone=access.timezone)
     key = (device_id, access.timezone, tuple(sorted(parameters.items())))
     if_none_match = request.headers.get("If-None-Match", "")
@@ -48,6 +50,7 @@ def _not_modified(tag: str) -> HttpResponse:
     return _private(HttpResponseNotModified(headers={"ETag": tag}))
 
 
+@described(operations.QUERY)
 @hot_view("POST")
 async def query(request: HttpRequest, identity: Identity) -> HttpResponse:
     asked = query_parse(request.body)
@@ -57,6 +60,7 @@ async def query(request: HttpRequest, identity: Identity) -> HttpResponse:
     return _json(query_document(await service.histories_read(asked.device_ids, question)))
 
 
+@described(operations.EXPORT)
 @hot_view("GET")
 async def export(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponseBase:
     async def still_allowed() -> None:
@@ -75,6 +79,7 @@ async def export(request: HttpRequest, identity: Identity, device_id: str) -> Ht
     return _private(StreamedResponse(export_chunks(asked, gzip=gzip, still_allowed=still_allowed), headers=headers))
 
 
+@described(operations.ENERGY)
 @hot_view("GET")
 async def energy(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
@@ -82,6 +87,7 @@ async def energy(request: HttpRequest, identity: Identity, device_id: str) -> Ht
     return _json(energy_document(await energy_read(device_id, question)))
 
 
+@described(operations.LATEST)
 @hot_view("GET")
 async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
     device_ids = devices_parse(_parameters(request))
@@ -95,6 +101,7 @@ async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
     return _json(latest_document(device_ids, found))
 
 
+@described(operations.METRICS)
 @hot_view("GET")
 async def metrics(request: HttpRequest, identity: Identity) -> HttpResponse:
     catalogue = [

@@ -76,7 +76,8 @@ LADDER = (
 YEAR = Step("1y", 365.2425 * DAY_S)  # not a rung: energy is accounted by it
 STEPS = {step.name: step for step in LADDER}
 
-_RANGE = re.compile(r"([0-9]{1,6})(mo|s|m|h|d|w|y)")
+RANGE_PATTERN = r"([0-9]{1,6})(mo|s|m|h|d|w|y)"
+_RANGE = re.compile(RANGE_PATTERN)
 _RANGE_SECONDS = {"s": 1, "m": 60, "h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S}
 _RANGE_RULE = "<n> followed by s, m, h, d, w, mo or y, e.g. 24h"
 

@@ -15,14 +15,15 @@ from typing import Any
 from django.conf import settings
 
 from asgi_project.errors import BadRequest, TooLarge, TooManyAttempts
+from asgi_project.parameters import require_known
 from auth_app.identity import Identity
 from history_app.catalogue import CATALOGUE
 from live_app import protocol
 from live_app.guard import guard_of_loop
+from live_app.operations import DEVICES, INTERVAL, PARAMETERS
 from live_app.outlet import Queued
 from live_app.session import LiveSession
 
-ACCEPTED = ("devices", "since", "metrics", "interval_ms")
 RETRY_MS = 2_000  # a browser waits that long before it comes back
 RETRY_AFTER_S = 10
 COMMENT = b": nothing new\n\n"
@@ -39,15 +40,13 @@ class EventStreamRequest:
 
 def event_stream_parse(parameters: Mapping[str, str], last_event_id: str | None) -> EventStreamRequest:
     """`last_event_id` replaces `since`. Raises `BadRequest` and `TooLarge`."""
-    unknown = set(parameters) - set(ACCEPTED)
-    if unknown:
-        raise BadRequest(f"{min(unknown)}: there is no such parameter; accepted are {', '.join(ACCEPTED)}.")
+    require_known(parameters, PARAMETERS)
     devices = [name.strip() for name in parameters.get("devices", "").split(",") if name.strip()]
     devices = list(dict.fromkeys(devices))
-    if len(devices) > settings.LIVE_DEVICES_PER_SOCKET:
-        raise TooLarge(f"devices: at most {settings.LIVE_DEVICES_PER_SOCKET} a stream.")
+    if len(devices) > DEVICES.most:
+        raise TooLarge(f"devices: at most {DEVICES.most} a stream.")
     frame: dict[str, Any] = {"devices": devices, "since": last_event_id or parameters.get("since")}
-    frame["interval_ms"] = _interval(parameters)
+    frame["interval_ms"] = INTERVAL.parse(parameters.get("interval_ms"))
     if "metrics" in parameters:
         frame["metrics"] = [name.strip() for name in parameters["metrics"].split(",")]
     try:
@@ -116,11 +115,6 @@ class EventStream:
         self._is_over = True
         with suppress(asyncio.QueueFull):
             self._handoff.put_nowait(b"")  # wakes `chunks`
-
-
-def _interval(parameters: Mapping[str, str]) -> int | str:
-    text = parameters.get("interval_ms", "0")
-    return int(text) if _is_number(text) and len(text) < 10 else text
 
 
 def _cursors_of(last_event_id: str, devices: Sequence[str]) -> Mapping[str, protocol.Cursor] | None:

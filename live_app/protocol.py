@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from live_app import shapes
+from live_app.shapes import sends, takes
 from telemetry.catalogue import Catalogue
 from telemetry.reading import Reading
 from telemetry.times import iso_from_us, us_from_iso
@@ -20,6 +22,9 @@ TRANSPORT_EXTENSION = "wattstream.transport"
 DRAIN_EXTENSION = "wattstream.drain"
 
 CLOSE_BYE = 1000
+CLOSE_PROTOCOL_ERROR = 1002  # this and the next two come from the server's websocket layer (RFC 6455, 7.4.1)
+CLOSE_NOT_UTF8 = 1007
+CLOSE_TOO_LONG = 1009
 CLOSE_INTERNAL = 1011
 CLOSE_RESTARTING = 1012
 CLOSE_MALFORMED = 4400
@@ -27,6 +32,23 @@ CLOSE_UNAUTHENTICATED = 4401
 CLOSE_FORBIDDEN = 4403
 CLOSE_TOO_SLOW = 4408
 CLOSE_TOO_MANY = 4429
+# What each means, and whether a client comes back after it (with jittered back-off).
+CLOSE_CODES: Mapping[int, tuple[str, bool]] = {
+    CLOSE_BYE: ("Bye.", True),
+    CLOSE_PROTOCOL_ERROR: ("Not a websocket frame.", False),
+    CLOSE_NOT_UTF8: ("The text is not UTF-8.", False),
+    CLOSE_TOO_LONG: ("The frame is longer than LIVE_FRAME_MAX_BYTES.", False),
+    CLOSE_INTERNAL: ("Something failed here.", True),
+    CLOSE_RESTARTING: ("The server restarts; what was queued was sent before.", True),
+    CLOSE_MALFORMED: ("Not a frame of this protocol.", False),
+    CLOSE_UNAUTHENTICATED: ("Not, or no longer, authenticated.", False),
+    CLOSE_FORBIDDEN: ("The one device of the URL is not, or no longer, yours.", False),
+    CLOSE_TOO_SLOW: ("Hopelessly slow.", True),
+    CLOSE_TOO_MANY: ("Too many sockets.", True),
+}
+
+ERROR_CODES = ("forbidden", "bad_request", "too_many")
+INTERVAL_MAX_MS = 3_600_000
 
 Cursor = int | None  # µs since the epoch; None where there is none
 RequestId = int | str | None
@@ -45,6 +67,20 @@ class RequestRefused(ValueError):
         self.request_id = request_id
 
 
+@takes(
+    "Send what comes of these devices. Subscribing again to a device replaces the subscription.",
+    optional=("id", "since", "metrics", "interval_ms"),
+    id=shapes.REQUEST_ID,
+    devices=shapes.DEVICES,
+    since=shapes.SINCE,
+    metrics=shapes.METRICS,
+    interval_ms={
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "maximum": INTERVAL_MAX_MS,
+        "description": "At most one reading a device in that time, always the newest.",
+    },
+)
 @dataclass(frozen=True, slots=True)
 class Subscribe:
     """`since` has an entry for each device; `metrics` None means all, else indexes into the catalogue."""
@@ -59,12 +95,19 @@ class Subscribe:
         return tuple(self.since)
 
 
+@takes(
+    "Send no more of these devices.",
+    optional=("id",),
+    id=shapes.REQUEST_ID,
+    devices=shapes.DEVICES,
+)
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
     request_id: RequestId
     devices: Sequence[str]
 
 
+@takes("Is anybody there?", optional=("id",), id=shapes.REQUEST_ID)
 @dataclass(frozen=True, slots=True)
 class Ping:
     request_id: RequestId
@@ -119,8 +162,8 @@ def parse_subscribe(frame: Mapping[str, Any], request_id: RequestId, catalogue: 
     interval_ms = frame.get("interval_ms", 0)
     if interval_ms is None:
         interval_ms = 0
-    if isinstance(interval_ms, bool) or not isinstance(interval_ms, int) or not 0 <= interval_ms <= 3_600_000:
-        raise ValueError("interval_ms: a whole number from 0 to 3600000")
+    if isinstance(interval_ms, bool) or not isinstance(interval_ms, int) or not 0 <= interval_ms <= INTERVAL_MAX_MS:
+        raise ValueError(f"interval_ms: a whole number from 0 to {INTERVAL_MAX_MS}")
     return Subscribe(request_id, cursors, _metrics(frame.get("metrics"), catalogue), interval_ms)
 
 
@@ -162,37 +205,66 @@ def _wire_header(length: int) -> bytes:
     return b"\x81\x7f" + length.to_bytes(8, "big")
 
 
+@sends(
+    "The first frame.",
+    protocol={"type": "integer", "const": PROTOCOL},
+    user=shapes.TEXT,
+    heartbeat_s={"type": "integer", "description": "How often the server pings."},
+)
 def welcome(user: str, heartbeat_s: int) -> Frame:
     return Frame({"type": "welcome", "protocol": PROTOCOL, "user": user, "heartbeat_s": heartbeat_s})
 
 
+@sends(
+    "One for each device subscribed.",
+    id=shapes.REQUEST_ID,
+    device_id=shapes.DEVICE,
+    cursor=shapes.CURSOR,
+    recovered={"type": "boolean", "description": "False: more was missed than can be replayed; load history."},
+)
 def subscribed(request_id: RequestId, device_id: str, cursor: Cursor, *, recovered: bool) -> Frame:
     iso = None if cursor is None else iso_from_us(cursor)
     frame = {"type": "subscribed", "id": request_id, "device_id": device_id, "cursor": iso, "recovered": recovered}
     return Frame(frame)
 
 
+@sends("This device sends no more.", id=shapes.REQUEST_ID, device_id=shapes.DEVICE)
 def unsubscribed(request_id: RequestId, device_id: str) -> Frame:
     return Frame({"type": "unsubscribed", "id": request_id, "device_id": device_id})
 
 
+@sends("Access ended; this device sends no more.", device_id=shapes.DEVICE)
 def revoked(device_id: str) -> Frame:
     return Frame({"type": "revoked", "device_id": device_id})
 
 
+@sends("The answer to a ping.", id=shapes.REQUEST_ID)
 def pong(request_id: RequestId) -> Frame:
     return Frame({"type": "pong", "id": request_id})
 
 
+@sends(
+    "A request that could not be carried out; the socket lives on.",
+    id=shapes.REQUEST_ID,
+    code={"type": "string", "enum": list(ERROR_CODES)},
+    message=shapes.TEXT,
+)
 def error(request_id: RequestId, code: str, message: str) -> Frame:
     return Frame({"type": "error", "id": request_id, "code": code, "message": message})
 
 
+@sends(
+    "Readings of this span, both ends included, are not sent to this socket; history has them.",
+    device_id=shapes.DEVICE,
+    from_=shapes.TIME,
+    to=shapes.TIME,
+)
 def gap(device_id: str, first: int, last: int) -> Frame:
     """Readings from `first` to `last` (µs, both included) are not sent to this socket; history has them."""
     return Frame({"type": "gap", "device_id": device_id, "from": iso_from_us(first), "to": iso_from_us(last)})
 
 
+@sends("A reading, live.", device_id=shapes.DEVICE, time=shapes.TIME, values=shapes.VALUES)
 def reading(item: Reading, names: Sequence[str], metrics: tuple[int, ...] | None) -> Frame:
     """A `reading` frame with all metrics, or those whose indexes `metrics` lists."""
     if metrics is None:
@@ -202,6 +274,12 @@ def reading(item: Reading, names: Sequence[str], metrics: tuple[int, ...] | None
     return Frame({"type": "reading", "device_id": item.device_id, "time": iso_from_us(item.us), "values": values})
 
 
+@sends(
+    "What came after `since`, oldest first, before any newer `reading`; several frames where it is long.",
+    device_id=shapes.DEVICE,
+    columns={"type": "array", "prefixItems": [{"const": "time"}], "items": shapes.METRIC_NAME},
+    rows={"type": "array", "items": {"type": "array", "prefixItems": [shapes.TIME], "items": shapes.VALUE}},
+)
 def backlog(items: Sequence[Reading], names: Sequence[str], metrics: tuple[int, ...] | None) -> Frame:
     """A `backlog` frame of one device's readings, oldest first."""
     indexes = range(len(names)) if metrics is None else metrics

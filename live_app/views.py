@@ -7,6 +7,7 @@ from typing import Any, cast
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
+from asgi_project.operations import described
 from asgi_project.streaming import StreamedResponse
 from auth_app.credentials import remote_address
 from auth_app.http import hot_view
@@ -14,6 +15,7 @@ from auth_app.identity import Identity
 from auth_app.scopes import Scope
 from devices_app.access import access_require
 from live_app.event_stream import CONTENT_TYPE, EventStream, event_stream_parse
+from live_app.operations import EVENT_STREAM
 from live_app.protocol import DRAIN_EXTENSION
 
 HEADERS = {
@@ -23,6 +25,7 @@ HEADERS = {
 }
 
 
+@described(EVENT_STREAM)
 @hot_view("GET", scope=Scope.LIVE)
 async def event_stream(request: HttpRequest, identity: Identity) -> StreamedResponse:
     parameters = {name: str(value) for name, value in request.GET.items()}

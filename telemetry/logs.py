@@ -97,19 +97,33 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+class ClientMistakes(logging.Filter):
+    """For `uvicorn.error` and `asyncio`: drops the page of traceback for each websocket text that is not UTF-8.
+
+    Such a socket is closed with 1007, or just dropped where the client's close came in the same read (uvicorn then
+    fails over it). Whoever sends it could fill a disk otherwise.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not any(isinstance(found, UnicodeDecodeError) for found in (error, error and error.__context__))
+
+
 def logging_config(log_format: str, level: str) -> dict[str, Any]:
     """For `logging.config.dictConfig`: everything from `level` on to standard error. `log_format`: of FORMATS."""
     formatter = {"line": LineFormatter, "json": JsonFormatter}[log_format]
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        "filters": {"client_mistakes": {"()": ClientMistakes}},
         "formatters": {"chosen": {"()": formatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # At INFO it logs the whole URL of every websocket, and somebody will put a token there although none is
             # read; at DEBUG every frame and every header.
-            "uvicorn.error": {"level": "WARNING"},
+            "uvicorn.error": {"level": "WARNING", "filters": ["client_mistakes"]},
+            "asyncio": {"filters": ["client_mistakes"]},
             "httpx": {"level": "WARNING"},
         },
     }

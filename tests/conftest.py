@@ -102,8 +102,10 @@ def writer(stack: Stack, logs: Path) -> Iterator[Process]:
 @pytest.fixture
 def anonymous(server: Process) -> Iterator[httpx.Client]:
     """Nobody: an HTTP client without credentials."""
-    with httpx.Client(base_url=server.url, timeout=30) as client:
-        yield client
+    from tests.support.cast import client
+
+    with client(server.url) as http:
+        yield http
 
 
 def _person(name: str, server: Process) -> Iterator[Person]:

@@ -8,6 +8,7 @@ import logging
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from telemetry.device_socket import CLOSE_SLOW, CLOSE_UNAUTHORIZED
 from telemetry.keys import is_key_of
 from telemetry.names import is_device_id
 from writer.heartbeat import now_us
@@ -19,8 +20,6 @@ log = logging.getLogger("writer.sockets")
 
 router = APIRouter()
 
-CLOSE_UNAUTHORIZED = 4401
-CLOSE_SLOW = 4408
 CLOSE_TIMEOUT_S = 1.0
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from tests.support.cast import Person
+from tests.support.cast import Person, client
 from tests.support.process import Process
 
 
@@ -30,11 +30,11 @@ def assert_problem(response: httpx.Response, status: int, *, code: str | None = 
 @contextmanager
 def browser(server: Process, person: Person | None = None) -> Iterator[httpx.Client]:
     """A client with a cookie jar, signed in through the login page where `person` is given."""
-    with httpx.Client(base_url=server.url, timeout=30) as client:
+    with client(server.url) as http:
         if person is not None:
-            response = sign_in(client, person.username, person.password)
+            response = sign_in(http, person.username, person.password)
             assert response.status_code == 302, response.text
-        yield client
+        yield http
 
 
 def sign_in(client: httpx.Client, username: str, password: str, **fields: str) -> httpx.Response:

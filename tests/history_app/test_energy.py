@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from history_app.catalogue import CATALOGUE
 from history_app.energy import QUANTITIES, mean_hold_s
-from history_app.energy_service import PERIODS
+from history_app.parameters import PERIODS
 from history_app.window import Window, floor
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from auth_app.models import AccessToken, User
 from auth_app.tokens import token_create
 from devices_app.models import Device, Grant
+from tests.support.contract import answer_check
 
 PASSWORD = "correct-horse-battery"
 
@@ -28,10 +30,15 @@ class Person:
         return self.user.username
 
 
+def client(base_url: str, **more: Any) -> httpx.Client:
+    """An HTTP client that holds every answer against the OpenAPI document."""
+    return httpx.Client(base_url=base_url, timeout=30, event_hooks={"response": [answer_check]}, **more)
+
+
 def person_create(username: str, *, base_url: str) -> Person:
     user = User.objects.create_user(username, password=PASSWORD)
     token, _ = token_create(user=user, kind=AccessToken.Kind.LOGIN)
-    http = httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    http = client(base_url, headers={"Authorization": f"Bearer {token}"})
     return Person(user, PASSWORD, token, http)
 
 

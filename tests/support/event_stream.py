@@ -6,9 +6,7 @@ import json
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
-from tests.support.cast import Person
+from tests.support.cast import Person, client
 from tests.support.socket import DEADLINE_S, Frame, FrameRecord
 
 
@@ -22,7 +20,7 @@ class EventStream(FrameRecord):
             headers["Last-Event-ID"] = last_event_id
         self.last_id = ""
         self.comments = 0
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=DEADLINE_S)
+        self._client = client(url, headers=headers)
         self._opening = self._client.stream("GET", "/api/stream", params=parameters)
         self.answer = self._opening.__enter__()
         self._lines = self.answer.iter_lines()
@@ -34,9 +32,7 @@ class EventStream(FrameRecord):
             if field == "id":
                 self.last_id = value.strip()
             elif field == "data":
-                frame: Frame = json.loads(value)
-                self.frames.append(frame)
-                return frame
+                return self.record(json.loads(value))
             elif field == "" and value:
                 self.comments += 1
 

@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 
 from telemetry.times import us_from_iso
 from tests.support.cast import Person
+from tests.support.contract import frame_check
 
 Frame = dict[str, Any]
 DEADLINE_S = 20.0
@@ -27,6 +28,12 @@ class FrameRecord:
     def next(self, deadline_s: float = DEADLINE_S) -> Frame:
         """Wait for the next frame, and record it."""
         raise NotImplementedError
+
+    def record(self, frame: Frame) -> Frame:
+        """Note a frame, which has to be as docs/asyncapi.json says."""
+        frame_check(frame)
+        self.frames.append(frame)
+        return frame
 
     def until(self, condition: Callable[[Frame], bool], deadline_s: float = DEADLINE_S) -> Frame:
         """Read until a frame meets `condition`; that frame."""
@@ -92,9 +99,7 @@ class LiveSocket(FrameRecord):
         self.send(type="subscribe", id=request_id, devices=list(devices), since=since, **more)
 
     def next(self, deadline_s: float = DEADLINE_S) -> Frame:
-        frame: Frame = json.loads(self._connection.recv(timeout=deadline_s))
-        self.frames.append(frame)
-        return frame
+        return self.record(json.loads(self._connection.recv(timeout=deadline_s)))
 
     def close_code(self, deadline_s: float = DEADLINE_S) -> int:
         """Read until the server closes; the close code."""

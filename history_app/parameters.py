@@ -1,0 +1,118 @@
+"""The parameters of the history routes: the parsers and GET /api/schema both read them here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from asgi_project.parameters import Choice, Choices, Parameter, Pattern, PatternList, WholeNumber, by_name
+from history_app import queries
+from history_app.catalogue import CATALOGUE
+from history_app.rows import ROW_FORMATS
+from history_app.window import EARLIEST_US, LATEST_US, RANGE_PATTERN, STEPS, YEAR, Step
+from telemetry.names import DEVICE_ID
+
+PERIODS: dict[str, Step] = {"day": STEPS["1d"], "week": STEPS["1w"], "month": STEPS["1mo"], "year": YEAR}
+DEFAULT_RANGE = "24h"
+_LOCAL_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)?$"
+_TIME = "ISO 8601 or epoch milliseconds; without an offset it is read in `tz`."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Time(Parameter):
+    """What `window.parse_time` reads; it also takes the rarer forms of ISO 8601."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "pattern": _LOCAL_TIME},
+                {"type": "integer", "minimum": EARLIEST_US // 1000, "maximum": LATEST_US // 1000},
+            ]
+        }
+
+
+RANGE = Pattern(
+    name="range",
+    description="The length of the window, which ends at `end`: `<n>` followed by s, m, h, d, w, mo or y.",
+    pattern=RANGE_PATTERN,
+    default=DEFAULT_RANGE,
+    example="24h",
+)
+START = Time(name="start", description=f"Where the window begins, instead of `range`. {_TIME}")
+END = Time(name="end", description=f"Where the window ends (not included); now, by default. {_TIME}")
+TZ = Parameter(
+    name="tz",
+    description="IANA name of the zone whose wall clock buckets of an hour and longer follow. "
+    "By default the zone of the device.",
+    example="Europe/Berlin",
+)
+METRICS = Choices(
+    name="metrics",
+    description="Metrics of the catalogue (`GET /api/metrics`), in the order of the answer; all, by default.",
+    accepted=CATALOGUE.names,
+    example=list(CATALOGUE.names[:2]),
+)
+AGG = Choices(
+    name="agg",
+    description="Aggregates of each bucket.",
+    accepted=queries.AGGREGATES,
+    default=["avg"],
+    example=["avg", "max"],
+)
+RESOLUTION = Choice(
+    name="resolution",
+    description="`auto` takes the finest step that needs at most `max_points` buckets.",
+    accepted=("auto", *STEPS),
+    default="auto",
+    example="1h",
+)
+MAX_POINTS = WholeNumber(
+    name="max_points",
+    description="What `auto` aims at.",
+    minimum=1,
+    maximum=settings.HISTORY_MAX_POINTS,
+    default=720,
+    example=300,
+)
+FILL = Choice(
+    name="fill",
+    description="What stands where nothing was measured: null, no bucket at all, or the previous value.",
+    accepted=("null", "none", "previous"),
+    default="null",
+    example="none",
+)
+FORMAT = Choice(name="format", description="Of the answer.", accepted=("json", "csv"), default="json", example="json")
+EXPORT_FORMAT = Choice(
+    name="format",
+    description="`csv`: a line a reading, empty where a value is missing; `ndjson`: a flat JSON object a line.",
+    accepted=tuple(ROW_FORMATS),
+    default="csv",
+    example="ndjson",
+)
+PERIOD = Choice(
+    name="period", description="What energy is summed over; weeks begin on Monday.", accepted=tuple(PERIODS),
+    default="day", example="day",
+)  # fmt: skip
+IF_NONE_MATCH = Parameter(
+    name="If-None-Match", description="The `ETag` of an answer: 304 while it is the same.", place="header"
+)
+
+DEVICES = PatternList(
+    name="devices",
+    description="Device ids; all that you may see, by default.",
+    pattern=DEVICE_ID.pattern,
+    most=settings.LATEST_MAX_DEVICES,
+)
+
+# What `service.question_parse` takes.
+WINDOW = by_name(RANGE, START, END, TZ)
+QUESTION = {**WINDOW, **by_name(METRICS, AGG, RESOLUTION, MAX_POINTS, FILL)}
+
+HISTORY = {**QUESTION, **by_name(FORMAT)}
+EXPORT = {**WINDOW, **by_name(METRICS, EXPORT_FORMAT)}
+ENERGY = {**by_name(PERIOD), **WINDOW}
+LATEST = by_name(DEVICES)

@@ -1,0 +1,37 @@
+"""Named schemas: collected while a document is made, and referred to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.serializers import Serializer
+
+from asgi_project.operations import Shape
+from schema_app.serializers import serializer_schema
+
+
+class Components:
+    """`schemas` by name, each as plain JSON Schema."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, Any] = {}
+
+    def resolved(self, schema: Any, *, is_input: bool) -> Any:
+        """The schema with a reference wherever a `Shape` or a serializer class stands; `is_input`: of a request."""
+        if isinstance(schema, Shape):
+            return self._reference(schema.name, schema.schema, is_input=is_input)
+        if isinstance(schema, type) and issubclass(schema, Serializer):
+            name = schema.__name__.removesuffix("Output")
+            return self._reference(name, serializer_schema(schema, is_input=is_input), is_input=is_input)
+        if isinstance(schema, Mapping):
+            return {key: self.resolved(value, is_input=is_input) for key, value in schema.items()}
+        if isinstance(schema, list | tuple):
+            return [self.resolved(value, is_input=is_input) for value in schema]
+        return schema
+
+    def _reference(self, name: str, schema: Mapping[str, Any], *, is_input: bool) -> dict[str, str]:
+        if name not in self.schemas:
+            self.schemas[name] = {}  # in its place, before those that it refers to
+            self.schemas[name] = self.resolved(schema, is_input=is_input)
+        return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,221 @@
+"""The OpenAPI 3.1 document, made from what the views declare and from the models that validate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+
+from asgi_project.errors import CONTENT_TYPE
+from asgi_project.operations import JSON, PROBLEM, STRING, Answer, Operation
+from asgi_project.parameters import Parameter
+from schema_app.components import Components
+from schema_app.routes import Route, described_routes
+from schema_app.serializers import query_parameters
+from schema_app.version import version
+from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
+
+TAGS: Mapping[str, tuple[str, str]] = {
+    "history_app": ("history", "What devices measured."),
+    "live_app": ("live", "What devices measure, as it comes."),
+    "devices_app": ("devices", "Who sees which device."),
+    "auth_app": ("accounts", "Who you are."),
+    "asgi_project": ("operations", "For whoever runs the server."),
+    "schema_app": ("schema", "This document."),
+}
+ABOUT = """\
+History that flows into live without losing or doubling a reading.
+
+Times come as epoch milliseconds in arrays and as ISO 8601 with `Z` elsewhere. Errors are problem documents (RFC 9457)
+with a stable `code`; `detail` names the offending parameter and what is accepted. A device that is not yours and one
+that does not exist get the same 403. The live sockets: `docs/live.md`, and in machine form `docs/asyncapi.json`."""
+
+# What a refusal means where a route does not say more.
+REFUSALS: Mapping[int, str] = {
+    400: "A parameter or the body cannot be used; `detail` names it.",
+    401: "No credentials, or bad or expired ones.",
+    403: "No such device among yours (`forbidden`), an API key without the scope (`insufficient_scope`) or for what no "
+    "key may do (`api_key_not_accepted`), or the CSRF token is missing (`csrf`).",
+    404: "There is nothing here.",
+    405: "The path has no such method; `Allow` lists those it has.",
+    413: "The body is too large.",
+    429: "Too many attempts; `Retry-After` says when to come back.",
+    503: "A database or Redis does not answer or has no room; `Retry-After` says when to come back.",
+}
+HEADERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ETag": ("Stands for the answer; send it back as `If-None-Match`.", STRING),
+    "Retry-After": ("Seconds.", {"type": "integer", "minimum": 1}),
+    "WWW-Authenticate": ("The scheme that is accepted.", {"type": "string", "const": "Bearer"}),
+    "Allow": ("Methods, comma-separated.", STRING),
+    "Content-Disposition": ("`attachment`, with a file name.", STRING),
+}
+_HEADERS_OF_REFUSALS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
+SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `POST /api/auth/login`, or an API key that has the scope named: `read`, `live` or "
+        "`manage`. No key has `account`.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": settings.SESSION_COOKIE_NAME,
+        "description": "Of a browser that signed in at `/login`.",
+    },
+    "csrf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-CSRFToken",
+        "description": f"Beside the session cookie, for what changes something: the value of the cookie "
+        f"`{settings.CSRF_COOKIE_NAME}`.",
+    },
+}
+PATH_PARAMETERS: Mapping[str, tuple[Mapping[str, Any], str, Any]] = {
+    "device_id": ({"type": "string", "pattern": f"^{DEVICE_ID.pattern}$"}, f"{DEVICE_ID_RULE}.", "ems_001"),
+    "username": ({"type": "string", "minLength": 1}, "Of an account.", "bob"),
+    "token_id": ({"type": "integer", "minimum": 1}, "The `id` of an API key.", 1),
+}
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    """The whole document; the same for everybody."""
+    components = Components()
+    paths: dict[str, dict[str, Any]] = {}
+    for route in described_routes():
+        item = paths.setdefault(route.path, _path_item(route))
+        item[route.method] = _operation(route, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "wattstream", "version": version(), "description": ABOUT},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": about} for name, about in TAGS.values()],
+        "paths": paths,
+        "components": {
+            "schemas": components.schemas,
+            "responses": {
+                _refusal_name(status): _refusal(status, about, components) for status, about in REFUSALS.items()
+            },
+            "headers": {name: {"description": about, "schema": schema} for name, (about, schema) in HEADERS.items()},
+            "securitySchemes": SECURITY_SCHEMES,
+        },
+    }
+
+
+def _path_item(route: Route) -> dict[str, Any]:
+    parameters = []
+    for name in route.placeholders:
+        schema, about, example = PATH_PARAMETERS[name]
+        parameters.append(
+            {"name": name, "in": "path", "required": True, "description": about, "schema": schema, "example": example}
+        )
+    return {"parameters": parameters} if parameters else {}
+
+
+def _operation(route: Route, components: Components) -> dict[str, Any]:
+    declared = route.operation
+    document: dict[str, Any] = {
+        "operationId": f"{route.name}_{route.method}".replace("-", "_"),
+        "tags": [TAGS[route.app][0]],
+        "summary": declared.summary,
+    }
+    if declared.description:
+        document["description"] = declared.description
+    parameters = [_parameter(parameter) for parameter in declared.parameters.values()]
+    if declared.query is not None:
+        parameters += query_parameters(declared.query)
+    if parameters:
+        document["parameters"] = parameters
+    if declared.body is not None:
+        document["requestBody"] = _body(declared, components)
+    document["responses"] = {
+        **{str(status): _answer(answer, components) for status, answer in declared.answers.items()},
+        **{
+            str(status): _refusal(status, declared.refusals[status], components)
+            if status in declared.refusals
+            else {"$ref": f"#/components/responses/{_refusal_name(status)}"}
+            for status in refusals_of(route)
+        },
+    }
+    document["security"] = _security(route)
+    return document
+
+
+def _body(declared: Operation, components: Components) -> dict[str, Any]:
+    """Without a body a route takes an empty object, which is enough where no field is required."""
+    schema = components.resolved(declared.body, is_input=True)
+    named = components.schemas[schema["$ref"].rpartition("/")[2]]
+    return {
+        "required": "required" in named,
+        "content": {JSON: {"schema": schema, "example": declared.example}},
+    }
+
+
+def refusals_of(route: Route) -> list[int]:
+    """Every status but successes that the route can answer."""
+    found = {400, 405, *route.operation.refusals}
+    if not route.is_public:
+        found |= {401, 503}
+    if route.needs_csrf or route.scope is not None:
+        found.add(403)
+    if route.placeholders:
+        found.add(404)
+    if route.operation.body is not None:
+        found.add(413)
+    return sorted(found)
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.is_public:
+        return []
+    session: dict[str, list[str]] = {"session": [], "csrf": []} if route.needs_csrf else {"session": []}
+    return [{"bearer": [] if route.scope is None else [str(route.scope)]}, session]
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    schema = parameter.schema
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    document = {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.required,
+        "description": parameter.description,
+        "schema": schema,
+    }
+    if schema.get("type") == "array":
+        document |= {"style": "form", "explode": False}
+    if parameter.example is not None:
+        document["example"] = parameter.example
+    return document
+
+
+def _answer(answer: Answer, components: Components) -> dict[str, Any]:
+    document: dict[str, Any] = {"description": answer.description}
+    if answer.headers:
+        document["headers"] = {name: _header(name) for name in answer.headers}
+    if answer.content:
+        document["content"] = {
+            media: {"schema": components.resolved(schema, is_input=False)} for media, schema in answer.content.items()
+        }
+    return document
+
+
+def _refusal(status: int, about: str, components: Components) -> dict[str, Any]:
+    name = _HEADERS_OF_REFUSALS.get(status)
+    return {
+        "description": about,
+        **({"headers": {name: _header(name)}} if name else {}),
+        "content": {CONTENT_TYPE: {"schema": components.resolved(PROBLEM, is_input=False)}},
+    }
+
+
+def _refusal_name(status: int) -> str:
+    return f"Refused{status}"
+
+
+def _header(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/headers/{name}"}

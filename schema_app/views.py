@@ -1,0 +1,41 @@
+"""GET /api/schema and GET /api/docs: public, for there is nothing in them that the source does not say."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from asgi_project.operations import described
+from asgi_project.public import public_view, unchanging
+from schema_app import operations
+from schema_app.openapi import openapi_document
+from schema_app.pages import page_context
+
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+
+@described(operations.SCHEMA)
+@public_view
+async def schema(request: HttpRequest) -> HttpResponse:
+    return unchanging(request, _schema_body(), "application/json")
+
+
+@described(operations.DOCS)
+@public_view
+async def docs(request: HttpRequest) -> HttpResponse:
+    response = unchanging(request, _docs_body(), "text/html; charset=utf-8")
+    response["Content-Security-Policy"] = POLICY
+    return response
+
+
+@cache
+def _schema_body() -> bytes:
+    return orjson.dumps(openapi_document(), option=orjson.OPT_INDENT_2)
+
+
+@cache
+def _docs_body() -> bytes:
+    return render_to_string("schema_app/docs.html", page_context(openapi_document())).encode()

@@ -1,0 +1,99 @@
+"""docs/asyncapi.json, and that the live protocol is what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from asyncapi3.models.asyncapi import AsyncAPI3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from history_app.catalogue import CATALOGUE
+from live_app import protocol
+from live_app.protocol import MalformedFrame, RequestRefused, parse_request
+from live_app.shapes import RECEIVED, SENT
+from telemetry.reading import Reading
+from telemetry.times import SECOND_US
+from tests.support.contract import SOCKETS, frame_check, frame_validator
+from tests.support.process import ROOT
+from tests.support.stack import Stack, manage
+
+READING = Reading("ems_001", 1_795_132_800 * SECOND_US, (None, *map(float, range(1, len(CATALOGUE.names)))))
+FRAMES = [
+    protocol.welcome("alice", 20),
+    protocol.subscribed(1, "ems_001", None, recovered=False),
+    protocol.subscribed("a", "ems_001", READING.us, recovered=True),
+    protocol.unsubscribed(None, "ems_001"),
+    protocol.revoked("ems_001"),
+    protocol.pong(3),
+    protocol.gap("ems_001", READING.us, READING.us + 1),
+    protocol.reading(READING, CATALOGUE.names, None),
+    protocol.reading(READING, CATALOGUE.names, (0, 2)),
+    protocol.backlog([READING, READING], CATALOGUE.names, None),
+    protocol.backlog([READING], CATALOGUE.names, (1,)),
+    *(protocol.error(None, code, "so it is") for code in protocol.ERROR_CODES),
+]
+# 3.0 is an integer to JSON Schema, and none to the parser: no client writes it.
+FRACTIONS = st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer())
+INTEGERS = st.integers(-(2**63), 2**63)
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | INTEGERS | FRACTIONS | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "type": st.sampled_from([*RECEIVED, "nonsense"]) | HOSTILE,
+    "id": INTEGERS | st.text(max_size=5) | HOSTILE,
+    "devices": st.lists(st.text(max_size=5), max_size=3) | HOSTILE,
+    "since": st.none() | st.dictionaries(st.text(max_size=5), st.none(), max_size=2) | HOSTILE,
+    "metrics": st.lists(st.sampled_from(CATALOGUE.names), max_size=3) | HOSTILE,
+    "interval_ms": st.integers(-1, protocol.INTERVAL_MAX_MS + 1) | HOSTILE,
+}
+
+
+def test_the_committed_document_is_what_the_command_prints(stack: Stack) -> None:
+    printed = manage(stack.env, "asyncapi")
+    committed = (ROOT / "docs/asyncapi.json").read_text()
+    assert printed == committed, "run: .venv/bin/python manage.py asyncapi > docs/asyncapi.json"
+
+
+def test_the_document_is_valid_asyncapi_3() -> None:
+    AsyncAPI3.model_validate(json.loads((ROOT / "docs/asyncapi.json").read_text()))
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: json.loads(frame.payload)["type"])
+def test_a_frame_is_what_its_shape_says(frame: protocol.Frame) -> None:
+    frame_check(json.loads(frame.payload))
+
+
+def test_every_frame_and_every_close_code_has_its_place_in_the_document() -> None:
+    assert {json.loads(frame.payload)["type"] for frame in FRAMES} == set(SENT)
+    codes = {value for name, value in vars(protocol).items() if name.startswith("CLOSE_") and isinstance(value, int)}
+    assert set(protocol.CLOSE_CODES) == codes
+    assert set(map(int, SOCKETS["channels"]["live"]["x-close-codes"])) == codes
+
+
+@given(st.fixed_dictionaries({}, optional=FIELDS))
+def test_a_request_is_taken_if_and_only_if_it_is_what_its_shape_says(frame: dict[str, Any]) -> None:
+    """But for a `since` that is text: that the schema does not say which texts are cursors is all it leaves out."""
+    text = json.dumps(frame)
+    kind = frame.get("type")
+    fits = isinstance(kind, str) and kind in RECEIVED and frame_validator(kind).is_valid(json.loads(text))
+    assert _is_taken(text) in (fits, None)
+
+
+def _is_taken(text: str) -> bool | None:
+    """None, which is neither, where only the cursor is at fault."""
+    try:
+        parse_request(text, CATALOGUE)
+    except (MalformedFrame, RequestRefused) as refused:
+        return None if str(refused).startswith("since: ") else False
+    return True
+
+
+@given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
+def test_whatever_text_comes_is_a_request_or_refused(text: str) -> None:
+    with pytest.raises((MalformedFrame, RequestRefused)):
+        parse_request(text, CATALOGUE)
