@@ -87,13 +87,14 @@ class Publisher:
 
 @asynccontextmanager
 async def publisher(server: Server, devices: Sequence[str]) -> AsyncIterator[Publisher]:
-    command = [sys.executable, "-m", "bench.fanout.publisher", server.bus, server.address, ",".join(devices)]
+    command = [sys.executable, "-m", "bench.fanout.publisher", server.bus, server.address]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
+    assert process.stdin is not None
     try:
+        process.stdin.write(json.dumps(list(devices)).encode() + b"\n")
         yield Publisher(process)
     finally:
-        assert process.stdin is not None
         process.stdin.close()  # the end of its orders
         await process.wait()
 
