@@ -7,9 +7,9 @@ import sys
 
 import uvloop
 
-from bench import history, live
+from bench import capacity, growth, history, live
 
-BENCHES = {"history": history, "live": live}
+BENCHES = {"history": history, "live": live, "capacity": capacity, "growth": growth}
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
@@ -100,9 +100,19 @@ async def publisher(server: Server, devices: Sequence[str]) -> AsyncIterator[Pub
 
 
 async def delivery(
-    server: Server, process: Process, load: Load, devices: Sequence[str], *, seconds: float, redis: int
+    server: Server,
+    process: Process,
+    load: Load,
+    devices: Sequence[str],
+    *,
+    seconds: float,
+    redis: int,
+    beside: Callable[[], Awaitable[object]] | None = None,
 ) -> Delivery:
-    """Open the sockets, publish for a moment, then for `seconds`, and count. `redis`: its process id."""
+    """Open the sockets, publish for a moment, then for `seconds`, and count. `redis`: its process id.
+
+    `beside`: what else is asked of the server meanwhile.
+    """
     tally = Tally()
     dialogues = [server.talk(watched) for watched in watched_devices(load, devices)]
     receivers_each = load.sockets * load.watched / len(devices)
@@ -114,7 +124,9 @@ async def delivery(
             await readings_arrived(sockets, round(warm.published * receivers_each))
             _reset(sockets, tally)
             before = _cpu(process, redis)
-            done = await bus.publish(Order(seconds, publications, load.burst))
+            done, _ = await asyncio.gather(
+                bus.publish(Order(seconds, publications, load.burst)), beside() if beside else asyncio.sleep(0)
+            )
             await readings_arrived(sockets, round(done.published * receivers_each))
             spent = [after - earlier for after, earlier in zip(_cpu(process, redis), before, strict=True)]
     finally:

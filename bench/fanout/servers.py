@@ -56,18 +56,16 @@ class Server:
 
 def servers(stack: BenchStack) -> list[Server]:
     """All of them, in the order in which results are shown."""
-    address = stack.env["REDIS_URL"]
+    address, ours = stack.env["REDIS_URL"], wattstream(stack)
     python = [sys.executable, "-m"]
     daphne = [*python, "daphne", "-v", "0", "-b", "127.0.0.1", "-p", "{port}"]
-    ours = _talk_to_wattstream(stack.token)
     tutorial = [*daphne, "bench.peers.channels_tutorial.asgi:application"]
     fastapi = [*python, "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning",
                "bench.peers.fastapi_tutorial:app"]  # fmt: skip
-    serve = [*python, "asgi_project.serve", "--port", "{port}"]
     on_daphne = [*daphne, "asgi_project.asgi:application"]
     return [
-        Server("wattstream", "wattstream", "redis", address, serve, ours),
-        Server("wattstream-daphne", "wattstream on daphne", "redis", address, on_daphne, ours),
+        ours,
+        Server("wattstream-daphne", "wattstream on daphne", "redis", address, on_daphne, ours.talk),
         _mosquitto(),
         Server("fastapi", "FastAPI tutorial", "redis", address, fastapi, _talk_by_url),
         *(
@@ -75,6 +73,13 @@ def servers(stack: BenchStack) -> list[Server]:
             for layer, title in (("channels-pubsub", "Channels, pubsub layer"), ("channels", "Channels, core layer"))
         ),
     ]
+
+
+def wattstream(stack: BenchStack) -> Server:
+    """The production server, one process."""
+    command = [sys.executable, "-m", "asgi_project.serve", "--port", "{port}"]
+    talk = _talk_to_wattstream(stack.token)
+    return Server("wattstream", "wattstream", "redis", stack.env["REDIS_URL"], command, talk)
 
 
 def rings_fill(stack: BenchStack, devices: Sequence[str]) -> None:
