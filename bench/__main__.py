@@ -7,9 +7,9 @@ import sys
 
 import uvloop
 
-from bench import capacity, growth, history, live
+from bench import capacity, growth, history, live, load, soak
 
-BENCHES = {"history": history, "live": live, "capacity": capacity, "growth": growth}
+BENCHES = {"history": history, "live": live, "load": load, "soak": soak, "capacity": capacity, "growth": growth}
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Growth: what a view costs at 1, 10 and 100 times the data, a frame with more sockets, start and access with more users.
+"""Growth: a view at 1, 10 and 100 times the data, a frame with more sockets, start and access with more users.
 
 Data grows both ways at once: more devices with the same history, and one device with a longer history. Everything is
 synthetic, loaded by COPY into databases of its own, and removed afterwards. A size that does not fit on the disk is
@@ -55,12 +55,10 @@ class ViewRow:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--days", type=int, default=1, help="of history, times one (default: 1)")
+    parser.add_argument("--days", type=int, default=2, help="of history, times one (default: 2)")
     parser.add_argument("--times", metavar="A,B", default="1,10,100", help="the data (default: %(default)s)")
     parser.add_argument("--sockets", metavar="A,B", default="10,100,1000,5000", help="(default: %(default)s)")
-    parser.add_argument(
-        "--users", metavar="A,B", default="100,1000,10000,100000", help="and devices (default: %(default)s)"
-    )
+    parser.add_argument("--users", metavar="A,B", default="100,1000,10000,100000", help="and devices (%(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, help="a round takes (default: 2)")
     parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
 
@@ -161,7 +159,8 @@ def _print(
     views: list[ViewRow], frames: list[dict[str, Any]], accounts: list[AccountsRow], left_out: list[str]
 ) -> None:
     print(
-        f"\r{'view':<8}{'grown by':<16}{'times':>7}{'rows':>14}{'GB':>7}{'p50 ms':>9}{'server ms':>11}{'database ms':>13}"
+        f"\r{'view':<8}{'grown by':<16}{'times':>7}{'rows':>14}{'GB':>7}"
+        f"{'p50 ms':>9}{'server ms':>11}{'database ms':>13}"
     )
     for row in sorted(views, key=lambda row: (VIEWS.index(row.view), row.device, row.times)):
         grown = "more devices" if row.device == "more" else "longer history"

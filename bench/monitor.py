@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from bench.cpu import PAGE_BYTES, cpu_seconds, with_children
 
 PERIOD_S = 1.0
 MEGABYTE = 1e6
+KEPT = 300
 Parts = Callable[[], Mapping[str, Sequence[int]]]  # process ids of each part's processes, without their children
 
 
@@ -58,13 +60,13 @@ class Monitor:
         await asyncio.wait([self._task])
 
     def data(self) -> dict[str, Any]:
-        """For JSON: the summary of each part, and every second."""
+        """For JSON: the summary of each part, and `KEPT` points of each line, which are means over some seconds."""
         return {
             "parts": {name: rounded(course.summary()) for name, course in self.courses.items()},
-            "seconds": [round(second, 1) for second in self.seconds],
-            "cores": {name: [round(value, 3) for value in course.cores] for name, course in self.courses.items()},
-            "megabytes": {name: [round(v, 1) for v in course.megabytes] for name, course in self.courses.items()},
-            **{name: [round(value, 3) for value in values] for name, values in self.also.items()},
+            "seconds": thinned(self.seconds),
+            "cores": {name: thinned(course.cores) for name, course in self.courses.items()},
+            "megabytes": {name: thinned(course.megabytes) for name, course in self.courses.items()},
+            **{name: thinned(values) for name, values in self.also.items()},
         }
 
     async def _run(self) -> None:
@@ -84,6 +86,13 @@ class Monitor:
 
     def _cpu(self) -> dict[str, float]:
         return {name: cpu_seconds(_family(pids)) for name, pids in self._parts().items()}
+
+
+def thinned(values: Sequence[float], kept: int = KEPT) -> list[float | None]:
+    """Means of neighbours, `kept` at most; None where there is no number among them."""
+    step = -(-len(values) // kept) or 1
+    groups = ([v for v in values[at : at + step] if math.isfinite(v)] for at in range(0, len(values), step))
+    return [round(_mean(group), 3) if group else None for group in groups]
 
 
 def rounded(numbers: Mapping[str, float], digits: int = 3) -> dict[str, float]:

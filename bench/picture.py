@@ -39,7 +39,7 @@ class Curves:
 
     x: str
     y: str
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float | None]]]
     is_log: bool = False
     limit: float | None = None
     marked: Sequence[float] = ()

@@ -84,13 +84,13 @@ def bench_stack(
     data = str(folder / "services")
     subprocess.run([*SERVICES, "start", "--data", data], cwd=ROOT, check=True)
     try:
-        env = {**os.environ, **_databases(data), **_settings(folder), **UNLIMITED, **(settings or {})}
+        env = {**os.environ, **_databases(data), **settings_in(folder), **UNLIMITED, **(settings or {})}
         _run(env, "manage.py", "telemetry_schema", "--apply")
         _run(env, "manage.py", "migrate", "--verbosity", "0")
         if days:
             history_load(env, days, devices)
         token = accounts_create(env, devices, viewers=viewers)
-        yield BenchStack(env, folder, token, _postmaster(env), _redis_pid(env))
+        yield BenchStack(env, folder, token, postmaster_pid(env), redis_pid(env))
     finally:
         subprocess.run([*SERVICES, "stop", "--data", data], cwd=ROOT, check=True)
         if not is_kept:
@@ -111,7 +111,7 @@ def _databases(data: str) -> dict[str, str]:
     return {name: value for name, _, value in exports}
 
 
-def _settings(folder: Path) -> dict[str, str]:
+def settings_in(folder: Path) -> dict[str, str]:
     path = folder / "secrets.json"
     if not path.exists():
         path.write_text(json.dumps({name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "INGEST_SECRET")}))
@@ -123,7 +123,7 @@ def _run(env: dict[str, str], *command: str) -> None:
     subprocess.run([sys.executable, *command], cwd=ROOT, env=env, check=True)
 
 
-def _postmaster(env: dict[str, str]) -> int:
+def postmaster_pid(env: dict[str, str]) -> int:
     """The parent of the process that serves a connection."""
     told = conninfo_to_dict(env["TELEMETRY_ADMIN_URL"])
     assert told["host"] == "127.0.0.1", "CPU is read from /proc, so the database has to be on this machine"
@@ -132,6 +132,6 @@ def _postmaster(env: dict[str, str]) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def _redis_pid(env: dict[str, str]) -> int:
+def redis_pid(env: dict[str, str]) -> int:
     with redis.Redis.from_url(env["REDIS_URL"]) as client:
         return int(client.info("server")["process_id"])
