@@ -7,9 +7,18 @@ import sys
 
 import uvloop
 
-from bench import capacity, growth, history, live, load, soak
+from bench import capacity, everything, growth, history, live, load, report, soak
 
-BENCHES = {"history": history, "live": live, "load": load, "soak": soak, "capacity": capacity, "growth": growth}
+BENCHES = {
+    "history": history,
+    "live": live,
+    "load": load,
+    "capacity": capacity,
+    "growth": growth,
+    "soak": soak,
+    "all": everything,
+    "report": report,
+}
 
 
 def main() -> int:

@@ -120,9 +120,9 @@ def _print(stage: Stage) -> None:
     print(f"{'':<14}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'lost':>7}{'doubled':>9}{'named':>8}{'refused':>9}  cores")
     for step in sorted(stage.steps, key=lambda step: step.load):
         _print_step(f"{step.load:,}", step)
-    for name, step in (("twice", stage.twice), ("then again", stage.after)):
-        if step is not None:
-            _print_step(name, step)
+    for name, beyond in (("twice", stage.twice), ("then again", stage.after)):
+        if beyond is not None:
+            _print_step(name, beyond)
 
 
 def _print_step(name: str, step: Step) -> None:

@@ -28,7 +28,7 @@ from telemetry.times import SECOND_US
 
 STOP_DEADLINE_S = 60
 MINUTE_S = 60
-NEVER = ("lost reading", "doubled reading", "unknown reading")
+NEVER = ("lost reading", "doubled reading", "unknown reading", "not compared")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +102,7 @@ async def _locust(site: Installation, options: argparse.Namespace) -> dict[str, 
     command = [
         sys.executable, "-m", "locust", "-f", "bench/locustfile.py", "--headless", "--only-summary",
         "-u", str(options.users), "-r", str(options.spawn), "-t", f"{seconds}s",
-        "--stop-timeout", "60", "--exit-code-on-error", "0", "--host", site.servers[0].url,
+        "--stop-timeout", "120", "--exit-code-on-error", "0", "--host", site.servers[0].url,
     ]  # fmt: skip
     print(f"{options.users} dashboards for {seconds} s", file=sys.stderr)
     async with (
@@ -141,7 +141,8 @@ def _print(data: Mapping[str, Any]) -> None:
         )
     print(
         f"\nreadings lost: {data['lost_reading']}, doubled: {data['doubled_reading']},"
-        f" given but not stored: {data['unknown_reading']}; seconds missing in the store: {data['holes_in_the_store']}"
+        f" given but not stored: {data['unknown_reading']}, devices not compared:"
+        f" {data['not_compared']}; seconds missing in the store: {data['holes_in_the_store']}"
     )
 
 

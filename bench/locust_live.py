@@ -73,7 +73,7 @@ class LiveSocket:
     def drop(self) -> None:
         """As a laptop that is shut does: without a word."""
         self._reader.kill()
-        self._socket.shutdown()
+        self._socket.shutdown()  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         self._reader.kill()
