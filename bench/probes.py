@@ -12,7 +12,7 @@ import httpx
 
 from bench.cpu import cpu_seconds, with_children
 from bench.crowd import Crowd
-from bench.devices import Fleet, missing
+from bench.devices import PERIOD_S, Fleet, missing
 from bench.fanout.round import Delivery, Load, delivery
 from bench.fanout.servers import Server
 from bench.http_load import Result, load_open
@@ -24,6 +24,7 @@ from tests.support.process import Process
 P99_MS = 100.0
 HISTORY_P99_MS = 250.0
 INGEST_P99_MS = 250.0
+IN_FULL = 0.97
 DRAIN_S = 30.0
 CAUGHT_UP_S = 3.0
 POLL_S = 0.1
@@ -87,18 +88,20 @@ class DashboardProbe:
         )
 
     def _step(self, load: int, row: Delivery) -> Step:
-        step = delivered(Step(load), row)
+        step = delivered(Step(load), row, offered=load * self.watched)
         step.expect(row.p99_ms < P99_MS, f"p99 {P99_MS:.0f} ms")
         return step
 
 
-def delivered(step: Step, row: Delivery) -> Step:
-    """What a round of deliveries says."""
+def delivered(step: Step, row: Delivery, *, offered: int) -> Step:
+    """What a round of deliveries says, of which so many a second were `offered`."""
     step.per_second, step.lost, step.doubled = row.per_second, row.lost, row.twice
     step.p50_ms, step.p99_ms, step.max_ms = row.p50_ms, row.p99_ms, row.max_ms
     costs = {"server": row.cpu_us, "Redis": row.redis_cpu_us, "generator": row.generator_cpu_us}
     step.cores = {name: round(us * row.per_second / 1e6, 3) for name, us in costs.items()}
     step.also = {"server_us_a_frame": row.cpu_us, "generator_us_a_frame": row.generator_cpu_us}
+    step.also["connected_s"] = row.connected_s
+    step.expect(row.per_second > IN_FULL * offered, "delivered as fast as offered")
     step.expect(row.lost == 0, "nothing lost")
     step.expect(row.twice == 0, "nothing doubled")
     return step
@@ -122,7 +125,7 @@ class HistoryProbe:
 
         database = Spent({"TimescaleDB": [self.dashboards.stack.postgres]})
         row = await self.dashboards.deliver(self.beside, ask)
-        step = delivered(Step(load), row)
+        step = delivered(Step(load), row, offered=self.beside)
         step.cores |= {"TimescaleDB": database.cores()["TimescaleDB"]}
         step.also |= {"live_p99_ms": row.p99_ms, "dashboards": self.beside}
         step.expect(row.p99_ms < P99_MS, f"live p99 {P99_MS:.0f} ms")
@@ -152,7 +155,7 @@ class WriterProbe:
     async def __call__(self, load: int) -> Step:
         fleet = self._fleet(load)
         since_us, before, spent = time.time_ns() // 1000, await counters(self.site.writer), Spent(self.site.parts())
-        result = await fleet.report(max(self.seconds, 2.0 * self.batch))
+        result = await fleet.report(max(self.seconds, self.batch * PERIOD_S))
         step = Step(load, cores=spent.cores())
         took = await caught_up(self.site.writer)
         after = await counters(self.site.writer)

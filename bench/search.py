@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 Passes = Callable[[int], Awaitable[bool]]
-PRECISION = 0.1
+PRECISION = 0.12
 
 
 async def highest(passes: Passes, *, start: int, most: int, attempts: int = 2, precision: float = PRECISION) -> int:

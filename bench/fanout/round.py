@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 
 from bench.cpu import cpu_seconds, resident_bytes, with_children
@@ -39,7 +39,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Delivery:
-    """CPU in µs a delivered frame; `generator` is sockets and publisher together. `twice` counts what came again."""
+    """CPU in µs a delivered frame; `generator` is sockets and publisher together. `twice` counts what came again.
+
+    `connected_s`: how long it took until all sockets were subscribed.
+    """
 
     server: str
     load: str
@@ -53,6 +56,7 @@ class Delivery:
     lost: int
     twice: int
     expected: int
+    connected_s: float = 0.0
 
     @property
     def is_drowned(self) -> bool:
@@ -117,7 +121,9 @@ async def delivery(
     dialogues = [server.talk(watched) for watched in watched_devices(load, devices)]
     receivers_each = load.sockets * load.watched / len(devices)
     publications = load.deliveries / receivers_each
+    begun = time.perf_counter()
     sockets = await sockets_open(process.port, dialogues, tally)
+    connected_s = time.perf_counter() - begun
     try:
         async with publisher(server, devices) as bus:
             warm = await bus.publish(Order(max(WARM_UP_S, load.burst / publications), publications, load.burst))
@@ -133,7 +139,8 @@ async def delivery(
         gc.enable()
         for socket in sockets:
             socket.close()
-    return _result(server, load, sockets, tally, done, spent, receivers_each)
+    row = _result(server, load, sockets, tally, done, spent, receivers_each)
+    return replace(row, connected_s=connected_s)
 
 
 def watched_devices(load: Load, devices: Sequence[str]) -> list[list[str]]:
