@@ -111,6 +111,11 @@ def _parts(parts: Data) -> Iterator[str]:
 def _capacity(data: Data) -> Iterator[str]:
     heads = ("what", "found", "p99 ms there", "cores there", "generator", "at twice that", "and then again")
     yield from table(heads, (_stage(stage) for stage in data["stages"].values()))
+    for stage in data["stages"].values():
+        about = stage.get("about", data["about"])
+        if about != data["about"]:
+            yield ""
+            yield f"{stage['title']}: `{about['command']}`, {about['date']}, {about['machine']}."
 
 
 def _stage(stage: Data) -> list[object]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.7
 WITHOUT_CAPACITY = 300
-WATCHERS = 10
+WATCHERS = 3  # a device, as in the capacity of everything at once
 WARM_UP_S = 2.0
 DRAIN_S = 120.0
 AFTER_FAULT_S = 15.0
