@@ -104,8 +104,10 @@ class Guard:
             task.add_done_callback(self._checks.discard)
 
     async def _sweep(self) -> None:
-        """Every session once in `SWEEP_S` and what the questions take, a portion at a time: one question about thousands
-        of devices keeps the interpreter's lock for so long that frames wait for it."""
+        """Every session once in `SWEEP_S` and what the questions take, a portion at a time.
+
+        One question about thousands of devices holds the interpreter's lock for so long that frames wait for it.
+        """
         while True:
             portions = list(_portions(self._sessions)) or [[]]
             for portion in portions:
