@@ -162,5 +162,5 @@ def _draw(stages: Iterable[Mapping[str, Any]]) -> None:
         steps = sorted(offered, key=lambda step: int(step["load"]))
         line = [step["load"] for step in steps], [step["p99_ms"] for step in steps]
         name = f"{stage['title']}: {stage['found']:,}"
-        drawn[name] = Curves(stage["unit"], "p99 ms", {"p99": line}, is_log=True, limit=LIMITS_MS[stage["key"]])
+        drawn[name] = Curves(stage["unit"], "p99 ms", {"p99": line}, log="xy", limit=LIMITS_MS[stage["key"]])
     curves(results.picture("capacity"), title="Latency against load, twice the capacity included", panels=drawn)

@@ -188,15 +188,15 @@ def _draw(views: list[ViewRow], frames: list[dict[str, Any]], accounts: list[Acc
         for view in VIEWS:
             rows = [row for row in views if (row.view, row.device) == (view, device)]
             lines[view] = [row.rows for row in rows], [row.server_cpu_ms + row.database_cpu_ms for row in rows]
-        drawn[f"A view, {name}"] = Curves("rows in the table", "CPU ms a request", lines, is_log=True)
+        drawn[f"A view, {name}"] = Curves("rows in the table", "CPU ms a request", lines, log="x")
     line = [frame["sockets"] for frame in frames], [frame["cpu_us"] for frame in frames]
-    drawn["A delivered frame"] = Curves("sockets", "CPU µs", {"frame": line}, is_log=True)
+    drawn["A delivered frame"] = Curves("sockets", "CPU µs", {"frame": line}, log="x")
     users = [row.users for row in accounts]
     checks = {
         "access": (users, [row.access_us for row in accounts]),
         "token": (users, [row.token_us for row in accounts]),
     }
-    drawn["A check that is not cached"] = Curves("users, and as many devices", "µs", checks, is_log=True)
+    drawn["A check that is not cached"] = Curves("users, and as many devices", "µs", checks, log="x")
     start = {"start": (users, [row.start_s for row in accounts])}
-    drawn["Start to first answer"] = Curves("users, and as many devices", "s", start, is_log=True)
+    drawn["Start to first answer"] = Curves("users, and as many devices", "s", start, log="x")
     curves(results.picture("growth"), title="Growth", panels=drawn, columns=2)

@@ -12,7 +12,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 FEW = 50  # points of a line, which are then drawn as points
-COLOURS = ("#0f766e", "#94a3b8", "#d97706", "#7c3aed", "#475569")
+ROOM = 1.3  # above the highest point, for the names of the lines
+COLOURS = ("#0f766e", "#94a3b8", "#d97706", "#7c3aed", "#475569", "#be123c")
 
 
 def bars(path: Path, *, title: str, groups: Sequence[str], values: Mapping[str, Sequence[float]]) -> None:
@@ -40,7 +41,7 @@ class Curves:
     x: str
     y: str
     lines: Mapping[str, tuple[Sequence[float], Sequence[float | None]]]
-    is_log: bool = False
+    log: str = ""  # the logarithmic axes: "", "x" or "xy"
     limit: float | None = None
     marked: Sequence[float] = ()
 
@@ -60,18 +61,19 @@ def curves(path: Path, *, title: str, panels: Mapping[str, Curves], columns: int
             axes.axvline(moment, color="#fecaca", linewidth=0.8, zorder=0)
         if panel.limit is not None:
             axes.axhline(panel.limit, color="#dc2626", linewidth=0.8, linestyle="--")
-        if panel.is_log:
+        if "x" in panel.log:
             axes.set_xscale("log")
+        if "y" in panel.log:
             axes.set_yscale("log")
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, ROOM * axes.get_ylim()[1])
         axes.set_title(name, loc="left", fontsize=9)
         axes.set_xlabel(panel.x, fontsize=8)
         axes.set_ylabel(panel.y, fontsize=8)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
         if len(panel.lines) > 1:
-            axes.legend(frameon=False, fontsize=7)
+            axes.legend(frameon=False, fontsize=6, ncols=3, loc="upper right")
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)
