@@ -7,9 +7,18 @@ import sys
 
 import uvloop
 
-from bench import history, live
+from bench import capacity, everything, growth, history, live, load, report, soak
 
-BENCHES = {"history": history, "live": live}
+BENCHES = {
+    "history": history,
+    "live": live,
+    "load": load,
+    "capacity": capacity,
+    "growth": growth,
+    "soak": soak,
+    "all": everything,
+    "report": report,
+}
 
 
 def main() -> int:
@@ -19,8 +28,10 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the measurements")
     commands = parser.add_subparsers(dest="bench")
     for name, module in BENCHES.items():
-        summary = (module.__doc__ or "").strip().splitlines()[0]
-        module.add_arguments(commands.add_parser(name, help=summary, description=module.__doc__))
+        summary = (module.__doc__ or "").strip().splitlines()[0].replace("%", "%%")
+        module.add_arguments(
+            commands.add_parser(name, help=summary, description=(module.__doc__ or "").replace("%", "%%"))
+        )
     options = parser.parse_args()
     if options.bench is None:
         parser.print_help()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -22,15 +24,15 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def with_children(pid: int) -> list[int]:
-    """A process and its descendants."""
+    """A process and its descendants that are there now."""
     found = [pid]
     for parent in found:
         children = Path(f"/proc/{parent}/task/{parent}/children")
-        if children.exists():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             found.extend(int(child) for child in children.read_text().split())
     return found
 
 
 def resident_bytes(pid: int) -> int:
     """Resident memory of one process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES

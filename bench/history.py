@@ -7,20 +7,19 @@ what else the machine does falls on all of them. Ratios are what counts.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
+from bench import results
 from bench.cpu import cpu_seconds
-from bench.load import load
+from bench.http_load import load
 from bench.picture import bars
-from bench.stack import DEVICES, ROOT, BenchStack, bench_stack
+from bench.stack import DEVICES, BenchStack, bench_stack
 from tests.support.process import Process
 
 VIEWS = ("10m", "24h", "30d", "1y")
-RESULTS = ROOT / "bench" / "results"
 WATTSTREAM, TEXTBOOK, BARE = "wattstream", "textbook Django", "Starlette + asyncpg, no checks"
 SHARED = "wattstream, identical requests"
 
@@ -47,15 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(options: argparse.Namespace) -> None:
+    told = results.about()
     with bench_stack(days=options.days) as stack, ExitStack() as cleanup:
         servers = {name: cleanup.enter_context(server) for name, server in _servers(stack)}
         servers[SHARED] = servers[WATTSTREAM]
         rows = [row for view in VIEWS for row in await _measure(stack, servers, view, options)]
     _print(rows)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "history.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    results.save("history", told, {"rows": [asdict(row) for row in rows]})
     values = {server: [row.per_second for row in rows if row.server == server] for server in servers}
-    bars(RESULTS / "history.png", title="History: requests a second (one process)", groups=VIEWS, values=values)
+    bars(results.picture("history"), title="History: requests a second (one process)", groups=VIEWS, values=values)
 
 
 def _servers(stack: BenchStack) -> Iterator[tuple[str, Process]]:

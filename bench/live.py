@@ -7,24 +7,19 @@ falls on all of them. Ratios are what counts.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 from contextlib import ExitStack
 
-import redis
-
-from bench.fanout.publisher import reading_now
 from bench.fanout.report import Report
 from bench.fanout.round import Delivery, Load, delivery, memory
-from bench.fanout.servers import Server, servers
-from bench.stack import ROOT, BenchStack, bench_stack
-from telemetry.names import RING_FIELD, ring_key
+from bench.fanout.servers import Server, rings_fill, servers
+from bench.fanout.sockets import open_files_raise
+from bench.results import about
+from bench.stack import BenchStack, bench_stack
 from tests.support.process import Process
 
-RESULTS = ROOT / "bench" / "results"
 DEVICES = tuple(f"bench_{number:02}" for number in range(50))
 SOCKETS = 500
-SETTINGS = {"LIVE_SOCKETS_PER_USER": "20000"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(options: argparse.Namespace) -> None:
-    _raise_open_files_limit()
-    with bench_stack(devices=DEVICES, settings=SETTINGS) as stack:
+    open_files_raise()
+    told = about()
+    with bench_stack(devices=DEVICES) as stack:
         chosen = _chosen(servers(stack), options.servers)
-        _fill_rings(stack)
+        rings_fill(stack, DEVICES)
         report = Report(_loads(options))
         with ExitStack() as cleanup:
             processes = {server: cleanup.enter_context(server.process(stack)) for server in chosen}
@@ -56,7 +52,7 @@ async def run(options: argparse.Namespace) -> None:
     print("\r", end="", file=sys.stderr)
     report.print()
     if not options.no_save:
-        report.save(RESULTS)
+        report.save(told)
 
 
 def _loads(options: argparse.Namespace) -> list[Load]:
@@ -76,14 +72,13 @@ def _loads(options: argparse.Namespace) -> list[Load]:
 async def _measure(
     stack: BenchStack, processes: dict[Server, Process], load: Load, options: argparse.Namespace
 ) -> list[list[Delivery]]:
-    pid = _redis_pid(stack)
     rounds: dict[str, list[Delivery]] = {server.key: [] for server in processes}
     for number in range(options.rounds):
         for server, process in processes.items():
             if any(row.is_drowned for row in rounds[server.key]):
                 continue  # once is enough: it takes minutes to come up again
             _progress(f"{load.name}, round {number + 1} of {options.rounds}", server)
-            row = await delivery(server, process, load, DEVICES, seconds=options.seconds, redis=pid)
+            row = await delivery(server, process, load, DEVICES, seconds=options.seconds, redis=stack.redis)
             rounds[server.key].append(row)
     return list(rounds.values())
 
@@ -99,19 +94,3 @@ def _chosen(known: list[Server], keys: str | None) -> list[Server]:
         if key not in names:
             raise SystemExit(f"bench live: no server {key!r}; there are {', '.join(names)}")
     return [names[key] for key in wanted]
-
-
-def _fill_rings(stack: BenchStack) -> None:
-    """As a writer leaves them: without a ring, each of thousands of joins would ask TimescaleDB."""
-    client = redis.Redis.from_url(stack.env["REDIS_URL"])
-    for device in DEVICES:
-        client.xadd(ring_key(device), {RING_FIELD: reading_now(device, 0)})
-
-
-def _redis_pid(stack: BenchStack) -> int:
-    return int(redis.Redis.from_url(stack.env["REDIS_URL"]).info("server")["process_id"])
-
-
-def _raise_open_files_limit() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

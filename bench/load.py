@@ -1,69 +1,155 @@
-"""A closed-loop HTTP load: a few keep-alive connections that ask again as soon as they are answered.
+"""Load: dashboards as people use them (locust) on a whole site: throughput, latencies, readings lost or doubled.
 
-Written on asyncio streams rather than on an HTTP client, so that the generator is no part of the result.
+Databases, history by COPY, writer, simulated houses at one reading a second, server: all of it runs here, and what
+each part takes is looked at once a second. The dashboards: bench/locustfile.py.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
+import os
+import signal
+import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
-READ_TIMEOUT_S = 60.0
+from bench import results
+from bench.accounts import PASSWORD, accounts_create
+from bench.fanout.sockets import open_files_raise
+from bench.installation import Installation, installation, stored
+from bench.monitor import Monitor
+from bench.picture import Curves, curves
+from bench.stack import DEVICES, FOLDER, ROOT, bench_stack
+from telemetry.times import SECOND_US
 
-
-@dataclass
-class Result:
-    """`latencies_s` of the answers, `seconds` the round took, `bytes` of one answer's body."""
-
-    latencies_s: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    bytes: int = 0
-
-    @property
-    def per_second(self) -> float:
-        return len(self.latencies_s) / self.seconds
-
-    def percentile_ms(self, share: float) -> float:
-        ordered = sorted(self.latencies_s)
-        return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+STOP_DEADLINE_S = 60
+MINUTE_S = 60
+NEVER = ("lost reading", "doubled reading", "unknown reading", "not compared")
 
 
-async def load(port: int, paths: Sequence[str], headers: Mapping[str, str], *, seconds: float) -> Result:
-    """Ask each of `paths` on a connection of its own for `seconds`. Raises RuntimeError on any answer but 200."""
-    result = Result()
-    begun = time.perf_counter()
-    asking = (_ask(port, _request(port, path, headers), begun + seconds, result) for path in paths)
-    await asyncio.gather(*asking)
-    result.seconds = time.perf_counter() - begun
-    return result
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--users", type=int, default=100, help="dashboards (default: 100)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="after all of them have come (default: 5)")
+    parser.add_argument("--spawn", type=float, default=5.0, help="dashboards that come each second (default: 5)")
+    parser.add_argument("--devices", type=int, default=20, help="simulated houses; each user sees 3 (default: 20)")
+    parser.add_argument("--days", type=int, default=30, help="of history, for three of the houses (default: 30)")
+    parser.add_argument("--servers", type=int, default=1, help="processes; users are spread over them (default: 1)")
+    parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
 
 
-def _request(port: int, path: str, headers: Mapping[str, str]) -> bytes:
-    told = (f"{name}: {value}" for name, value in headers.items())
-    return "\r\n".join([f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *told, "", ""]).encode()
+async def run(options: argparse.Namespace) -> None:
+    open_files_raise()
+    told = results.about()
+    devices = [*DEVICES, *(f"house_{number:04}" for number in range(options.devices - len(DEVICES)))]
+    with bench_stack(days=options.days, devices=DEVICES) as stack:
+        accounts_create(stack.env, devices, viewers=options.users)
+        with installation(stack, servers=options.servers) as site:
+            async with _houses(site, devices):
+                begun_us = time.time_ns() // 1000
+                data = await _locust(site, options)
+                ended_us = time.time_ns() // 1000
+            data["holes_in_the_store"] = _holes(stored(stack.env, begun_us, devices), begun_us, ended_us)
+    _print(data)
+    if not options.no_save:
+        results.save("load", told, {"users": options.users, "devices": len(devices), **data})
+        _draw(data)
+    if any(data[name.replace(" ", "_")] for name in NEVER):
+        raise SystemExit("bench load: readings were lost, doubled or made up")
 
 
-async def _ask(port: int, request: bytes, until: float, result: Result) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4 * 1024 * 1024)
+@asynccontextmanager
+async def _process(command: Sequence[str], env: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Ended by SIGTERM at the latest when this is left."""
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=dict(env))
     try:
-        while (begun := time.perf_counter()) < until:
-            writer.write(request)
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                result.bytes = await _answer(reader)
-            result.latencies_s.append(time.perf_counter() - begun)
+        yield process
     finally:
-        writer.close()
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), STOP_DEADLINE_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
-    head = await reader.readuntil(b"\r\n\r\n")
-    status = head[9:12]
-    lowered = head.lower()
-    start = lowered.index(b"content-length:") + 15
-    length = int(lowered[start : lowered.index(b"\r", start)])
-    body = await reader.readexactly(length)
-    if status != b"200":
-        raise RuntimeError(f"answer {status.decode()}: {body[:200]!r}")
-    return length
+@asynccontextmanager
+async def _houses(site: Installation, devices: Sequence[str]) -> AsyncIterator[None]:
+    """The simulator, from when each house's newest row is of this second."""
+    named = [argument for device in devices for argument in ("--device", device)]
+    command = [sys.executable, "-m", "writer.simulate", "run", "--url", site.writer.url, *named]
+    async with _process(command, site.stack.env):
+        deadline = time.monotonic() + STOP_DEADLINE_S
+        since_us = time.time_ns() // 1000
+        while not all(stored(site.stack.env, since_us, devices).values()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the simulator has not caught up within {STOP_DEADLINE_S} s")
+            await asyncio.sleep(1)
+        yield
+
+
+async def _locust(site: Installation, options: argparse.Namespace) -> dict[str, Any]:
+    """Run it beside a monitor; its statistics and the course of each part."""
+    out = FOLDER / "locust.json"
+    out.unlink(missing_ok=True)
+    env = {**os.environ, "BENCH_USERS": str(options.users), "BENCH_PASSWORD": PASSWORD, "BENCH_OUT": str(out)}
+    hosts = ",".join(server.url for server in site.servers)
+    seconds = round(options.minutes * MINUTE_S + options.users / options.spawn)
+    command = [
+        sys.executable, "-m", "locust", "-f", "bench/locustfile.py", "--headless", "--only-summary",
+        "-u", str(options.users), "-r", str(options.spawn), "-t", f"{seconds}s",
+        "--stop-timeout", "120", "--exit-code-on-error", "0", "--host", site.servers[0].url,
+    ]  # fmt: skip
+    print(f"{options.users} dashboards for {seconds} s", file=sys.stderr)
+    async with (
+        _process(command, {**env, "BENCH_HOSTS": hosts}) as locust,
+        Monitor(lambda: {**site.parts(), "generator": [locust.pid]}) as monitor,
+    ):
+        code = await locust.wait()
+    if code or not out.exists():
+        raise SystemExit(f"bench load: locust ended with {code}; what it said is above")
+    told = json.loads(out.read_text())
+    failed = {entry["name"]: entry["failures"] for entry in told["entries"]}
+    never = {name.replace(" ", "_"): failed.get(name, 0) for name in NEVER}
+    return {"seconds_run": seconds, **told, **never, "course": monitor.data()}
+
+
+def _holes(truth: Mapping[str, Sequence[int]], begun_us: int, ended_us: int) -> int:
+    """Seconds of the run for which a house has no row: what the simulator or the writer lost."""
+    expected = range(-(-begun_us // SECOND_US), ended_us // SECOND_US)
+    return sum(len(set(expected) - {us // SECOND_US for us in times}) for times in truth.values())
+
+
+def _print(data: Mapping[str, Any]) -> None:
+    print(f"\n{'':<22}{'count':>9}{'per s':>9}{'p50 ms':>9}{'p90 ms':>9}{'p99 ms':>9}{'max ms':>9}{'failed':>8}")
+    for row in sorted(data["entries"], key=lambda row: (row["kind"] == "live", row["name"])):
+        print(
+            f"{row['name']:<22}{row['count']:>9,}{row['per_second']:>9.1f}{row['p50_ms']:>9.1f}{row['p90_ms']:>9.1f}"
+            f"{row['p99_ms']:>9.1f}{row['max_ms']:>9.1f}{row['failures']:>8}"
+        )
+    for error in data["errors"]:
+        print(f"{error['occurrences']} × {error['method']} {error['name']}: {error['error']}")
+    print(f"\n{'':<14}{'cores':>8}{'peak':>7}{'MB first':>10}{'last':>8}{'peak':>8}")
+    for name, part in data["course"]["parts"].items():
+        print(
+            f"{name:<14}{part['cores_mean']:>8.2f}{part['cores_peak']:>7.2f}{part['megabytes_first']:>10.0f}"
+            f"{part['megabytes_last']:>8.0f}{part['megabytes_peak']:>8.0f}"
+        )
+    print(
+        f"\nreadings lost: {data['lost_reading']}, doubled: {data['doubled_reading']},"
+        f" given but not stored: {data['unknown_reading']}, devices not compared:"
+        f" {data['not_compared']}; seconds missing in the store: {data['holes_in_the_store']}"
+    )
+
+
+def _draw(data: Mapping[str, Any]) -> None:
+    course = data["course"]
+    drawn = {
+        name: Curves("s", unit, {part: (course["seconds"], values) for part, values in course[key].items()})
+        for name, unit, key in (("CPU", "cores", "cores"), ("Memory", "MB", "megabytes"))
+    }
+    curves(results.picture("load"), title=f"{data['seconds_run']} s of dashboards", panels=drawn)

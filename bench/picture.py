@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +11,9 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-COLOURS = ("#0f766e", "#94a3b8", "#d97706", "#7c3aed", "#475569")
+FEW = 50  # points of a line, which are then drawn as points
+ROOM = 1.3  # above the highest point, for the names of the lines
+COLOURS = ("#0f766e", "#94a3b8", "#d97706", "#7c3aed", "#475569", "#be123c")
 
 
 def bars(path: Path, *, title: str, groups: Sequence[str], values: Mapping[str, Sequence[float]]) -> None:
@@ -26,6 +29,51 @@ def bars(path: Path, *, title: str, groups: Sequence[str], values: Mapping[str, 
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, ncols=len(values), loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A panel of lines: `lines` are x and y values by name; `marked`: moments on the x axis; `limit`: a y value."""
+
+    x: str
+    y: str
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float | None]]]
+    log: str = ""  # the logarithmic axes: "", "x" or "xy"
+    limit: float | None = None
+    marked: Sequence[float] = ()
+
+
+def curves(path: Path, *, title: str, panels: Mapping[str, Curves], columns: int = 1) -> None:
+    """A panel for each entry, `columns` beside each other."""
+    rows = -(-len(panels) // columns)
+    figure, grid = pyplot.subplots(rows, columns, figsize=(8, 0.5 + 2.4 * rows), dpi=120, squeeze=False)
+    figure.suptitle(title, x=0.02, ha="left")
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (name, panel) in zip(grid.flat, panels.items(), strict=False):
+        for number, (line, (xs, ys)) in enumerate(panel.lines.items()):
+            style = "o-" if len(xs) < FEW else "-"
+            axes.plot(xs, ys, style, label=line, color=COLOURS[number % len(COLOURS)], markersize=3, linewidth=1)
+        for moment in panel.marked:
+            axes.axvline(moment, color="#fecaca", linewidth=0.8, zorder=0)
+        if panel.limit is not None:
+            axes.axhline(panel.limit, color="#dc2626", linewidth=0.8, linestyle="--")
+        if "x" in panel.log:
+            axes.set_xscale("log")
+        if "y" in panel.log:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(0, ROOM * axes.get_ylim()[1])
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_xlabel(panel.x, fontsize=8)
+        axes.set_ylabel(panel.y, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(panel.lines) > 1:
+            axes.legend(frameon=False, fontsize=6, ncols=3, loc="upper right")
     figure.tight_layout()
     figure.savefig(path)
     pyplot.close(figure)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,7 @@ from auth_app.identity import Identity, identities_still_valid
 from devices_app.access import accesses_still_valid
 
 SWEEP_S = 2.0
+PORTION_DEVICES = 200
 logger = logging.getLogger(__name__)
 
 
@@ -108,12 +109,19 @@ class Guard:
             task.add_done_callback(self._checks.discard)
 
     async def _sweep(self) -> None:
+        """Every session once in `SWEEP_S` and what the questions take, a portion at a time.
+
+        One question about thousands of devices holds the interpreter's lock for so long that frames wait for it.
+        """
         while True:
-            await asyncio.sleep(SWEEP_S)
-            if self._sessions:
-                await self._check(list(self._sessions))
+            portions = list(_portions(self._sessions)) or [[]]
+            for portion in portions:
+                await self._check(self._sessions.intersection(portion))
+                await asyncio.sleep(SWEEP_S / len(portions))
 
     async def _check(self, sessions: Collection[Guarded]) -> None:
+        if not sessions:
+            return
         tokens = {session.identity.token_id for session in sessions}
         pairs = {(session.identity.user_id, device_id) for session in sessions for device_id in session.devices}
         try:
@@ -130,6 +138,20 @@ class Guard:
                 asked = (session.identity.user_id, device_id)
                 if asked in pairs and asked not in valid_pairs:
                     session.revoke(device_id)
+
+
+def _portions(sessions: Iterable[Guarded]) -> Iterator[list[Guarded]]:
+    """Sessions with about `PORTION_DEVICES` devices each."""
+    portion: list[Guarded] = []
+    devices = 0
+    for session in list(sessions):
+        portion.append(session)
+        devices += 1 + len(session.devices)
+        if devices >= PORTION_DEVICES:
+            yield portion
+            portion, devices = [], 0
+    if portion:
+        yield portion
 
 
 _guards: WeakKeyDictionary[asyncio.AbstractEventLoop, Guard] = WeakKeyDictionary()

@@ -1,8 +1,9 @@
 """A process of its own that publishes stamped readings at fixed moments, whatever becomes of them (open loop).
 
-    python -m bench.fanout.publisher BUS ADDRESS DEVICES     BUS: redis, mqtt, channels, channels-pubsub
+    python -m bench.fanout.publisher BUS ADDRESS     BUS: redis, mqtt, channels, channels-pubsub
 
-Each line of its input is an order, each line of its output what was done: see `Order` and `Done`.
+The first line of its input is the list of devices, each further one an order, each line of its output what was done:
+see `Order` and `Done`.
 """
 
 from __future__ import annotations
@@ -112,8 +113,11 @@ def _resp(*parts: bytes) -> bytes:
 
 
 def reading_now(device: str, number: int) -> bytes:
+    return reading_at(device, number, time.time_ns() // 1000)
+
+
+def reading_at(device: str, number: int, us: int) -> bytes:
     """A believable reading of about 250 bytes. Six digits of a second in its time, always: the sockets count on it."""
-    now_us = time.time_ns() // 1000 | 1
     swing = math.sin(number / 50)
     watts = (round(value * (1 + swing / 10), 1) for value in (1250.4, 62.3, -480.7, 2310.9, 1768.2))
     battery, soc, grid, solar, load = watts
@@ -121,7 +125,7 @@ def reading_now(device: str, number: int) -> bytes:
         "battery_voltage": 53.21, "battery_current": 23.51, "battery_power": battery, "battery_soc": soc,
         "grid_voltage": 231.4, "grid_power": grid, "grid_frequency": 50.01, "solar_power": solar, "load_power": load,
     }  # fmt: skip
-    return reading_encode(Reading(device, now_us, tuple(values[name] for name in CATALOGUE.names)), CATALOGUE)
+    return reading_encode(Reading(device, us | 1, tuple(values[name] for name in CATALOGUE.names)), CATALOGUE)
 
 
 def carry_out(order: Order, bus: Bus, devices: Sequence[str]) -> Done:
@@ -150,11 +154,12 @@ def bus_open(name: str, address: str) -> Bus:
 
 
 def main() -> None:
-    name, address, devices = sys.argv[1:]
+    name, address = sys.argv[1:]
     bus = bus_open(name, address)
+    devices: list[str] = json.loads(sys.stdin.readline())
     for line in sys.stdin:
         told: dict[str, Any] = json.loads(line)
-        print(json.dumps(asdict(carry_out(Order(**told), bus, devices.split(",")))), flush=True)
+        print(json.dumps(asdict(carry_out(Order(**told), bus, devices))), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from bench import results
 from bench.fanout.round import Delivery, Load, Memory
 from bench.picture import panels
 
@@ -62,16 +63,15 @@ class Report:
                 if ours and theirs:
                     yield f"{load.name}: {ours / theirs:.2f} of the CPU of {other}, or {theirs / ours:.1f} times less"
 
-    def save(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        told = {
+    def save(self, about: Mapping[str, Any]) -> None:
+        data = {
             "deliveries": [asdict(row) for row in self.deliveries],
             "memory": [asdict(row) for row in self.memories],
             "ratios": list(self.ratios()),
         }
-        (folder / "live.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+        results.save("live", about, data)
         if self.deliveries:
-            self._draw(folder / "live.png")
+            self._draw(results.picture("live"))
 
     def _draw(self, path: Path) -> None:
         drawn: dict[str, dict[str, float]] = {}

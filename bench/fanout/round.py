@@ -7,9 +7,9 @@ import gc
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 
 from bench.cpu import cpu_seconds, resident_bytes, with_children
@@ -39,7 +39,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Delivery:
-    """CPU in µs a delivered frame; `generator` is sockets and publisher together. `twice` counts what came again."""
+    """CPU in µs a delivered frame; `generator` is sockets and publisher together. `twice` counts what came again.
+
+    `connected_s`: how long it took until all sockets were subscribed.
+    """
 
     server: str
     load: str
@@ -53,6 +56,7 @@ class Delivery:
     lost: int
     twice: int
     expected: int
+    connected_s: float = 0.0
 
     @property
     def is_drowned(self) -> bool:
@@ -87,40 +91,56 @@ class Publisher:
 
 @asynccontextmanager
 async def publisher(server: Server, devices: Sequence[str]) -> AsyncIterator[Publisher]:
-    command = [sys.executable, "-m", "bench.fanout.publisher", server.bus, server.address, ",".join(devices)]
+    command = [sys.executable, "-m", "bench.fanout.publisher", server.bus, server.address]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
+    assert process.stdin is not None
     try:
+        process.stdin.write(json.dumps(list(devices)).encode() + b"\n")
         yield Publisher(process)
     finally:
-        assert process.stdin is not None
         process.stdin.close()  # the end of its orders
         await process.wait()
 
 
 async def delivery(
-    server: Server, process: Process, load: Load, devices: Sequence[str], *, seconds: float, redis: int
+    server: Server,
+    process: Process,
+    load: Load,
+    devices: Sequence[str],
+    *,
+    seconds: float,
+    redis: int,
+    beside: Callable[[], Awaitable[object]] | None = None,
 ) -> Delivery:
-    """Open the sockets, publish for a moment, then for `seconds`, and count. `redis`: its process id."""
+    """Open the sockets, publish for a moment, then for `seconds`, and count. `redis`: its process id.
+
+    `beside`: what else is asked of the server meanwhile.
+    """
     tally = Tally()
     dialogues = [server.talk(watched) for watched in watched_devices(load, devices)]
     receivers_each = load.sockets * load.watched / len(devices)
     publications = load.deliveries / receivers_each
+    begun = time.perf_counter()
     sockets = await sockets_open(process.port, dialogues, tally)
+    connected_s = time.perf_counter() - begun
     try:
         async with publisher(server, devices) as bus:
             warm = await bus.publish(Order(max(WARM_UP_S, load.burst / publications), publications, load.burst))
             await readings_arrived(sockets, round(warm.published * receivers_each))
             _reset(sockets, tally)
             before = _cpu(process, redis)
-            done = await bus.publish(Order(seconds, publications, load.burst))
+            done, _ = await asyncio.gather(
+                bus.publish(Order(seconds, publications, load.burst)), beside() if beside else asyncio.sleep(0)
+            )
             await readings_arrived(sockets, round(done.published * receivers_each))
             spent = [after - earlier for after, earlier in zip(_cpu(process, redis), before, strict=True)]
     finally:
         gc.enable()
         for socket in sockets:
             socket.close()
-    return _result(server, load, sockets, tally, done, spent, receivers_each)
+    row = _result(server, load, sockets, tally, done, spent, receivers_each)
+    return replace(row, connected_s=connected_s)
 
 
 def watched_devices(load: Load, devices: Sequence[str]) -> list[list[str]]:

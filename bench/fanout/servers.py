@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+import redis
+
 from bench.fanout import mqtt, websocket
+from bench.fanout.publisher import reading_now
 from bench.fanout.sockets import Dialogue
 from bench.stack import FOLDER, ROOT, BenchStack
-from telemetry.names import live_channel
+from telemetry.names import RING_FIELD, live_channel, ring_key
 from tests.support.process import Process, free_port
 
 MOSQUITTO_CONFIGURATION = """\
@@ -53,25 +56,38 @@ class Server:
 
 def servers(stack: BenchStack) -> list[Server]:
     """All of them, in the order in which results are shown."""
-    redis = stack.env["REDIS_URL"]
+    address, ours = stack.env["REDIS_URL"], wattstream(stack)
     python = [sys.executable, "-m"]
     daphne = [*python, "daphne", "-v", "0", "-b", "127.0.0.1", "-p", "{port}"]
-    ours = _talk_to_wattstream(stack.token)
     tutorial = [*daphne, "bench.peers.channels_tutorial.asgi:application"]
     fastapi = [*python, "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning",
                "bench.peers.fastapi_tutorial:app"]  # fmt: skip
-    serve = [*python, "asgi_project.serve", "--port", "{port}"]
     on_daphne = [*daphne, "asgi_project.asgi:application"]
     return [
-        Server("wattstream", "wattstream", "redis", redis, serve, ours),
-        Server("wattstream-daphne", "wattstream on daphne", "redis", redis, on_daphne, ours),
+        ours,
+        Server("wattstream-daphne", "wattstream on daphne", "redis", address, on_daphne, ours.talk),
         _mosquitto(),
-        Server("fastapi", "FastAPI tutorial", "redis", redis, fastapi, _talk_by_url),
+        Server("fastapi", "FastAPI tutorial", "redis", address, fastapi, _talk_by_url),
         *(
-            Server(layer, title, layer, redis, tutorial, _talk_by_url, {"BENCH_LAYER": layer})
+            Server(layer, title, layer, address, tutorial, _talk_by_url, {"BENCH_LAYER": layer})
             for layer, title in (("channels-pubsub", "Channels, pubsub layer"), ("channels", "Channels, core layer"))
         ),
     ]
+
+
+def wattstream(stack: BenchStack) -> Server:
+    """The production server, one process."""
+    command = [sys.executable, "-m", "asgi_project.serve", "--port", "{port}"]
+    talk = _talk_to_wattstream(stack.token)
+    return Server("wattstream", "wattstream", "redis", stack.env["REDIS_URL"], command, talk)
+
+
+def rings_fill(stack: BenchStack, devices: Sequence[str]) -> None:
+    """As a writer leaves them: without a ring, each of thousands of joins would ask TimescaleDB."""
+    with redis.Redis.from_url(stack.env["REDIS_URL"]) as client, client.pipeline(transaction=False) as pipeline:
+        for device in devices:
+            pipeline.xadd(ring_key(device), {RING_FIELD: reading_now(device, 0)})
+        pipeline.execute()
 
 
 def _talk_to_wattstream(token: str) -> Callable[[Sequence[str]], Dialogue]:

@@ -1,0 +1,97 @@
+"""Devices that report to the writer at fixed moments, whatever becomes of their reports (open loop)."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from bench.fanout.publisher import reading_at
+from bench.http_load import Connection, Result, post
+from telemetry.keys import device_key
+from telemetry.times import SECOND_US
+
+CONNECTIONS = 64
+RETRY_S = 0.25
+PERIOD_S = 1.0
+
+
+@dataclass
+class Fleet:
+    """`devices` at one reading a second each, sent singly or `batch` at a time, to the writer at `port`.
+
+    Reports of one device keep their order. `is_stubborn`: what is refused or fails is sent again until it is taken;
+    else it is counted and dropped. `accepted`: the times (µs) that the writer has taken, a device.
+    """
+
+    port: int
+    secret: str
+    devices: Sequence[str]
+    batch: int = 1
+    is_stubborn: bool = False
+    accepted: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    result: Result = field(default_factory=Result)
+    again: int = 0
+
+    async def report(self, seconds: float) -> Result:
+        """Report for `seconds`, evenly spread over the devices. `result.latencies_s` has one entry a report, from the
+        moment it was due."""
+        self.result, begun = Result(), time.perf_counter()
+        apart = PERIOD_S * self.batch / len(self.devices)
+        schedule = [(begun + apart * place, device) for place, device in enumerate(self.devices)]
+        lanes = (schedule[number::CONNECTIONS] for number in range(min(CONNECTIONS, len(schedule))))
+        await asyncio.gather(*(self._lane(lane, begun + seconds) for lane in lanes))
+        self.result.seconds = max(seconds, time.perf_counter() - begun)
+        return self.result
+
+    @property
+    def accepted_readings(self) -> int:
+        return sum(map(len, self.accepted.values()))
+
+    async def _lane(self, schedule: list[tuple[float, str]], until: float) -> None:
+        """One connection's devices, each at its own phase of the period. `schedule`: when each is due first."""
+        numbers = count()
+        with Connection(self.port) as connection:
+            while schedule[0][0] < until:
+                due, device = schedule[0]
+                heapq.heapreplace(schedule, (due + PERIOD_S * self.batch, device))
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                await self._send(connection, device, due, next(numbers))
+
+    async def _send(self, connection: Connection, device: str, due: float, number: int) -> None:
+        times = self._times(device)
+        body = b"[" + b",".join(reading_at(device, number, us) for us in times) + b"]"
+        headers = {"Authorization": f"Bearer {device_key(self.secret, device)}", "Content-Type": "application/json"}
+        request = post(self.port, "/ingest", headers, body if self.batch > 1 else body[1:-1])
+        while True:
+            taken = len(self.result.latencies_s)
+            try:
+                self.result.add(await connection.ask(request), time.perf_counter() - due)
+            except (OSError, EOFError, TimeoutError) as error:
+                self.result.failed[type(error).__name__] += 1
+            if len(self.result.latencies_s) > taken:
+                self.accepted[device] += times
+                return
+            if not self.is_stubborn:
+                return
+            self.again += 1
+            await asyncio.sleep(RETRY_S)
+
+    def _times(self, device: str) -> list[int]:
+        """Of a batch: evenly over the period that ends now, and after everything that the device sent before."""
+        now_us = time.time_ns() // 1000
+        step_us = SECOND_US
+        if self.accepted[device]:
+            step_us = min(SECOND_US, max(2, (now_us - self.accepted[device][-1]) // self.batch))
+        return [(now_us - step_us * place) | 1 for place in reversed(range(self.batch))]
+
+
+def missing(accepted: Mapping[str, Sequence[int]], stored: Mapping[str, Sequence[int]]) -> tuple[int, int]:
+    """How many readings were taken and are not stored, and how many are stored that were never taken."""
+    lost = sum(len(set(times) - set(stored.get(device, ()))) for device, times in accepted.items())
+    extra = sum(len(set(times) - set(accepted.get(device, ()))) for device, times in stored.items())
+    return lost, extra

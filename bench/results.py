@@ -1,0 +1,64 @@
+"""Results as data: bench/results/*.json, each with the command, the date and the machine that it came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.stack import ROOT
+
+FOLDER = ROOT / "bench" / "results"
+GIGABYTE = 1e9
+
+
+def about() -> dict[str, Any]:
+    """Where a result comes from. Called when the measurement begins: `load_before` is the load average at that time."""
+    return {
+        "command": shlex.join(["./scripts/bench", *sys.argv[1:]]),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": machine(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def machine() -> str:
+    """Cores, processor, memory, kernel and Python, in one line."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIGABYTE
+    kernel = f"{platform.system()} {platform.release().split('-')[0]}"
+    return f"{os.cpu_count()} cores, {_processor()}, {memory:.0f} GB, {kernel}, Python {platform.python_version()}"
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def picture(name: str) -> Path:
+    """Where the picture of a result goes."""
+    FOLDER.mkdir(exist_ok=True)
+    return FOLDER / f"{name}.png"
+
+
+def save(name: str, told: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Write `data` under `about`, which is `told`."""
+    FOLDER.mkdir(exist_ok=True)
+    text = json.dumps({"about": told, **data}, indent=1, ensure_ascii=False)
+    (FOLDER / f"{name}.json").write_text(text + "\n")
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """The result of that name; None where it was never measured."""
+    path = FOLDER / f"{name}.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found

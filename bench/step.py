@@ -1,0 +1,75 @@
+"""What one offered load came to, and the search over loads."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bench.search import highest
+
+
+@dataclass
+class Step:
+    """`missed`: the limits that were missed, empty where the load was carried. `late_ms`: p99 of what is measured.
+
+    `lost`: neither given nor refused nor named; `named`: not given, and the client was told which.
+    """
+
+    load: int
+    missed: list[str] = field(default_factory=list)
+    per_second: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    max_ms: float = 0.0
+    lost: int = 0
+    doubled: int = 0
+    named: int = 0
+    refused: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    cores: dict[str, float] = field(default_factory=dict)
+    also: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_carried(self) -> bool:
+        return not self.missed
+
+    def expect(self, is_met: bool, what: str) -> None:
+        if not is_met:
+            self.missed.append(what)
+
+
+class Probe(Protocol):
+    """Offers a load and says what came of it."""
+
+    async def __call__(self, load: int) -> Step: ...
+
+
+@dataclass
+class Stage:
+    """A search: `found` is the highest load carried, `most` at most; then `twice` that; `after` it `found` again."""
+
+    key: str
+    title: str
+    unit: str
+    most: int
+    found: int = 0
+    steps: list[Step] = field(default_factory=list)
+    twice: Step | None = None
+    after: Step | None = None
+
+    async def search(self, probe: Probe, *, start: int, attempts: int) -> None:
+        async def passes(load: int) -> bool:
+            self.steps.append(await self._probed(probe, load))
+            return self.steps[-1].is_carried
+
+        self.found = await highest(passes, start=start, most=self.most, attempts=attempts)
+        if self.found:
+            self.twice = await self._probed(probe, min(2 * self.found, self.most))
+            self.after = await self._probed(probe, self.found)
+
+    async def _probed(self, probe: Probe, load: int) -> Step:
+        step = await probe(load)
+        said = "carried" if step.is_carried else "missed: " + ", ".join(step.missed)
+        print(f"{self.title}: {load:,} {self.unit}, p99 {step.p99_ms:.1f} ms, {said}", file=sys.stderr, flush=True)
+        return step

@@ -1,0 +1,50 @@
+"""Every measurement can be asked what it does, locust finds the dashboards, and the page says what the results say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench.__main__ import BENCHES
+from bench.report import PAGE, RENDERERS, rendered
+from tests.support.process import ROOT
+
+TIMEOUT_S = 60
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_help_names_every_measurement_and_what_it_is() -> None:
+    told = run("bench", "--help")
+    for name, module in BENCHES.items():
+        assert f"\n    {name} " in told
+        assert module.__doc__
+
+
+@pytest.mark.parametrize("name", ["capacity", "soak"])
+def test_a_measurement_has_a_help_of_its_own(name: str) -> None:
+    assert "--no-save" in run("bench", name, "--help")
+
+
+def test_locust_finds_the_dashboards() -> None:
+    assert "Dashboard" in run("locust", "-f", "bench/locustfile.py", "--list")
+
+
+def test_the_page_says_what_the_results_say() -> None:
+    text = PAGE.read_text()
+    assert rendered(text) == text, "run ./scripts/bench report"
+
+
+def test_every_measurement_has_its_place_on_the_page() -> None:
+    text = PAGE.read_text()
+    assert [name for name in RENDERERS if f"<!-- bench:{name} -->" not in text] == []
