@@ -87,7 +87,7 @@ def test_silence_of_a_raw_device_is_a_gap(run: Any) -> None:
 
 def test_reconnecting_waits_longer_each_time_and_never_the_same_time(run: Any) -> None:
     waits = run(
-        """const { backoffMs } = await import('/static/dashboard/connection.js');
+        """const { backoffMs } = await import('/static/wattstream-client/index.js');
            return [0, 1, 2, 3, 10, 10].map(backoffMs);"""
     )
     for failures, wait in zip([0, 1, 2, 3], waits, strict=False):

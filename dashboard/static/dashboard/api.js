@@ -56,9 +56,9 @@ export function postJson(path) {
   return request(path, { method: "POST", headers: { "X-CSRFToken": csrfToken() } });
 }
 
-/** A ticket for one websocket handshake. @returns {Promise<string>} @throws {Problem} */
-export async function liveTicket() {
-  return (await postJson("/api/auth/ws-ticket")).ticket;
+/** A ticket for one websocket handshake. @throws {Problem} */
+export function liveTicket() {
+  return postJson("/api/auth/ws-ticket");
 }
 
 /** @param {string} path @param {RequestInit} options */

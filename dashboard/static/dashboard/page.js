@@ -4,12 +4,12 @@
  * @module page
  */
 
+import { LiveStream } from "../wattstream-client/index.js";
 import { Problem, getJson, liveTicket, serverNow } from "./api.js";
 import { Chart } from "./chart.js";
 import { Controls } from "./controls.js";
 import { byId } from "./elements.js";
 import { loadHistory } from "./history.js";
-import { LiveStream } from "./live.js";
 import { chartSpecs } from "./metrics.js";
 import { Notice } from "./notice.js";
 import { Series } from "./series.js";
@@ -41,12 +41,13 @@ class Page {
       ticket: liveTicket,
       onState: (state) => this._setState(state),
       onReadings: (deviceId, readings) => this._take(deviceId, readings),
-      onReload: (deviceId, isWhole) => this._reload(deviceId, isWhole),
+      onGap: (deviceId) => this._reload(deviceId, false),
+      onSubscribed: (deviceId, told) => this._subscribed(deviceId, told),
       onRevoked: (deviceId, message) => this._revoked(deviceId, message),
     });
     /** @type {{series: Series, deviceId: string, rangeMs: number, isBroken: boolean} | null} what is drawn */
     this._shown = null;
-    /** @type {import("./live.js").Reading | null} */
+    /** @type {import("../wattstream-client/index.d.ts").Reading | null} */
     this._newest = null;
     this._loading = new AbortController();
     this._reloadTimer = 0;
@@ -57,10 +58,8 @@ class Page {
     await this._refreshDevices();
     setInterval(() => this._tick(), 1_000);
     setInterval(() => document.hidden || this._refreshDevices(), DEVICES_EVERY_MS);
-    for (const event of ["online", "offline"]) addEventListener(event, () => this._live.wake());
     // Signing out closes the stream from the other end, which must not send the page elsewhere meanwhile.
     byId("sign-out").addEventListener("submit", () => this._live.close());
-    document.addEventListener("visibilitychange", () => document.hidden || this._live.wake());
   }
 
   async _refreshDevices() {
@@ -115,7 +114,7 @@ class Page {
     byId("view").dataset.range = range.key;
   }
 
-  /** @param {string} deviceId @param {import("./live.js").Reading[]} readings */
+  /** @param {string} deviceId @param {import("../wattstream-client/index.d.ts").Reading[]} readings */
   _take(deviceId, readings) {
     const shown = this._shown;
     if (!shown || shown.deviceId !== deviceId) return;
@@ -124,6 +123,13 @@ class Page {
     shown.series.trim(this._end() - shown.rangeMs);
     if (shown.series.stepMs === null && shown.series.times.length > MAX_RAW_POINTS) this._reload(deviceId, false);
     this._scheduleDraw();
+  }
+
+  /** @param {string} deviceId @param {import("../wattstream-client/index.d.ts").Subscribed} told */
+  _subscribed(deviceId, { since, cursor, recovered }) {
+    // Without a cursor nothing is replayed: if there is one by now, a few readings lie between history and it.
+    const isLate = since === null && cursor !== null;
+    if (!recovered || isLate) this._reload(deviceId, !recovered);
   }
 
   /** @param {string} deviceId @param {boolean} isWhole */
@@ -141,7 +147,7 @@ class Page {
     this._refreshDevices();
   }
 
-  /** @param {import("./live.js").State} state */
+  /** @param {import("../wattstream-client/index.d.ts").State} state */
   _setState(state) {
     if (state.name === "ended" && state.code === 4401) signIn();
     this._status.set(state);

@@ -87,7 +87,7 @@ export class Series {
 
   /**
    * Add a reading that is newer than all before it.
-   * @param {import("./live.js").Reading} reading
+   * @param {import("../wattstream-client/index.d.ts").Reading} reading
    * @returns {boolean} false where only history can tell where it belongs
    */
   append(reading) {

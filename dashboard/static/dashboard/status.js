@@ -9,17 +9,17 @@ import { duration, timeOfDay } from "./format.js";
 
 /** A device that was silent for longer is called silent. */
 const SILENT_MS = 15_000;
-const WORDS = { connecting: "Connecting", "catching-up": "Catching up", live: "Live", offline: "Offline", ended: "Stopped" };
+const WORDS = { connecting: "Connecting", "catching-up": "Catching up", live: "Live", offline: "Offline", paused: "Paused", ended: "Stopped" };
 
 export class Status {
   constructor() {
     this._root = byId("status");
-    /** @type {import("./live.js").State} */
+    /** @type {import("../wattstream-client/index.d.ts").State} */
     this._state = { name: "connecting" };
     this._retryAt = 0;
   }
 
-  /** @param {import("./live.js").State} state */
+  /** @param {import("../wattstream-client/index.d.ts").State} state */
   set(state) {
     this._state = state;
     this._retryAt = performance.now() + (state.retryMs ?? 0);
