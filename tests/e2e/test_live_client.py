@@ -265,7 +265,6 @@ def test_handlers_that_are_behind_stop_the_stream_and_lose_nothing(
     follower: Follower, stack: Stack, device_id: str
 ) -> None:
     readings = recent(device_id, 400)
-    store(stack, readings)
     follower.follow({device_id: None}, maxWaiting=20)
     follower.wait_state("live")
     follower.page.evaluate("window.record.gate = new Promise((resolve) => { window.go = resolve; }); null")

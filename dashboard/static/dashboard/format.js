@@ -89,3 +89,32 @@ function formatter(timeZone, options) {
   formatters.set(key, known);
   return known;
 }
+
+/** @param {number | null | undefined} kwh */
+export function energyText(kwh) {
+  if (kwh === null || kwh === undefined) return NONE;
+  if (Math.abs(kwh) >= 10_000) return `${signed(kwh / 1000, 1)}\u202fMWh`;
+  return `${signed(kwh, Math.abs(kwh) < 10 ? 2 : Math.abs(kwh) < 1000 ? 1 : 0)}\u202fkWh`;
+}
+
+/** @param {number | null | undefined} share of 1; never a whole 100 % that is not */
+export function shareText(share) {
+  if (share === null || share === undefined) return NONE;
+  const percent = 100 * share;
+  const isNearly = percent > 99 && percent < 100;
+  return `${isNearly ? Math.floor(10 * percent) / 10 : Math.round(percent)}\u202f%`;
+}
+
+/** The calendar's day in a zone. @param {number} ms @param {string} timeZone @returns {{year: number, month: number, day: number}} */
+export function dateParts(ms, timeZone) {
+  const parts = formatter(timeZone, { year: "numeric", month: "numeric", day: "numeric" }).formatToParts(ms);
+  const part = (/** @type {string} */ type) => Number(parts.find((one) => one.type === type)?.value);
+  return { year: part("year"), month: part("month"), day: part("day") };
+}
+
+/** For an input of type datetime-local. @param {number} ms @param {string} timeZone */
+export function localInput(ms, timeZone) {
+  const { year, month, day } = dateParts(ms, timeZone);
+  const date = [year, String(month).padStart(2, "0"), String(day).padStart(2, "0")].join("-");
+  return `${date}T${clock(timeZone, false).format(ms)}`;
+}
