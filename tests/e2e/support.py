@@ -129,7 +129,10 @@ COUNT_PIXELS = """([chart, colour, left, right]) => {
   const plot = document.querySelector(`#${chart} canvas`);
   const size = { width: plot.width, height: plot.height };
   const copy = Object.assign(document.createElement("canvas"), size).getContext("2d", { willReadFrequently: true });
-  copy.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(`--${colour}`).trim();
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(--${colour})`;
+  copy.fillStyle = getComputedStyle(probe).color;
+  probe.remove();
   copy.fillRect(0, 0, 1, 1);
   const wanted = copy.getImageData(0, 0, 1, 1).data;
   copy.clearRect(0, 0, 1, 1);

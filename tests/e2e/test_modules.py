@@ -10,7 +10,7 @@ from tests.e2e.support import DashboardPage
 from tests.support.cast import Person
 
 SERIES = "const { Series, bucketStart } = await import('/static/dashboard/series.js');"
-COLUMN = "new Map([['load_power', { avg: %s, count: %s }]])"
+COLUMN = "new Map([['load_power', { avg: %s, min: [], max: [], count: %s }]])"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_buckets_begin_where_the_server_lets_them_begin(run: Any, at: str, step_
 def test_a_reading_is_averaged_into_its_bucket_with_its_weight(run: Any) -> None:
     columns = COLUMN % ("[10, 100]", "[5, 4]")
     assert run(
-        f"""const series = new Series({{ stepMs: 5000, resolution: "5s", timeZone: "UTC", cursor: null,
+        f"""const series = new Series({{ stepMs: 5000, endMs: 10000, resolution: "5s", timeZone: "UTC", cursor: null,
               times: [0, 5000], columns: {columns} }});
             series.append({{ ms: 9900, time: "a", values: {{ load_power: 200 }} }});
             series.append({{ ms: 9950, time: "b", values: {{ load_power: null }} }});
@@ -50,7 +50,7 @@ def test_a_reading_is_averaged_into_its_bucket_with_its_weight(run: Any) -> None
 def test_a_late_device_fills_the_bucket_before_the_newest(run: Any) -> None:
     columns = COLUMN % ("[10, null]", "[1, 0]")
     assert run(
-        f"""const series = new Series({{ stepMs: 5000, resolution: "5s", timeZone: "UTC", cursor: null,
+        f"""const series = new Series({{ stepMs: 5000, endMs: 10000, resolution: "5s", timeZone: "UTC", cursor: null,
               times: [0, 5000], columns: {columns} }});
             series.append({{ ms: 4000, time: "a", values: {{ load_power: 20 }} }});
             return series.column("load_power");"""
@@ -61,7 +61,7 @@ def test_a_late_device_fills_the_bucket_before_the_newest(run: Any) -> None:
 def test_hours_of_rolling_take_no_more_memory_than_the_view(run: Any, step: str, longest: int) -> None:
     columns = COLUMN % ("[]", "[]")
     assert run(
-        f"""const series = new Series({{ stepMs: {step}, resolution: "", timeZone: "UTC", cursor: null,
+        f"""const series = new Series({{ stepMs: {step}, endMs: 0, resolution: "", timeZone: "UTC", cursor: null,
               times: [], columns: {columns} }});
             let most = 0;
             for (let ms = 0; ms < 3 * 3600_000; ms += 1000) {{

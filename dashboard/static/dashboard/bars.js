@@ -4,7 +4,7 @@
  */
 
 import { svg } from "./elements.js";
-import { energyText } from "./format.js";
+import { energyNumber } from "./format.js";
 
 const HEIGHT = 220;
 const LEFT = 44;
@@ -37,8 +37,8 @@ export function drawBars(bars, width) {
     const x = LEFT + index * slot + slot * 0.14;
     const size = Math.min(slot * 0.72, 46);
     const start = x + (slot * 0.72 - size) / 2;
-    const words = [...SOURCES, ...SINKS].map(([field, name]) => `${field.replace("_kwh", "")} (${name}) ${energyText(bar.figures[field])}`);
-    const group = svg("g", {}, svg("title", {}, `${bar.label}: ${words.join(", ")}`));
+    const words = [...SOURCES, ...SINKS].map(([field, name]) => `${field.replace("_kwh", "")} (${name}) ${energyNumber(bar.figures[field])}`);
+    const group = svg("g", {}, svg("title", {}, `${bar.label}, kWh: ${words.join(", ")}`));
     group.append(...stack(bar, SOURCES, start, size, zero, -scale), ...stack(bar, SINKS, start, size, zero, scale));
     root.append(group);
     if (index % everyNth === 0) root.append(svg("text", { x: start + size / 2, y: HEIGHT - 5, "text-anchor": "middle" }, bar.label));

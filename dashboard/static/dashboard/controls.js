@@ -4,8 +4,7 @@
  */
 
 import { MAX_DEVICES } from "./choice.js";
-import { byId, checkbox, element, setText } from "./elements.js";
-import { RANGES } from "./history.js";
+import { byId, checkbox, setText } from "./elements.js";
 import { makeMenu } from "./menu.js";
 
 /**
@@ -26,8 +25,9 @@ export class Controls {
     /** @type {Map<string, Device>} */
     this._devices = new Map();
     this._select = /** @type {HTMLSelectElement} */ (byId("device"));
-    this._buttons = RANGES.map((range) => this._rangeButton(range));
-    byId("ranges").prepend(...this._buttons);
+    /** @type {HTMLButtonElement[]} */
+    this._buttons = [...byId("ranges").querySelectorAll("button.range")];
+    for (const button of this._buttons) button.addEventListener("click", () => this._chooseRange(button.value));
     for (const id of ["compare", "metrics", "period", "download"]) makeMenu(byId(id));
     this._fillMetrics();
     this._select.addEventListener("change", () => this._changed({ deviceId: this._select.value }));
@@ -85,17 +85,11 @@ export class Controls {
     this._onChange();
   }
 
-  /** @param {RANGES[number]} range */
-  _rangeButton(range) {
-    const button = /** @type {HTMLButtonElement} */ (element("button", "range", range.label));
-    button.type = "button";
-    button.value = range.key;
-    button.addEventListener("click", () => {
-      if (this._choice.range === range) return;
-      this._choice.setSpan({ range: range.key });
-      this._changed();
-    });
-    return button;
+  /** @param {string} range a key of RANGES */
+  _chooseRange(range) {
+    if (this._choice.range?.key === range) return;
+    this._choice.setSpan({ range });
+    this._changed();
   }
 
   /** @param {SubmitEvent} event */

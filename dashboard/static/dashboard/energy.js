@@ -4,14 +4,14 @@
  */
 
 import { Problem, getJson } from "./api.js";
-import { byId, element, setText } from "./elements.js";
-import { energyText, shareText, quantityText, timeOfDay } from "./format.js";
+import { byId, setText } from "./elements.js";
+import { energyNumber, moment, quantityText, shareText } from "./format.js";
 
 /** How old figures may get before they are asked for again; a year takes the server longer than a day. */
 const PERIODS = [
-  { period: "day", label: "Today", refreshMs: 60_000 },
-  { period: "month", label: "This month", refreshMs: 10 * 60_000 },
-  { period: "year", label: "This year", refreshMs: 30 * 60_000 },
+  { period: "day", refreshMs: 60_000 },
+  { period: "month", refreshMs: 10 * 60_000 },
+  { period: "year", refreshMs: 30 * 60_000 },
 ];
 /** Less than that measured is worth a word. */
 const WHOLE = 0.995;
@@ -21,20 +21,23 @@ const WHOLE = 0.995;
  *   them
  */
 
-/** @type {{name: string, label: string, colour?: string, text: (figures: Figures, timeZone: string) => string}[]} */
-export const ROWS = [
-  ...[
-    ["generated_kwh", "Generated", "solar"],
-    ["consumed_kwh", "Used in the house", "load"],
-    ["imported_kwh", "From the grid", "grid"],
-    ["exported_kwh", "To the grid", "grid"],
-    ["charged_kwh", "Into the battery", "battery"],
-    ["discharged_kwh", "From the battery", "battery"],
-  ].map(([name, label, colour]) => ({ name, label, colour, text: (/** @type {Figures} */ told) => energyText(told[name]) })),
-  { name: "self_consumption", label: "Self-consumption", text: (told) => shareText(told.self_consumption) },
-  { name: "self_sufficiency", label: "Self-sufficiency", text: (told) => shareText(told.self_sufficiency) },
-  { name: "peak_w", label: "Peak", text: (told) => (told.peak_w === null ? "–" : quantityText(told.peak_w, "W")) },
+const ENERGIES = ["generated_kwh", "consumed_kwh", "imported_kwh", "exported_kwh", "charged_kwh", "discharged_kwh"];
+
+/** In the order of the template's rows, and of the report's columns. @type {((figures: Figures) => string)[]} */
+export const FIGURES = [
+  ...ENERGIES.map((name) => (/** @type {Figures} */ told) => energyNumber(told[name])),
+  (told) => shareText(told.self_consumption),
+  (told) => shareText(told.self_sufficiency),
+  (told) => quantityText(told.peak_w, "W"),
+  (told) => shareText(told.coverage),
 ];
+const PEAK = FIGURES.length - 2;
+const COVERAGE = FIGURES.length - 1;
+
+/** Whether readings are missing. @param {Figures} figures */
+export function isShort(figures) {
+  return figures.coverage < WHOLE;
+}
 
 export class Energy {
   constructor() {
@@ -43,7 +46,8 @@ export class Energy {
     this._asking = new AbortController();
     /** @type {number[]} performance.now() of the figures, by period */
     this._askedAt = PERIODS.map(() => Number.NEGATIVE_INFINITY);
-    this._cells = this._build();
+    /** @type {HTMLElement[][]} cells by row */
+    this._cells = [...byId("energy-rows").rows].map((row) => [...row.cells].slice(1));
   }
 
   /** Another device, or none. @param {string} deviceId */
@@ -82,31 +86,12 @@ export class Energy {
 
   /** @param {number} column @param {Figures | null} figures */
   _fill(column, figures) {
-    ROWS.forEach((row, number) => {
-      const cell = this._cells[number][column];
-      setText(cell, figures ? row.text(figures, this._timeZone) : "–");
-      if (row.name === "peak_w" && figures?.peak_time) cell.title = `at ${timeOfDay(Date.parse(figures.peak_time), this._timeZone)}`;
-    });
-    const isWhole = !figures || figures.coverage >= WHOLE;
-    const cell = this._cells[ROWS.length][column];
-    setText(cell, figures ? `${shareText(figures.coverage)} measured` : "");
-    cell.classList.toggle("short", !isWhole);
-    cell.title = isWhole ? "" : "Readings are missing: the figures are what was measured, not an estimate.";
-  }
-
-  /** @returns {HTMLElement[][]} rows of cells; the last row is the coverage */
-  _build() {
-    const body = byId("energy-rows");
-    const cellsOf = (/** @type {HTMLElement} */ row) => PERIODS.map(() => row.appendChild(element("td", "", "–")));
-    const cells = ROWS.map(({ label, colour }) => {
-      const row = body.appendChild(element("tr", ""));
-      const head = row.appendChild(element("th", "", label));
-      head.setAttribute("scope", "row");
-      if (colour) head.classList.add("mark", `of-${colour}`);
-      return cellsOf(row);
-    });
-    const last = body.appendChild(element("tr", "coverage"));
-    last.appendChild(element("th", "", "Coverage")).setAttribute("scope", "row");
-    return [...cells, cellsOf(last)];
+    FIGURES.forEach((text, row) => setText(this._cells[row][column], figures ? text(figures) : "–"));
+    const peakMs = Date.parse(figures?.peak_time ?? "");
+    this._cells[PEAK][column].title = Number.isNaN(peakMs) ? "" : moment(peakMs, this._timeZone, 1000);
+    const isMissing = figures !== null && isShort(figures);
+    const coverage = this._cells[COVERAGE][column];
+    coverage.classList.toggle("short", isMissing);
+    coverage.title = isMissing ? "Readings are missing: the figures are what was measured, not an estimate." : "";
   }
 }

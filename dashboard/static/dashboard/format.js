@@ -12,7 +12,7 @@ const NONE = "–";
  */
 export function quantity(value, unit) {
   if (value === null || value === undefined) return { number: NONE, unit: "" };
-  if (unit === "W" && Math.abs(value) >= 1000) return { number: signed(value / 1000, 2), unit: "kW" };
+  if (unit === "W" && Math.round(Math.abs(value)) >= 1000) return { number: signed(value / 1000, 2), unit: "kW" };
   const digits = { W: 0, "%": 0, Hz: 2 }[unit] ?? 1;
   return { number: signed(value, digits), unit };
 }
@@ -31,7 +31,7 @@ function signed(value, digits) {
 
 /** Labels of a value axis. @param {number[]} splits @param {string} unit @param {number} step between two of them */
 export function axisNumbers(splits, unit, step) {
-  if (unit !== "W") return splits.map((value) => signed(value, 0));
+  if (unit !== "W") return splits.map((value) => signed(value, Math.max(0, Math.min(3, -Math.floor(Math.log10(step))))));
   const digits = step % 1000 === 0 ? 0 : step % 100 === 0 ? 1 : 2;
   return splits.map((value) => signed(value / 1000, digits));
 }
@@ -90,17 +90,17 @@ function formatter(timeZone, options) {
   return known;
 }
 
-/** @param {number | null | undefined} kwh */
-export function energyText(kwh) {
+/** Without the unit, for tables that name it once. @param {number | null | undefined} kwh */
+export function energyNumber(kwh) {
   if (kwh === null || kwh === undefined) return NONE;
-  if (Math.abs(kwh) >= 10_000) return `${signed(kwh / 1000, 1)}\u202fMWh`;
-  return `${signed(kwh, Math.abs(kwh) < 10 ? 2 : Math.abs(kwh) < 1000 ? 1 : 0)}\u202fkWh`;
+  return signed(kwh, Math.abs(kwh) < 10 ? 2 : Math.abs(kwh) < 1000 ? 1 : 0);
 }
 
 /** @param {number | null | undefined} share of 1; never a whole 100 % that is not */
 export function shareText(share) {
   if (share === null || share === undefined) return NONE;
   const percent = 100 * share;
+  if (percent > 0 && percent < 1) return "< 1\u202f%";
   const isNearly = percent > 99 && percent < 100;
   return `${isNearly ? Math.floor(10 * percent) / 10 : Math.round(percent)}\u202f%`;
 }

@@ -121,6 +121,7 @@ class Page {
     this._followed = [];
     this._view = this._newest = null;
     this._now.show({});
+    this._energy.show("");
     this._figures.clear();
   }
 

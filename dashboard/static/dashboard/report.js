@@ -7,8 +7,8 @@ import { Problem, getJson, serverNow } from "./api.js";
 import { drawBars } from "./bars.js";
 import { downloadCsv } from "./csv.js";
 import { byId, element, setText } from "./elements.js";
-import { ROWS } from "./energy.js";
-import { dateParts, shareText } from "./format.js";
+import { FIGURES, isShort } from "./energy.js";
+import { dateParts } from "./format.js";
 
 const YEARS = 5;
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
@@ -131,9 +131,8 @@ export class Report {
   /** @param {string} label @param {import("./energy.js").Figures} figures */
   _row(label, figures) {
     const row = element("tr", "");
-    row.append(element("th", "", label), ...ROWS.map(({ text }) => element("td", "", text(figures, this._timeZone))));
-    const isShort = figures.coverage < 0.995;
-    row.append(element("td", isShort ? "short" : "", shareText(figures.coverage)));
+    row.append(element("th", "", label), ...FIGURES.map((text) => element("td", "", text(figures))));
+    row.lastElementChild?.classList.toggle("short", isShort(figures));
     return row;
   }
 

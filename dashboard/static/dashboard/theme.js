@@ -28,7 +28,7 @@
     const button = document.getElementById("theme");
     if (!button) return;
     const show = () => {
-      button.textContent = WORDS[theme];
+      button.textContent = `◐ ${WORDS[theme]}`;
       button.setAttribute("aria-label", `Colours: ${WORDS[theme]}`);
     };
     show();
