@@ -69,11 +69,11 @@ def test_reports_turn_pages_and_can_be_taken_away(dashboard: DashboardPage, char
 
     page.get_by_role("button", name="Months").click()
     expect(page.locator("#report-page")).to_have_text(re.compile(r"^20\d\d$"))
-    page.get_by_role("button", name="Earlier").click()
+    page.get_by_role("button", name="Report before").click()
     expect(page.locator("#report-words")).to_contain_text("No readings in", timeout=DEADLINE_MS)
     expect(page.locator("#report-figures")).to_be_hidden()
-    page.get_by_role("button", name="Later").click()
-    expect(page.get_by_role("button", name="Later")).to_be_disabled()
+    page.get_by_role("button", name="Report after").click()
+    expect(page.get_by_role("button", name="Report after")).to_be_disabled()
 
 
 def test_figures_that_are_not_to_be_had_are_said(dashboard: DashboardPage, measured: str, watch: Watch) -> None:

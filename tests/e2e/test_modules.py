@@ -85,6 +85,38 @@ def test_silence_of_a_raw_device_is_a_gap(run: Any) -> None:
     )
 
 
+def test_a_gap_is_drawn_where_raw_readings_are_far_apart(run: Any) -> None:
+    columns = COLUMN % ("[1, 2, 3, 4]", "[]")
+    assert run(
+        f"""const series = new Series({{ stepMs: null, endMs: 0, resolution: "raw", timeZone: "UTC", cursor: null,
+              times: [0, 1000, 2000, 60000], columns: {columns} }});
+            return series.table([["load_power", "avg"]]);"""
+    ) == [[0, 1000, 2000, 2001, 60000], [1, 2, 3, None, 4]]
+
+
+def test_the_last_bucket_is_as_long_as_the_calendar_says(run: Any) -> None:
+    """A day of 25 hours: the server tells where it ends. What comes after it is the server's to place."""
+    columns = COLUMN % ("[10]", "[1]")
+    assert run(
+        f"""const hour = 3600_000;
+            const series = new Series({{ stepMs: 24 * hour, endMs: 25 * hour, resolution: "1d", timeZone: "UTC",
+              cursor: null, times: [0], columns: {columns} }});
+            const values = {{ load_power: 30 }};
+            const within = series.append({{ ms: 24.5 * hour, time: "a", values }});
+            return [within, series.column("load_power"), series.append({{ ms: 25 * hour, time: "b", values }})];"""
+    ) == [True, [20], False]
+
+
+def test_a_view_of_the_past_takes_nothing_that_comes_after_it(run: Any) -> None:
+    columns = COLUMN % ("[10]", "[1]")
+    assert run(
+        f"""const series = new Series({{ stepMs: 5000, endMs: 5000, resolution: "5s", timeZone: "UTC", cursor: null,
+              times: [0], columns: {columns} }}, 5000);
+            const taken = series.append({{ ms: 5000, time: "a", values: {{ load_power: 7 }} }});
+            return [taken, series.times, series.through];"""
+    ) == [True, [0], "a"]
+
+
 def test_reconnecting_waits_longer_each_time_and_never_the_same_time(run: Any) -> None:
     waits = run(
         """const { backoffMs } = await import('/static/wattstream-client/index.js');

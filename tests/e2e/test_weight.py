@@ -23,7 +23,11 @@ HEAP_NOISE_BYTES = 400_000
 WATCH = """() => {
   window.seen = { shift: 0, moved: [], tasks: [] };
   new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.seen.shift += entry.value, window.seen.moved.push([entry.value, entry.sources.map((s) => [s.node?.id || s.node?.className || s.node?.nodeName, s.previousRect.y, s.currentRect.y])]);
+    for (const { hadRecentInput, value, sources } of list.getEntries()) {
+      if (hadRecentInput) continue;
+      window.seen.shift += value;
+      window.seen.moved.push(...sources.map(({ node }) => `${value} ${node?.nodeName} ${node?.id} ${node?.className}`));
+    }
   }).observe({ type: 'layout-shift', buffered: true });
   new PerformanceObserver((list) => window.seen.tasks.push(...list.getEntries().map((entry) => entry.duration)))
     .observe({ type: 'longtask', buffered: true });

@@ -4,8 +4,10 @@
  */
 
 /**
- * @typedef {{readings?: import("./index.d.ts").Reading[], subject: object}} Item `subject`: whose readings these are;
- *   neighbours of the same subject are joined
+ * @typedef {object} Item
+ * @property {object} subject whose it is; readings that follow those of the same subject are joined to them
+ * @property {import("./index.d.ts").Reading[]} [readings]
+ * @property {() => void | Promise<void>} deliver
  */
 
 /**
@@ -14,12 +16,10 @@
 export class HandOver {
   /**
    * @param {number} max readings and events
-   * @param {(item: any) => void | Promise<void>} give
    * @param {() => void} onEmpty nothing is waiting any more
    */
-  constructor(max, give, onEmpty) {
+  constructor(max, onEmpty) {
     this._max = max;
-    this._give = give;
     this._onEmpty = onEmpty;
     /** @type {Item[]} */
     this._items = [];
@@ -56,9 +56,9 @@ export class HandOver {
     if (this._isGiving) return;
     this._isGiving = true;
     try {
-      for (let item; (item = this._items.shift()); ) {
+      for (let item; (item = this._items.shift());) {
         try {
-          const pending = this._give(item);
+          const pending = item.deliver();
           if (pending) await pending;
         } finally {
           this._waiting -= sizeOf(item);

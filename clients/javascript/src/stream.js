@@ -38,11 +38,7 @@ export class LiveStream {
     this._lastId = 0;
     /** @type {State["name"] | ""} */
     this._state = "";
-    this._handOver = new HandOver(
-      options.maxWaiting ?? MAX_WAITING,
-      (item) => item.deliver(),
-      () => this._release("full"),
-    );
+    this._handOver = new HandOver(options.maxWaiting ?? MAX_WAITING, () => this._release("full"));
     this._connection = new Connection(options.url, options.ticket, options.WebSocket ?? globalThis.WebSocket, {
       onConnecting: () => this._setState({ name: "connecting" }),
       onFrame: (frame) => this._receive(frame),
@@ -137,7 +133,11 @@ export class LiveStream {
         if (subscription) this._take(subscription, [readingOf(frame.time, frame.values)]);
         break;
       case "backlog":
-        if (subscription) this._take(subscription, frame.rows.map((/** @type {any[]} */ row) => readingOfRow(frame.columns, row)));
+        if (subscription)
+          this._take(
+            subscription,
+            frame.rows.map((/** @type {any[]} */ row) => readingOfRow(frame.columns, row)),
+          );
         break;
       case "gap":
         if (subscription) this._tell(subscription, "onGap", { from: frame.from, to: frame.to });

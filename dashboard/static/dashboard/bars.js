@@ -11,9 +11,17 @@ const LEFT = 44;
 const BOTTOM = 22;
 const TOP = 8;
 /** @type {[string, string, string][]} field, name, colour */
-export const SOURCES = [["generated_kwh", "sun", "solar"], ["discharged_kwh", "battery", "battery"], ["imported_kwh", "grid", "grid"]];
+export const SOURCES = [
+  ["generated_kwh", "sun", "solar"],
+  ["discharged_kwh", "battery", "battery"],
+  ["imported_kwh", "grid", "grid"],
+];
 /** @type {[string, string, string][]} */
-export const SINKS = [["consumed_kwh", "house", "load"], ["charged_kwh", "battery", "battery"], ["exported_kwh", "grid", "grid"]];
+export const SINKS = [
+  ["consumed_kwh", "house", "load"],
+  ["charged_kwh", "battery", "battery"],
+  ["exported_kwh", "grid", "grid"],
+];
 
 /** @typedef {{label: string, figures: import("./energy.js").Figures}} Bar */
 
@@ -30,18 +38,27 @@ export function drawBars(bars, width) {
   const scale = (HEIGHT - TOP - BOTTOM) / (up + down);
   const zero = TOP + up * scale;
   const slot = (width - LEFT) / Math.max(1, bars.length);
-  const root = svg("svg", { width, height: HEIGHT, class: "bars", role: "img", "aria-label": "Energy by period; the table below has the numbers" });
+  const root = svg("svg", {
+    width,
+    height: HEIGHT,
+    class: "bars",
+    role: "img",
+    "aria-label": "Energy by period; the table below has the numbers",
+  });
   for (const value of [up, up / 2, 0, -down / 2, -down]) root.append(...rule(zero - value * scale, value, width));
   const everyNth = Math.ceil(38 / slot);
   bars.forEach((bar, index) => {
     const x = LEFT + index * slot + slot * 0.14;
     const size = Math.min(slot * 0.72, 46);
     const start = x + (slot * 0.72 - size) / 2;
-    const words = [...SOURCES, ...SINKS].map(([field, name]) => `${field.replace("_kwh", "")} (${name}) ${energyNumber(bar.figures[field])}`);
+    const words = [...SOURCES, ...SINKS].map(
+      ([field, name]) => `${field.replace("_kwh", "")} (${name}) ${energyNumber(bar.figures[field])}`,
+    );
     const group = svg("g", {}, svg("title", {}, `${bar.label}, kWh: ${words.join(", ")}`));
     group.append(...stack(bar, SOURCES, start, size, zero, -scale), ...stack(bar, SINKS, start, size, zero, scale));
     root.append(group);
-    if (index % everyNth === 0) root.append(svg("text", { x: start + size / 2, y: HEIGHT - 5, "text-anchor": "middle" }, bar.label));
+    if (index % everyNth === 0)
+      root.append(svg("text", { x: start + size / 2, y: HEIGHT - 5, "text-anchor": "middle" }, bar.label));
   });
   return root;
 }

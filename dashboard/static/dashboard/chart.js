@@ -69,7 +69,14 @@ export class Chart {
     this._series = series;
     this._window = [fromMs, toMs];
     const metrics = [...new Set(this._spec.lines.map((line) => line.metric))];
-    const wanted = metrics.flatMap((name) => /** @type {[string, "avg" | "min" | "max"][]} */ ([[name, "avg"], [name, "min"], [name, "max"]]));
+    const wanted = metrics.flatMap(
+      (name) =>
+        /** @type {[string, "avg" | "min" | "max"][]} */ ([
+          [name, "avg"],
+          [name, "min"],
+          [name, "max"],
+        ]),
+    );
     this._drawn = joined(series.map((one) => one.table(wanted)));
     this._plot.setData(this._drawn);
     this._table.update(this._drawn, this._timeZone, this._stepMs);

@@ -38,7 +38,7 @@ export class Choice {
   /** The range, where it ends now. */
   get range() {
     const { span } = this;
-    return "range" in span ? RANGES.find((range) => range.key === span.range) ?? null : null;
+    return "range" in span ? (RANGES.find((range) => range.key === span.range) ?? null) : null;
   }
 
   get canGoBack() {

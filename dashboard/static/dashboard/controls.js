@@ -118,19 +118,25 @@ export class Controls {
   _fillCompare() {
     const { deviceId, others } = this._choice;
     const list = byId("compare-list");
-    const state = JSON.stringify([[...this._devices.values()].map(({ name, device_id }) => [name, device_id]), deviceId, others]);
+    const state = JSON.stringify([
+      [...this._devices.values()].map(({ name, device_id }) => [name, device_id]),
+      deviceId,
+      others,
+    ]);
     if (list.dataset.state === state) return;
     list.dataset.state = state;
     const isFull = others.length >= MAX_DEVICES - 1;
-    const boxes = [...this._devices.values()].filter(({ device_id }) => device_id !== deviceId).map((device) => {
-      const isOn = others.includes(device.device_id);
-      const box = checkbox(device.name || device.device_id, isOn, (on) => {
-        const rest = this._choice.others.filter((id) => id !== device.device_id);
-        this._changed({ others: on ? [...rest, device.device_id] : rest });
+    const boxes = [...this._devices.values()]
+      .filter(({ device_id }) => device_id !== deviceId)
+      .map((device) => {
+        const isOn = others.includes(device.device_id);
+        const box = checkbox(device.name || device.device_id, isOn, (on) => {
+          const rest = this._choice.others.filter((id) => id !== device.device_id);
+          this._changed({ others: on ? [...rest, device.device_id] : rest });
+        });
+        box.querySelector("input").disabled = isFull && !isOn;
+        return box;
       });
-      box.querySelector("input").disabled = isFull && !isOn;
-      return box;
-    });
     list.replaceChildren(...boxes);
   }
 }

@@ -21,10 +21,18 @@ export function downloadCsv(name, rows) {
  */
 export function seriesRows(series, deviceIds, metrics) {
   const aggregates = /** @type {const} */ (["avg", "min", "max"]);
-  const head = ["time", "device_id", ...metrics.flatMap((name) => aggregates.map((aggregate) => `${name}_${aggregate}`))];
+  const head = [
+    "time",
+    "device_id",
+    ...metrics.flatMap((name) => aggregates.map((aggregate) => `${name}_${aggregate}`)),
+  ];
   const rows = series.flatMap((one, number) => {
     const columns = metrics.flatMap((name) => aggregates.map((aggregate) => one.column(name, aggregate)));
-    return one.times.map((ms, index) => [new Date(ms).toISOString(), deviceIds[number], ...columns.map((c) => c[index])]);
+    return one.times.map((ms, index) => [
+      new Date(ms).toISOString(),
+      deviceIds[number],
+      ...columns.map((c) => c[index]),
+    ]);
   });
   return [head, ...rows];
 }

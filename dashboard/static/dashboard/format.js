@@ -31,7 +31,8 @@ function signed(value, digits) {
 
 /** Labels of a value axis. @param {number[]} splits @param {string} unit @param {number} step between two of them */
 export function axisNumbers(splits, unit, step) {
-  if (unit !== "W") return splits.map((value) => signed(value, Math.max(0, Math.min(3, -Math.floor(Math.log10(step))))));
+  if (unit !== "W")
+    return splits.map((value) => signed(value, Math.max(0, Math.min(3, -Math.floor(Math.log10(step))))));
   const digits = step % 1000 === 0 ? 0 : step % 100 === 0 ? 1 : 2;
   return splits.map((value) => signed(value / 1000, digits));
 }

@@ -65,7 +65,7 @@ function historyOf(answer, metrics) {
   return {
     deviceId: answer.device_id,
     resolution: answer.resolution,
-    stepMs: isRaw ? null : (answer.resolution_seconds * 1000 || MONTH_MS),
+    stepMs: isRaw ? null : answer.resolution_seconds * 1000 || MONTH_MS,
     timeZone: answer.tz,
     startMs: Date.parse(answer.start),
     endMs: Date.parse(answer.end),

@@ -55,9 +55,15 @@ export function present(catalogue) {
  * @returns {ChartSpec[]}
  */
 export function chartSpecs(metrics, devices) {
-  if (devices.length > 1) return metrics.map((metric) => spec(metric.name, metric.label, metric, compared(metric, devices)));
-  const line = (/** @type {Presented} */ { name, label, colour, isFilled }) =>
-    ({ deviceId: devices[0]?.device_id ?? "", metric: name, label, colour, isFilled });
+  if (devices.length > 1)
+    return metrics.map((metric) => spec(metric.name, metric.label, metric, compared(metric, devices)));
+  const line = (/** @type {Presented} */ { name, label, colour, isFilled }) => ({
+    deviceId: devices[0]?.device_id ?? "",
+    metric: name,
+    label,
+    colour,
+    isFilled,
+  });
   const power = metrics.filter((metric) => metric.kind === "power" && metric.unit === "W");
   const others = metrics.filter((metric) => !power.includes(metric));
   return [

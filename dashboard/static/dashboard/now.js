@@ -17,8 +17,16 @@ const REST_W = 15;
 const NODES = [
   { name: "solar_power", inward: 1, words: solarWords },
   { name: "load_power", inward: -1, words: loadWords },
-  { name: "battery_power", inward: -1, words: ({ battery_power: power }) => direction(power, "charging", "discharging", "at rest") },
-  { name: "grid_power", inward: 1, words: ({ grid_power: power }) => direction(power, "importing", "exporting", "balanced") },
+  {
+    name: "battery_power",
+    inward: -1,
+    words: ({ battery_power: power }) => direction(power, "charging", "discharging", "at rest"),
+  },
+  {
+    name: "grid_power",
+    inward: 1,
+    words: ({ grid_power: power }) => direction(power, "importing", "exporting", "balanced"),
+  },
 ];
 
 export class Now {

@@ -37,7 +37,7 @@ class Page {
       this._choose();
     });
     this._figures = new Figures(byId("charts"), {
-      onZoom: (fromMs, toMs) => this._choice.zoom(fromMs, toMs) && this._spanChanged(),
+      onZoom: (fromMs, toMs) => this._zoom(fromMs, toMs),
       onBack: () => this._choice.back() && this._spanChanged(),
     });
     this._now = new Now(catalogue.map((metric) => metric.name));
@@ -70,6 +70,9 @@ class Page {
     setInterval(() => this._tick(), 1_000);
     setInterval(() => document.hidden || this._refreshDevices(), DEVICES_EVERY_MS);
     setInterval(() => this._energy.refresh(), ENERGY_EVERY_MS);
+    byId("earlier").addEventListener("click", () => this._move(-1, -1));
+    byId("closer").addEventListener("click", () => this._move(0.25, -0.25));
+    byId("later").addEventListener("click", () => this._move(1, 1));
     // Signing out closes the stream from the other end, which must not send the page elsewhere meanwhile.
     byId("sign-out").addEventListener("submit", () => this._live.close());
   }
@@ -88,6 +91,21 @@ class Page {
     const before = this._choice.deviceIds.join();
     this._controls.setDevices(devices);
     if (this._choice.deviceIds.join() !== before || !this._view) this._choose();
+  }
+
+  /** @param {number} fromMs @param {number} toMs */
+  _zoom(fromMs, toMs) {
+    if (this._choice.zoom(fromMs, toMs)) this._spanChanged();
+  }
+
+  /** Both ends of the window, by shares of its length, never beyond now. @param {number} from @param {number} to */
+  _move(from, to) {
+    if (!this._view) return;
+    const now = serverNow();
+    const [start, end] = this._view.window(now);
+    const length = end - start;
+    const excess = Math.max(0, end + to * length - Math.max(now, end));
+    this._zoom(start + from * length - excess, end + to * length - excess);
   }
 
   _spanChanged() {
@@ -136,7 +154,7 @@ class Page {
     if (!this._newest) this._loadLatest(deviceIds[0], signal);
     try {
       const names = this._controls.metrics.map((metric) => metric.name);
-      this._view = new View(await loadHistories(deviceIds, span, names, signal), range, names);
+      this._view = new View(await loadHistories(deviceIds, span, names, signal), range, span, names);
     } catch (error) {
       if (!signal.aborted) this._failed(error, () => this._load());
       return;
@@ -151,7 +169,8 @@ class Page {
 
   /** Live goes on where history ended. @param {View} view */
   _follow(view) {
-    for (const deviceId of this._followed.filter((id) => !view.deviceIds.includes(id))) this._live.unsubscribe(deviceId);
+    for (const deviceId of this._followed.filter((id) => !view.deviceIds.includes(id)))
+      this._live.unsubscribe(deviceId);
     this._followed = view.deviceIds;
     for (const { deviceId, cursor } of view.cursors) this._live.subscribe(deviceId, cursor);
   }
@@ -197,7 +216,9 @@ class Page {
 
   /** @param {string} deviceId @param {string} message */
   _revoked(deviceId, message) {
-    const [name] = this._controls.devices.filter((device) => device.device_id === deviceId).map((device) => device.name);
+    const [name] = this._controls.devices
+      .filter((device) => device.device_id === deviceId)
+      .map((device) => device.name);
     if (this._view?.deviceIds.includes(deviceId)) {
       this._failed(new Problem(403, "forbidden", `${name || deviceId}: ${message}`), () => this._load());
     }

@@ -88,13 +88,21 @@ function options({ unit, bounds, lines }, context) {
     tzDate: (/** @type {number} */ ms) => uPlot.tzDate(new Date(ms), context.timeZone()),
     cursor: cursorOptions(context),
     scales: { x: { range: () => context.window() }, y: { range: bounds ?? valueRange(unit) } },
-    axes: [{ ...axis, size: 42, space: 80, values: times }, { ...axis, size: 52, space: 34, values: numbers }],
+    axes: [
+      { ...axis, size: 42, space: 80, values: times },
+      { ...axis, size: 52, space: 34, values: numbers },
+    ],
     series: [{}, ...lines.flatMap(lineOptions)],
     bands: lines.map(({ colour }, line) => ({
       series: [seriesOf(line) + 2, seriesOf(line) + 1],
       fill: () => themed(`${colour}-band`),
     })),
-    hooks: { draw: [context.onDraw], setCursor: [context.onCursor], setSelect: [select(context)], drawAxes: [drawZero] },
+    hooks: {
+      draw: [context.onDraw],
+      setCursor: [context.onCursor],
+      setSelect: [select(context)],
+      drawAxes: [drawZero],
+    },
   };
 }
 

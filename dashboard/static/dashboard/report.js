@@ -11,7 +11,20 @@ import { FIGURES, isShort } from "./energy.js";
 import { dateParts } from "./format.js";
 
 const YEARS = 5;
-const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS = [
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
+];
 const CSV_FIELDS = ["imported_kwh", "exported_kwh", "charged_kwh", "discharged_kwh", "generated_kwh", "consumed_kwh",
   "self_consumption", "self_sufficiency", "peak_w", "peak_time", "coverage"]; // prettier-ignore
 
@@ -36,7 +49,9 @@ export class Report {
     byId("report-csv").addEventListener("click", () => this._download());
     new ResizeObserver(() => this._draw()).observe(byId("report-bars"));
     // Nobody has to wait for figures that nobody looks at.
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this._want(), { rootMargin: "200px" }).observe(byId("report"));
+    new IntersectionObserver(([entry]) => entry.isIntersecting && this._want(), { rootMargin: "200px" }).observe(
+      byId("report"),
+    );
   }
 
   /** Another device, or none. @param {string} deviceId @param {string} timeZone */
@@ -66,7 +81,8 @@ export class Report {
   /** @param {1 | -1} pages */
   _turn(pages) {
     const { year, month } = this._at;
-    if (this._period === "day") this._at = { year: year + Math.floor((month - 1 + pages) / 12), month: ((month + 11 + pages) % 12) + 1 };
+    if (this._period === "day")
+      this._at = { year: year + Math.floor((month - 1 + pages) / 12), month: ((month + 11 + pages) % 12) + 1 };
     else this._at = { year: year + pages * (this._period === "year" ? YEARS : 1), month };
     this._load();
   }
@@ -97,7 +113,8 @@ export class Report {
   _span() {
     const { year, month } = this._at;
     const first = (/** @type {number} */ y, /** @type {number} */ m) => `${y}-${String(m).padStart(2, "0")}-01T00:00`;
-    if (this._period === "day") return { start: first(year, month), end: month === 12 ? first(year + 1, 1) : first(year, month + 1) };
+    if (this._period === "day")
+      return { start: first(year, month), end: month === 12 ? first(year + 1, 1) : first(year, month + 1) };
     return { start: first(this._period === "year" ? year - YEARS + 1 : year, 1), end: first(year + 1, 1) };
   }
 
@@ -107,8 +124,10 @@ export class Report {
     const today = dateParts(serverNow(), this._timeZone);
     const words = { day: `${MONTHS[month - 1]} ${year}`, month: String(year), year: `${year - YEARS + 1} – ${year}` };
     setText(byId("report-page"), this._deviceId ? words[this._period] : "");
-    byId("report-later").disabled = year > today.year || (year === today.year && (this._period !== "day" || month >= today.month));
-    for (const button of byId("report-periods").children) button.setAttribute("aria-pressed", String(button.value === this._period));
+    byId("report-later").disabled =
+      year > today.year || (year === today.year && (this._period !== "day" || month >= today.month));
+    for (const button of byId("report-periods").children)
+      button.setAttribute("aria-pressed", String(button.value === this._period));
   }
 
   /** @param {{start: string}} period */
@@ -142,7 +161,11 @@ export class Report {
   }
 
   _download() {
-    const rows = this._bars.map(({ figures }) => [figures.start, figures.end, ...CSV_FIELDS.map((field) => figures[field])]);
+    const rows = this._bars.map(({ figures }) => [
+      figures.start,
+      figures.end,
+      ...CSV_FIELDS.map((field) => figures[field]),
+    ]);
     const page = String(byId("report-page").textContent).replaceAll(/\W+/g, "-");
     downloadCsv(`${this._deviceId}_energy_${page}.csv`, [["start", "end", ...CSV_FIELDS], ...rows]);
   }

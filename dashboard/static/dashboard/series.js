@@ -35,7 +35,8 @@ const wallClocks = new Map();
 
 /** @param {string} timeZone */
 function wallClock(timeZone) {
-  const known = wallClocks.get(timeZone) ?? new Intl.DateTimeFormat("en", { timeZone, minute: "numeric", second: "numeric" });
+  const known =
+    wallClocks.get(timeZone) ?? new Intl.DateTimeFormat("en", { timeZone, minute: "numeric", second: "numeric" });
   wallClocks.set(timeZone, known);
   return known;
 }
@@ -95,7 +96,9 @@ export class Series {
     const ends = Number.isFinite(gapMs) ? times.flatMap((time, i) => (times[i + 1] - time > gapMs ? [i] : [])) : [];
     if (ends.length === 0) return [times, ...columns];
     const widened = (/** @type {any[]} */ list, /** @type {(index: number) => any} */ between) => {
-      const pieces = [0, ...ends.map((end) => end + 1)].map((start, i) => list.slice(start, (ends[i] ?? list.length) + 1));
+      const pieces = [0, ...ends.map((end) => end + 1)].map((start, i) =>
+        list.slice(start, (ends[i] ?? list.length) + 1),
+      );
       return pieces.flatMap((piece, i) => (i < ends.length ? [...piece, between(ends[i])] : piece));
     };
     return [widened(times, (end) => times[end] + 1), ...columns.map((column) => widened(column, () => null))];
@@ -128,14 +131,16 @@ export class Series {
    * @param {number} fromMs
    */
   trim(fromMs) {
-    const ends = (/** @type {number} */ index) => (this.stepMs === null ? this.times[index] + 1 : this.times[index + 1] ?? this._endMs);
+    const ends = (/** @type {number} */ index) =>
+      this.stepMs === null ? this.times[index] + 1 : (this.times[index + 1] ?? this._endMs);
     let excess = 0;
     while (excess < this.times.length && ends(excess) <= fromMs) excess++;
     if (excess === 0) return;
     this.times.splice(0, excess);
-    for (const column of this._columns.values()) for (const list of Object.values(column)) {
-      if (Array.isArray(list)) list.splice(0, excess);
-    }
+    for (const column of this._columns.values())
+      for (const list of Object.values(column)) {
+        if (Array.isArray(list)) list.splice(0, excess);
+      }
   }
 
   /** @param {number} index */

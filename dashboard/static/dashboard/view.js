@@ -12,12 +12,14 @@ export class View {
   /**
    * @param {import("./history.js").History[]} histories one a device, all over the same window
    * @param {{ms: number} | null} range null: the window is fixed
+   * @param {import("./choice.js").Span} span what was asked for
    * @param {string[]} metrics
    */
-  constructor(histories, range, metrics) {
+  constructor(histories, range, span, metrics) {
     this._range = range;
-    this._startMs = histories[0].startMs;
-    this._endMs = histories[0].endMs;
+    // Whole buckets are answered: what was asked for is a little less. Times of the zone only the server can read.
+    this._startMs = ("start" in span && Number(span.start)) || histories[0].startMs;
+    this._endMs = ("end" in span && Number(span.end)) || histories[0].endMs;
     this.metrics = metrics;
     this.timeZone = histories[0].timeZone;
     this.deviceIds = histories.map((history) => history.deviceId);
