@@ -36,7 +36,7 @@ def test_energy_is_what_the_api_says_and_what_is_missing_is_shown(
 ) -> None:
     page = dashboard.page
     year = charlie.http.get(f"/api/energy/{measured}", params={"period": "year"}).json()["periods"][0]
-    row = page.locator("#energy-rows tr", has_text="Used in the house")
+    row = page.locator("#energy-rows tr", has_text="House")
     expect(row.locator("td").last).not_to_have_text("–", timeout=DEADLINE_MS)
     assert numbers(row.locator("td").last.inner_text()) == pytest.approx(year["consumed_kwh"], abs=0.01)
     # Nothing was measured today: no number is made up for it.

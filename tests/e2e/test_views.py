@@ -229,7 +229,7 @@ def test_what_is_shown_and_every_reading_can_be_taken_away(
     store(stack, [reading_at(device_id, now - age * SECOND_US, float(age)) for age in range(3000, 0, -1)])
     dashboard.sign_in(charlie.username, charlie.password)
     dashboard.choose("1 h")
-    late = reading_at(device_id, now, 7.0)
+    late = reading_at(device_id, now, 100.0)
     store(stack, [late])
     publish(stack, [late])
     dashboard.wait_through(datetime.fromtimestamp(now / 1e6, UTC) - timedelta(milliseconds=1))
@@ -238,7 +238,7 @@ def test_what_is_shown_and_every_reading_can_be_taken_away(
     measured = [row for row in shown if row["solar_power_avg"]]
     assert {row["device_id"] for row in shown} == {device_id}
     assert len(measured) == dashboard.points
-    assert float(measured[-1]["solar_power_min"]) == 7 + 7  # the eighth metric: live readings are in it
+    assert float(measured[-1]["solar_power_max"]) == 100 + 7  # the eighth metric: live readings are in it
 
     with dashboard.page.expect_download() as told:
         dashboard.page.get_by_role("link", name="Every reading of this time (CSV)").click()

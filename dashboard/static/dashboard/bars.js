@@ -11,13 +11,13 @@ const LEFT = 44;
 const BOTTOM = 22;
 const TOP = 8;
 /** @type {[string, string, string][]} field, name, colour */
-export const SOURCES = [
+const SOURCES = [
   ["generated_kwh", "sun", "solar"],
   ["discharged_kwh", "battery", "battery"],
   ["imported_kwh", "grid", "grid"],
 ];
 /** @type {[string, string, string][]} */
-export const SINKS = [
+const SINKS = [
   ["consumed_kwh", "house", "load"],
   ["charged_kwh", "battery", "battery"],
   ["exported_kwh", "grid", "grid"],

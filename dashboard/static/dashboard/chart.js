@@ -86,6 +86,7 @@ export class Chart {
     this._series = [];
     this._drawn = emptyTable(this._spec);
     this._plot.setData(this._drawn);
+    this._table.update(this._drawn, this._timeZone, this._stepMs);
   }
 
   destroy() {
@@ -144,6 +145,8 @@ export class Chart {
       resolution: this._series[0]?.resolution ?? "",
     };
     Object.assign(this._figure.dataset, told);
+    // Who is on the chart is told its values, and not all of it again with each reading.
+    if (document.activeElement !== this._area) this._area.setAttribute("aria-label", this._summary());
     this._showValues();
   }
 
@@ -158,7 +161,6 @@ export class Chart {
       const value = this._drawn[seriesOf(number)]?.[index];
       setText(this._values[number], ms === undefined ? "" : quantityText(value, this._spec.unit));
     });
-    this._area.setAttribute("aria-label", this._summary());
   }
 
   /** For who cannot see it. */

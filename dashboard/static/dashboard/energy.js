@@ -44,6 +44,7 @@ export class Energy {
     this._deviceId = "";
     this._timeZone = "UTC";
     this._asking = new AbortController();
+    this._isBusy = false;
     /** @type {number[]} performance.now() of the figures, by period */
     this._askedAt = PERIODS.map(() => Number.NEGATIVE_INFINITY);
     /** @type {HTMLElement[][]} cells by row */

@@ -21,7 +21,7 @@ const FURTHER_COLOURS = ["further-1", "further-2", "further-3"];
 const MAIN_KINDS = ["power", "percent"];
 
 /** One colour a device, where several are compared. */
-export const DEVICE_COLOURS = ["device-1", "device-2", "device-3", "device-4", "device-5", "device-6"];
+const DEVICE_COLOURS = ["device-1", "device-2", "device-3", "device-4", "device-5", "device-6"];
 
 /**
  * @typedef {{name: string, unit: string, kind: string}} Metric as GET /api/metrics has it
