@@ -200,6 +200,21 @@ def test_a_share_that_ends_ends_this_device_only(
     assert follower.state["name"] == "live"
 
 
+def test_many_devices_are_asked_for_together_and_one_that_is_refused_is_told_apart(
+    follower: Follower, stack: Stack, bob: Person, charlie: Person
+) -> None:
+    """More than the server allows frames a second."""
+    devices = [make_device(charlie) for _ in range(120)]
+    foreign = make_device(bob)
+    follower.follow(dict.fromkeys([*devices[:60], foreign, *devices[60:]]))
+    follower.wait_state("live")
+    assert follower["revoked"] == [foreign]
+    readings = [recent(device_id, 1)[0] for device_id in devices]
+    publish(stack, readings)
+    follower.wait(lambda: len(follower["times"]) == 120, "a reading of each")
+    assert {"offline", "ended"}.isdisjoint({state["name"] for state in follower["states"]})
+
+
 def test_what_is_missing_is_named(follower: Follower, stack: Stack, device_id: str) -> None:
     first, late, second = recent(device_id, 3)
     follower.follow({device_id: None})

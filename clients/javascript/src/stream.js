@@ -8,6 +8,7 @@ import { Connection } from "./connection.js";
 import { HandOver } from "./handover.js";
 import { watchPage } from "./page_life.js";
 import { isAfter, readingOf, readingOfRow } from "./reading.js";
+import { Requests } from "./requests.js";
 
 const MAX_WAITING = 5_000;
 const PAUSE_HIDDEN_AFTER_MS = 60_000;
@@ -15,16 +16,7 @@ const PAUSE_HIDDEN_AFTER_MS = 60_000;
 /**
  * @typedef {import("./index.d.ts").Reading} Reading
  * @typedef {import("./index.d.ts").State} State
- *
- * @typedef {object} Subscription
- * @property {string} deviceId
- * @property {{metrics?: string[], interval_ms?: number}} more of the request
- * @property {string | null} since of the next request: the newest that came, whether it was handed over or not
- * @property {string} newest time of the newest reading that came, "" before
- * @property {string | null} given cursor of what was handed over
- * @property {number} request id of the request sent, 0 before
- * @property {number} ping sent after the answer to it, 0 before
- * @property {boolean} isCurrent what was missed has come
+ * @typedef {import("./requests.js").Subscription} Subscription
  */
 
 export class LiveStream {
@@ -35,7 +27,6 @@ export class LiveStream {
     this._subscriptions = new Map();
     /** @type {Set<"asked" | "hidden" | "full">} why there is no connection on purpose */
     this._holds = new Set();
-    this._lastId = 0;
     /** @type {State["name"] | ""} */
     this._state = "";
     this._handOver = new HandOver(options.maxWaiting ?? MAX_WAITING, () => this._release("full"));
@@ -45,6 +36,7 @@ export class LiveStream {
       onLost: (code, retryMs) => this._setState({ name: "offline", code, retryMs }),
       onEnd: (code) => this._ended(code),
     });
+    this._requests = new Requests((frame) => this._connection.send(frame));
     this._stopWatching = watchPage(options.pauseHiddenAfterMs ?? PAUSE_HIDDEN_AFTER_MS, {
       onHidden: () => this._hold("hidden"),
       onShown: () => (this._holds.has("hidden") ? this._release("hidden") : this.wake()),
@@ -61,14 +53,14 @@ export class LiveStream {
     const more = { ...(metrics && { metrics }), ...(intervalMs && { interval_ms: intervalMs }) };
     const subscription = { deviceId, more, since, newest: "", given: since, request: 0, ping: 0, isCurrent: false };
     this._subscriptions.set(deviceId, subscription);
-    if (this._connection.isOpen) this._request(subscription);
+    if (this._connection.isOpen) this._follow([subscription]);
     else if (["", "paused"].includes(this._state)) this._openUnlessHeld();
   }
 
   /** @param {string} deviceId */
   unsubscribe(deviceId) {
     const known = this._subscriptions.delete(deviceId);
-    if (known && this._connection.isOpen) this._send({ type: "unsubscribe", devices: [deviceId] });
+    if (known && this._connection.isOpen) this._requests.leave(deviceId);
   }
 
   /** @param {string} deviceId */
@@ -123,8 +115,7 @@ export class LiveStream {
     const subscription = this._subscriptions.get(frame.device_id);
     switch (frame.type) {
       case "welcome":
-        for (const each of this._subscriptions.values()) this._request(each);
-        this._showProgress();
+        this._follow(this._subscriptions.values());
         break;
       case "subscribed":
         if (subscription && subscription.request === frame.id) this._subscribed(frame, subscription);
@@ -154,24 +145,21 @@ export class LiveStream {
     }
   }
 
-  /** @param {Subscription} subscription */
-  _request(subscription) {
-    const { deviceId, since, more } = subscription;
-    Object.assign(subscription, { request: this._nextId(), ping: 0, isCurrent: false });
-    this._send({ type: "subscribe", id: subscription.request, devices: [deviceId], since, ...more });
+  /** @param {Iterable<Subscription>} subscriptions */
+  _follow(subscriptions) {
+    this._requests.follow(subscriptions);
     this._showProgress();
   }
 
   /**
-   * What was missed comes right behind this frame, so the answer to a ping that is sent now comes behind all of it.
+   * What was missed comes right behind this frame, so the answer to a ping that is sent from now on comes behind it.
    * @param {{recovered: boolean, cursor: string | null}} frame
    * @param {Subscription} subscription
    */
   _subscribed({ recovered, cursor }, subscription) {
     const { since } = subscription;
     subscription.since = cursor ?? since;
-    subscription.ping = this._nextId();
-    this._send({ type: "ping", id: subscription.ping });
+    subscription.ping = this._requests.ping();
     this._tell(subscription, "onSubscribed", { since, cursor, recovered });
   }
 
@@ -216,11 +204,16 @@ export class LiveStream {
     this._showProgress();
   }
 
-  /** @param {{id: number, message: string}} frame */
-  _refused(frame) {
-    for (const subscription of this._subscriptions.values()) {
-      if (subscription.request === frame.id) this._revoked(subscription, frame.message);
-    }
+  /**
+   * It does not say which of the devices that were asked for together: they are asked for again in two halves.
+   * @param {{id: number, message: string}} frame
+   */
+  _refused({ id, message }) {
+    const pending = [...this._subscriptions.values()].filter(({ request, ping }) => request === id && ping === 0);
+    if (pending.length === 1) this._revoked(pending[0], message);
+    if (pending.length < 2) return;
+    const half = pending.length >> 1;
+    for (const part of [pending.slice(0, half), pending.slice(half)]) this._requests.subscribe(part);
   }
 
   /** @param {Subscription} subscription @param {string} message */
@@ -236,15 +229,6 @@ export class LiveStream {
     const isCurrent = [...this._subscriptions.values()].every((subscription) => subscription.isCurrent);
     if (isCurrent) this._connection.settle();
     this._setState({ name: isCurrent ? "live" : "catching-up" });
-  }
-
-  /** @param {object} frame */
-  _send(frame) {
-    this._connection.send(frame);
-  }
-
-  _nextId() {
-    return ++this._lastId;
   }
 
   /** @param {State} state */
