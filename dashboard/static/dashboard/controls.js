@@ -27,7 +27,10 @@ export class Controls {
     this._select = /** @type {HTMLSelectElement} */ (byId("device"));
     /** @type {HTMLButtonElement[]} */
     this._buttons = [...byId("ranges").querySelectorAll("button.range")];
-    for (const button of this._buttons) button.addEventListener("click", () => this._chooseRange(button.value));
+    for (const button of this._buttons) {
+      button.disabled = false; // clicks are heard from now on
+      button.addEventListener("click", () => this._chooseRange(button.value));
+    }
     for (const id of ["compare", "metrics", "period", "download"]) makeMenu(byId(id));
     this._fillMetrics();
     this._select.addEventListener("change", () => this._changed({ deviceId: this._select.value }));
