@@ -58,6 +58,7 @@ class Page {
     this._view = null;
     /** @type {import("../wattstream-client/index.d.ts").Reading | null} of the chosen device */
     this._newest = null;
+    this._watched = ""; // the device whose present and energy are told
     this._followed = /** @type {string[]} */ ([]);
     this._loading = new AbortController();
     this._reloadTimer = 0;
@@ -120,10 +121,21 @@ class Page {
     const [first] = devices;
     if (this._view?.deviceIds.join() !== this._choice.deviceIds.join()) this._forget();
     this._figures.arrange(this._controls.metrics, devices);
-    this._energy.show(first?.device_id ?? "");
-    this._report.show(first?.device_id ?? "", first?.timezone ?? "UTC");
+    this._watch(first);
     if (!first) this._end(NO_DEVICES);
     else this._load();
+  }
+
+  /** The device whose present and energy are told. @param {import("./controls.js").Device} [device] none without it */
+  _watch(device) {
+    const deviceId = device?.device_id ?? "";
+    if (deviceId !== this._watched) {
+      this._newest = null;
+      this._now.show({});
+    }
+    this._watched = deviceId;
+    this._energy.show(deviceId);
+    this._report.show(deviceId, device?.timezone ?? "UTC");
   }
 
   /** There is nothing to load. @param {string} words */
@@ -132,14 +144,12 @@ class Page {
     this._figures.say(words);
   }
 
-  /** Show nothing, follow nothing. */
+  /** No lines, and nothing to follow. */
   _forget() {
     this._loading.abort();
     for (const deviceId of this._followed) this._live.unsubscribe(deviceId);
     this._followed = [];
-    this._view = this._newest = null;
-    this._now.show({});
-    this._energy.show("");
+    this._view = null;
     this._figures.clear();
   }
 
@@ -238,7 +248,10 @@ class Page {
     if (error.status === 401) return signIn();
     byId("view").dataset.view = "error";
     this._notice.problem(error, again);
-    if (error.status === 403) this._forget();
+    if (error.status === 403) {
+      this._forget();
+      this._watch();
+    }
     if (!this._view) this._figures.say("");
   }
 
