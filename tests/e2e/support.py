@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Download, Locator, Page, Request, expect
 
 DEADLINE_MS = 45_000  # the machine may be doing something else
 PAUSE_MS = 50.0
@@ -149,3 +152,11 @@ COUNT_PIXELS = """([chart, colour, left, right]) => {
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def content(download: Download) -> str:
+    return Path(download.path()).read_text()
+
+
+def csv_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))

@@ -9,8 +9,7 @@ from playwright.sync_api import expect
 
 from telemetry.times import SECOND_US
 from tests.e2e.houses import make_device
-from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch
-from tests.e2e.test_views import content, csv_of
+from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, content, csv_of
 from tests.support.cast import Person
 from tests.support.stack import Stack
 from tests.support.telemetry import now_us, reading_at, store

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Download, Locator, Page, Request, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 from telemetry.times import SECOND_US, us_from_datetime
 from tests.e2e.houses import in_thread, make_device
-from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch
+from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, content, csv_of
 from tests.support.cast import Person, device_share
 from tests.support.stack import Stack
 from tests.support.telemetry import now_us, publish, reading_at, store
@@ -206,19 +203,11 @@ def test_spikes_are_seen_in_the_band(dashboard: DashboardPage, stack: Stack, cha
     assert float(row["load_power_min"]) == 308
 
 
-def csv_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
 def screen_csv(page: Page) -> str:
     page.locator("#download summary").click()
     with page.expect_download() as told:
         page.get_by_role("button", name="What is shown (CSV)").click()
     return content(told.value)
-
-
-def content(download: Download) -> str:
-    return Path(download.path()).read_text()
 
 
 def test_what_is_shown_and_every_reading_can_be_taken_away(
