@@ -38,6 +38,7 @@ COPY schema_app schema_app
 COPY telemetry telemetry
 COPY writer writer
 COPY dashboard dashboard
+COPY clients/javascript/src clients/javascript/src
 COPY --from=dashboard /dashboard/node_modules dashboard/node_modules
 # DEBUG makes a secret key up that is gone when this command ends. The server gathers the files again when it starts
 # and finds nothing to do, which is why that works on a read-only file system.

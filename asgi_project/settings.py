@@ -228,7 +228,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env_text("STATIC_ROOT", str(BASE_DIR / ".local" / "static")))
-STATICFILES_DIRS = [("vendor/uplot", BASE_DIR / "dashboard" / "node_modules" / "uplot" / "dist")]
+STATICFILES_DIRS = [
+    ("vendor/uplot", BASE_DIR / "dashboard" / "node_modules" / "uplot" / "dist"),
+    ("wattstream-client", BASE_DIR / "clients" / "javascript" / "src"),
+]
 
 # --- language, time, logs ----------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -6,6 +6,8 @@ from os import PathLike, stat_result
 
 from django.conf import settings
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -25,4 +27,5 @@ class RevalidatedFiles(StaticFiles):
 
 def static_application() -> Starlette:
     files = RevalidatedFiles(directory=settings.STATIC_ROOT, check_dir=False)
-    return Starlette(routes=[Mount(settings.STATIC_URL.rstrip("/"), files)])
+    mount = Mount(settings.STATIC_URL.rstrip("/"), files)
+    return Starlette(routes=[mount], middleware=[Middleware(GZipMiddleware, compresslevel=6)])

@@ -6,12 +6,14 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from asgi_project.errors import DATABASE_AWAY, database_away, problem_response
 
 
 @never_cache
+@gzip_page  # Django masks the CSRF token in it, and pads what it compresses
 @require_safe
 def dashboard_page(request: HttpRequest) -> HttpResponse:
     """Who is not signed in is sent to the form, and comes back."""

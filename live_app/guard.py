@@ -109,15 +109,16 @@ class Guard:
             task.add_done_callback(self._checks.discard)
 
     async def _sweep(self) -> None:
-        """Every session once in `SWEEP_S` and what the questions take, a portion at a time.
+        """Every session once in `SWEEP_S`, a portion at a time.
 
         One question about thousands of devices holds the interpreter's lock for so long that frames wait for it.
         """
         while True:
+            began = time.monotonic()
             portions = list(_portions(self._sessions)) or [[]]
-            for portion in portions:
+            for number, portion in enumerate(portions, start=1):
                 await self._check(self._sessions.intersection(portion))
-                await asyncio.sleep(SWEEP_S / len(portions))
+                await asyncio.sleep(max(0.0, began + SWEEP_S * number / len(portions) - time.monotonic()))
 
     async def _check(self, sessions: Collection[Guarded]) -> None:
         if not sessions:

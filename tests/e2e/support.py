@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Download, Locator, Page, Request, expect
 
 DEADLINE_MS = 45_000  # the machine may be doing something else
 PAUSE_MS = 50.0
@@ -129,7 +132,10 @@ COUNT_PIXELS = """([chart, colour, left, right]) => {
   const plot = document.querySelector(`#${chart} canvas`);
   const size = { width: plot.width, height: plot.height };
   const copy = Object.assign(document.createElement("canvas"), size).getContext("2d", { willReadFrequently: true });
-  copy.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(`--${colour}`).trim();
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(--${colour})`;
+  copy.fillStyle = getComputedStyle(probe).color;
+  probe.remove();
   copy.fillRect(0, 0, 1, 1);
   const wanted = copy.getImageData(0, 0, 1, 1).data;
   copy.clearRect(0, 0, 1, 1);
@@ -146,3 +152,11 @@ COUNT_PIXELS = """([chart, colour, left, right]) => {
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def content(download: Download) -> str:
+    return Path(download.path()).read_text()
+
+
+def csv_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))

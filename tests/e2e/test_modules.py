@@ -10,7 +10,7 @@ from tests.e2e.support import DashboardPage
 from tests.support.cast import Person
 
 SERIES = "const { Series, bucketStart } = await import('/static/dashboard/series.js');"
-COLUMN = "new Map([['load_power', { avg: %s, count: %s }]])"
+COLUMN = "new Map([['load_power', { avg: %s, min: [], max: [], count: %s }]])"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_buckets_begin_where_the_server_lets_them_begin(run: Any, at: str, step_
 def test_a_reading_is_averaged_into_its_bucket_with_its_weight(run: Any) -> None:
     columns = COLUMN % ("[10, 100]", "[5, 4]")
     assert run(
-        f"""const series = new Series({{ stepMs: 5000, resolution: "5s", timeZone: "UTC", cursor: null,
+        f"""const series = new Series({{ stepMs: 5000, endMs: 10000, resolution: "5s", timeZone: "UTC", cursor: null,
               times: [0, 5000], columns: {columns} }});
             series.append({{ ms: 9900, time: "a", values: {{ load_power: 200 }} }});
             series.append({{ ms: 9950, time: "b", values: {{ load_power: null }} }});
@@ -50,7 +50,7 @@ def test_a_reading_is_averaged_into_its_bucket_with_its_weight(run: Any) -> None
 def test_a_late_device_fills_the_bucket_before_the_newest(run: Any) -> None:
     columns = COLUMN % ("[10, null]", "[1, 0]")
     assert run(
-        f"""const series = new Series({{ stepMs: 5000, resolution: "5s", timeZone: "UTC", cursor: null,
+        f"""const series = new Series({{ stepMs: 5000, endMs: 10000, resolution: "5s", timeZone: "UTC", cursor: null,
               times: [0, 5000], columns: {columns} }});
             series.append({{ ms: 4000, time: "a", values: {{ load_power: 20 }} }});
             return series.column("load_power");"""
@@ -61,7 +61,7 @@ def test_a_late_device_fills_the_bucket_before_the_newest(run: Any) -> None:
 def test_hours_of_rolling_take_no_more_memory_than_the_view(run: Any, step: str, longest: int) -> None:
     columns = COLUMN % ("[]", "[]")
     assert run(
-        f"""const series = new Series({{ stepMs: {step}, resolution: "", timeZone: "UTC", cursor: null,
+        f"""const series = new Series({{ stepMs: {step}, endMs: 0, resolution: "", timeZone: "UTC", cursor: null,
               times: [], columns: {columns} }});
             let most = 0;
             for (let ms = 0; ms < 3 * 3600_000; ms += 1000) {{
@@ -85,9 +85,41 @@ def test_silence_of_a_raw_device_is_a_gap(run: Any) -> None:
     )
 
 
+def test_a_gap_is_drawn_where_raw_readings_are_far_apart(run: Any) -> None:
+    columns = COLUMN % ("[1, 2, 3, 4]", "[]")
+    assert run(
+        f"""const series = new Series({{ stepMs: null, endMs: 0, resolution: "raw", timeZone: "UTC", cursor: null,
+              times: [0, 1000, 2000, 60000], columns: {columns} }});
+            return series.table([["load_power", "avg"]]);"""
+    ) == [[0, 1000, 2000, 2001, 60000], [1, 2, 3, None, 4]]
+
+
+def test_the_last_bucket_is_as_long_as_the_calendar_says(run: Any) -> None:
+    """A day of 25 hours: the server tells where it ends. What comes after it is the server's to place."""
+    columns = COLUMN % ("[10]", "[1]")
+    assert run(
+        f"""const hour = 3600_000;
+            const series = new Series({{ stepMs: 24 * hour, endMs: 25 * hour, resolution: "1d", timeZone: "UTC",
+              cursor: null, times: [0], columns: {columns} }});
+            const values = {{ load_power: 30 }};
+            const within = series.append({{ ms: 24.5 * hour, time: "a", values }});
+            return [within, series.column("load_power"), series.append({{ ms: 25 * hour, time: "b", values }})];"""
+    ) == [True, [20], False]
+
+
+def test_a_view_of_the_past_takes_nothing_that_comes_after_it(run: Any) -> None:
+    columns = COLUMN % ("[10]", "[1]")
+    assert run(
+        f"""const series = new Series({{ stepMs: 5000, endMs: 5000, resolution: "5s", timeZone: "UTC", cursor: null,
+              times: [0], columns: {columns} }}, 5000);
+            const taken = series.append({{ ms: 5000, time: "a", values: {{ load_power: 7 }} }});
+            return [taken, series.times, series.through];"""
+    ) == [True, [0], "a"]
+
+
 def test_reconnecting_waits_longer_each_time_and_never_the_same_time(run: Any) -> None:
     waits = run(
-        """const { backoffMs } = await import('/static/dashboard/connection.js');
+        """const { backoffMs } = await import('/static/wattstream-client/index.js');
            return [0, 1, 2, 3, 10, 10].map(backoffMs);"""
     )
     for failures, wait in zip([0, 1, 2, 3], waits, strict=False):

@@ -113,6 +113,7 @@ def test_the_chart_library_is_among_the_static_files(image: Path) -> None:
     assert list((image / ".static/vendor/uplot").glob("uPlot*.js"))
     assert settings.INSTALLED_APPS.count("dashboard")
     assert list((image / ".static/dashboard").iterdir())
+    assert (image / ".static/wattstream-client/index.js").exists()
 
 
 def test_the_server_writes_nothing_into_its_image(image: Path, stack: Stack, tmp_path: Path) -> None:

@@ -13,6 +13,14 @@ def test_a_file_is_kept_and_revalidated(anonymous: httpx.Client) -> None:
     assert again.status_code == 304
 
 
+def test_text_is_compressed(anonymous: httpx.Client) -> None:
+    path = "/static/dashboard/page.js"
+    answer = anonymous.get(path, headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "accept-encoding" in answer.headers["vary"].lower()
+    assert answer.text == anonymous.get(path, headers={"Accept-Encoding": "identity"}).text
+
+
 def test_a_file_that_is_not_there_is_404(anonymous: httpx.Client) -> None:
     for path in ("/static/nope.js", "/static/", "/static/../manage.py", "/static/%2e%2e/manage.py"):
         assert anonymous.get(path).status_code == 404

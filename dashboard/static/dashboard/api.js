@@ -47,18 +47,20 @@ export function getJson(path, options = {}) {
 }
 
 /**
- * A request that changes something, with the CSRF token as it stands now.
+ * With the CSRF token as it stands now.
  * @param {string} path
+ * @param {{body?: object, signal?: AbortSignal}} [options]
  * @returns {Promise<any>} the body, null where there is none
  * @throws {Problem}
  */
-export function postJson(path) {
-  return request(path, { method: "POST", headers: { "X-CSRFToken": csrfToken() } });
+export function postJson(path, { body, signal } = {}) {
+  const headers = { "X-CSRFToken": csrfToken(), ...(body && { "Content-Type": "application/json" }) };
+  return request(path, { method: "POST", signal, headers, body: body && JSON.stringify(body) });
 }
 
-/** A ticket for one websocket handshake. @returns {Promise<string>} @throws {Problem} */
-export async function liveTicket() {
-  return (await postJson("/api/auth/ws-ticket")).ticket;
+/** A ticket for one websocket handshake. @throws {Problem} */
+export function liveTicket() {
+  return postJson("/api/auth/ws-ticket");
 }
 
 /** @param {string} path @param {RequestInit} options */

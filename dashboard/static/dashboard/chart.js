@@ -1,26 +1,37 @@
 /**
- * One chart: a figure with a legend whose buttons show and hide lines, and a plot below it. What is drawn stands in
- * the figure's data attributes: data-points, data-newest, data-through (ISO times), data-resolution.
+ * One chart: a figure with a legend whose buttons show and hide lines, a plot, and the same as a table. What is drawn
+ * stands in the figure's data attributes: data-points, data-newest, data-through (ISO times), data-resolution.
  * @module chart
  */
 
-import { element } from "./elements.js";
+import { ChartTable } from "./chart_table.js";
+import { element, setText } from "./elements.js";
 import { duration, moment, quantityText } from "./format.js";
-import { emptyData, makePlot } from "./plot.js";
+import { emptyTable, joined, makePlot, seriesOf, showLine } from "./plot.js";
 
 /** @typedef {import("./series.js").Series} Series */
 
-const KEY_STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20 };
+const CURSOR_KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -20, PageDown: 20 };
+
+/**
+ * @typedef {object} Actions
+ * @property {(fromMs: number, toMs: number) => void} onZoom
+ * @property {() => void} onBack
+ */
 
 export class Chart {
   /**
    * @param {HTMLElement} parent
    * @param {import("./metrics.js").ChartSpec} spec
+   * @param {Actions} actions
    */
-  constructor(parent, spec) {
+  constructor(parent, spec, actions) {
     this._spec = spec;
-    /** @type {Series | null} */
-    this._series = null;
+    this._actions = actions;
+    /** @type {Series[]} */
+    this._series = [];
+    /** @type {import("./plot.js").Table} */
+    this._drawn = emptyTable(spec);
     /** @type {[number, number]} */
     this._window = [0, 1];
     this._values = spec.lines.map(() => element("output", "value"));
@@ -29,39 +40,72 @@ export class Chart {
     this._area = element("div", "plot");
     this._area.tabIndex = 0;
     this._area.setAttribute("role", "img");
+    this._area.setAttribute("aria-label", spec.title);
+    this._table = new ChartTable(spec);
     this._figure = element("figure", "chart");
     this._figure.id = spec.id;
-    this._figure.append(this._caption(), this._area, this._veil);
+    const frame = element("div", "frame");
+    frame.append(this._area, this._veil);
+    this._figure.append(this._caption(), frame, this._table.root);
     parent.append(this._figure);
-    this._plot = makePlot(this._area, spec, {
+    const { plot, destroy } = makePlot(this._area, spec, {
+      ...actions,
       window: () => this._window,
-      series: () => this._series,
-      onDraw: () => this._drawn(),
+      timeZone: () => this._timeZone,
+      onDraw: () => this._tell(),
       onCursor: () => this._showValues(),
     });
-    this._area.addEventListener("keydown", (event) => this._moveCursor(event));
+    this._plot = plot;
+    this._destroyPlot = destroy;
+    this._area.addEventListener("keydown", (event) => this._press(event));
   }
 
   /**
-   * @param {Series} series
+   * @param {Series[]} series one a device of the lines, in their order
    * @param {number} fromMs
    * @param {number} toMs
    */
   draw(series, fromMs, toMs) {
     this._series = series;
     this._window = [fromMs, toMs];
-    this._plot.setData([series.times, ...this._spec.lines.map((line) => series.column(line.name))]);
+    const metrics = [...new Set(this._spec.lines.map((line) => line.metric))];
+    const wanted = metrics.flatMap(
+      (name) =>
+        /** @type {[string, "avg" | "min" | "max"][]} */ ([
+          [name, "avg"],
+          [name, "min"],
+          [name, "max"],
+        ]),
+    );
+    this._drawn = joined(series.map((one) => one.table(wanted)));
+    this._plot.setData(this._drawn);
+    this._table.update(this._drawn, this._timeZone, this._stepMs);
   }
 
   clear() {
-    this._series = null;
-    this._plot.setData(emptyData(this._spec));
+    this._series = [];
+    this._drawn = emptyTable(this._spec);
+    this._plot.setData(this._drawn);
+    this._table.update(this._drawn, this._timeZone, this._stepMs);
+  }
+
+  destroy() {
+    this._destroyPlot();
+    this._figure.remove();
   }
 
   /** Words in place of the lines; none with "". @param {string} words */
   say(words) {
-    this._veil.textContent = words;
+    setText(this._veil, words);
     this._veil.hidden = words === "";
+  }
+
+  get _timeZone() {
+    return this._series[0]?.timeZone ?? "UTC";
+  }
+
+  get _stepMs() {
+    return this._series[0]?.stepMs ?? null;
   }
 
   _caption() {
@@ -79,60 +123,92 @@ export class Chart {
     const button = element("button", "key");
     const swatch = element("span", "swatch");
     swatch.style.background = `var(--${line.colour})`;
-    button.append(swatch, line.label, this._values[index]);
+    button.append(swatch, element("span", "name", line.label), this._values[index]);
+    button.setAttribute("aria-label", line.label);
     button.setAttribute("type", "button");
     button.setAttribute("aria-pressed", "true");
     button.addEventListener("click", () => {
-      const show = !this._plot.series[index + 1].show;
-      this._plot.setSeries(index + 1, { show });
+      const show = !this._plot.series[seriesOf(index)].show;
+      showLine(this._plot, index, show);
       button.setAttribute("aria-pressed", String(show));
     });
     return button;
   }
 
-  _drawn() {
-    const series = this._series;
-    const newest = series?.newest ?? null;
+  _tell() {
+    const newest = Math.max(...this._series.map((one) => one.newest ?? Number.NEGATIVE_INFINITY));
+    const through = this._series.map((one) => one.through ?? "").sort();
     const told = {
-      points: String(series?.points ?? 0),
-      newest: newest === null ? "" : new Date(newest).toISOString(),
-      through: series?.through ?? "",
-      resolution: series?.resolution ?? "",
+      points: String(this._series.reduce((sum, one) => sum + one.points, 0)),
+      newest: Number.isFinite(newest) ? new Date(newest).toISOString() : "",
+      through: through[through.length - 1] ?? "",
+      resolution: this._series[0]?.resolution ?? "",
     };
     Object.assign(this._figure.dataset, told);
-    const names = this._spec.lines.map((line) => line.label).join(", ");
-    this._area.setAttribute("aria-label", `${this._spec.title}: ${names}; ${told.points} points`);
+    // Who is on the chart is told its values, and not all of it again with each reading.
+    if (document.activeElement !== this._area) this._area.setAttribute("aria-label", this._summary());
     this._showValues();
   }
 
   /** The values under the cursor and when that is; without a cursor, what the points are. */
   _showValues() {
-    const series = this._series;
-    const index = this._plot?.cursor.idx ?? -1;
-    const ms = series?.times[index];
-    this._when.textContent = series ? whenText(series, ms) : "";
+    if (!this._plot) return; // it is being made
+    const { idx, idxs } = this._plot.cursor;
+    const ms = this._drawn[0][idx ?? -1];
+    setText(this._when, this._series.length > 0 ? whenText(this._stepMs, this._timeZone, ms) : "");
     this._spec.lines.forEach((line, number) => {
-      const value = series?.column(line.name)[index];
-      this._values[number].textContent = ms === undefined ? "" : quantityText(value, this._spec.unit);
+      const index = idxs?.[seriesOf(number)] ?? -1;
+      const value = this._drawn[seriesOf(number)]?.[index];
+      setText(this._values[number], ms === undefined ? "" : quantityText(value, this._spec.unit));
     });
   }
 
-  /** Arrow keys move the cursor from point to point. @param {KeyboardEvent} event */
-  _moveCursor(event) {
-    const step = KEY_STEPS[event.key];
-    const times = this._series?.times ?? [];
-    if (!step || times.length === 0) return;
+  /** For who cannot see it. */
+  _summary() {
+    const parts = this._spec.lines.map((line, number) => {
+      const values = (this._drawn[seriesOf(number)] ?? []).filter((value) => value !== null && value !== undefined);
+      if (values.length === 0) return `${line.label}: nothing measured`;
+      const [low, high, last] = [Math.min(...values), Math.max(...values), values[values.length - 1]].map((value) =>
+        quantityText(value, this._spec.unit),
+      );
+      return `${line.label}: from ${low} to ${high}, last ${last}`;
+    });
+    return `${this._spec.title}. ${parts.join("; ")}`;
+  }
+
+  /** Arrows move the cursor from point to point, + and − zoom around it, Escape goes back. @param {KeyboardEvent} event */
+  _press(event) {
+    const step = CURSOR_KEYS[event.key];
+    if (step) this._moveCursor(step);
+    else if (event.key === "+" || event.key === "=") this._zoom(0.5);
+    else if (event.key === "-") this._zoom(2);
+    else if (event.key === "Escape") this._actions.onBack();
+    else return;
     event.preventDefault();
+  }
+
+  /** @param {number} step */
+  _moveCursor(step) {
+    const times = this._drawn[0];
+    if (times.length === 0) return;
     const index = Math.min(times.length - 1, Math.max(0, (this._plot.cursor.idx ?? times.length - 1) + step));
     this._plot.setCursor({ left: this._plot.valToPos(times[index], "x"), top: 0 });
+  }
+
+  /** @param {number} factor */
+  _zoom(factor) {
+    const [from, to] = this._window;
+    const middle = this._drawn[0][this._plot.cursor.idx ?? -1] ?? (from + to) / 2;
+    const half = ((to - from) * factor) / 2;
+    this._actions.onZoom(middle - half, middle + half);
   }
 }
 
 /**
  * The moment under the cursor, else what a point is and whose clock the axis follows.
- * @param {Series} series @param {number | undefined} ms
+ * @param {number | null} stepMs @param {string} timeZone @param {number | undefined} ms
  */
-function whenText({ stepMs, timeZone }, ms) {
+function whenText(stepMs, timeZone, ms) {
   if (ms !== undefined) return moment(ms, timeZone, stepMs ?? 1000);
   const what = stepMs === null ? "every reading" : `averages of ${duration(stepMs)}`;
   return `${what} · ${timeZone.replaceAll("_", " ")}`;

@@ -1,39 +1,52 @@
 /**
- * What is chosen: device and range. Both stand in the address (#device=…&range=…), so a view can be kept and sent on.
+ * The controls of what is chosen.
  * @module controls
  */
 
-import { byId, element, setText } from "./elements.js";
-import { RANGES } from "./history.js";
-
-const DEFAULT_RANGE = "24h";
+import { MAX_DEVICES } from "./choice.js";
+import { byId, checkbox, setText } from "./elements.js";
+import { makeMenu } from "./menu.js";
 
 /**
- * @typedef {{device_id: string, name: string, role: string, online: boolean, last_seen: string | null, owner: string}} Device
- *   as GET /api/devices has it
+ * @typedef {{device_id: string, name: string, role: string, online: boolean, last_seen: string | null, owner: string,
+ *   timezone: string}} Device as GET /api/devices has it
  */
 
 export class Controls {
-  /** @param {() => void} onChange the person has chosen something else */
-  constructor(onChange) {
-    const told = new URLSearchParams(location.hash.slice(1));
-    this.deviceId = told.get("device") ?? "";
-    this.range = RANGES.find((range) => range.key === told.get("range")) ?? rangeOf(DEFAULT_RANGE);
+  /**
+   * @param {import("./choice.js").Choice} choice
+   * @param {import("./metrics.js").Presented[]} metrics
+   * @param {() => void} onChange the person has chosen something else
+   */
+  constructor(choice, metrics, onChange) {
+    this._choice = choice;
+    this._metrics = metrics;
+    this._onChange = onChange;
     /** @type {Map<string, Device>} */
     this._devices = new Map();
     this._select = /** @type {HTMLSelectElement} */ (byId("device"));
-    this._buttons = RANGES.map((range) => this._rangeButton(range, onChange));
-    byId("ranges").replaceChildren(...this._buttons);
-    this._select.addEventListener("change", () => {
-      this.deviceId = this._select.value;
-      this._show();
-      onChange();
-    });
+    /** @type {HTMLButtonElement[]} */
+    this._buttons = [...byId("ranges").querySelectorAll("button.range")];
+    for (const button of this._buttons) {
+      button.disabled = false; // clicks are heard from now on
+      button.addEventListener("click", () => this._chooseRange(button.value));
+    }
+    for (const id of ["compare", "metrics", "period", "download"]) makeMenu(byId(id));
+    this._fillMetrics();
+    this._select.addEventListener("change", () => this._changed({ deviceId: this._select.value }));
+    byId("period-form").addEventListener("submit", (/** @type {SubmitEvent} */ event) => this._choosePeriod(event));
+    byId("back").addEventListener("click", () => choice.back() && this._changed());
   }
 
-  /** @returns {Device | undefined} the chosen one */
-  get device() {
-    return this._devices.get(this.deviceId);
+  /** @returns {Device[]} the chosen ones that there are */
+  get devices() {
+    return this._choice.deviceIds.flatMap((id) => this._devices.get(id) ?? []);
+  }
+
+  /** @returns {import("./metrics.js").Presented[]} the chosen ones */
+  get metrics() {
+    const { metrics } = this._choice;
+    return this._metrics.filter((metric) => (metrics ? metrics.includes(metric.name) : metric.isMain));
   }
 
   /**
@@ -42,46 +55,93 @@ export class Controls {
    */
   setDevices(devices) {
     this._devices = new Map(devices.map((device) => [device.device_id, device]));
-    if (!this._devices.has(this.deviceId)) this.deviceId = devices[0]?.device_id ?? "";
+    this._choice.keepTo([...this._devices.keys()]);
     const options = devices.map((device) => new Option(deviceText(device), device.device_id));
     // A list that is open is left alone unless something in it changed.
     const isSame = [...this._select.options].map((option) => option.text).join() === options.map((o) => o.text).join();
     if (!isSame) this._select.replaceChildren(...(options.length > 0 ? options : [new Option("No devices", "")]));
     this._select.disabled = devices.length === 0;
-    this._show();
+    this.show();
   }
 
-  /** @param {import("./history.js").RANGES[number]} range @param {() => void} onChange */
-  _rangeButton(range, onChange) {
-    const button = /** @type {HTMLButtonElement} */ (element("button", "range", range.label));
-    button.type = "button";
-    button.value = range.key;
-    button.addEventListener("click", () => {
-      if (this.range === range) return;
-      this.range = range;
-      this._show();
-      onChange();
+  /** The controls as the choice is. */
+  show() {
+    const { deviceId, others, range, canGoBack } = this._choice;
+    for (const button of this._buttons) button.setAttribute("aria-pressed", String(button.value === range?.key));
+    byId("period-toggle").setAttribute("aria-current", String(range === null));
+    this._select.value = deviceId;
+    byId("back").hidden = !canGoBack;
+    const device = this._devices.get(deviceId);
+    byId("role").hidden = !device;
+    setText(byId("role"), device?.role === "owner" ? "yours" : `shared by ${device?.owner}`);
+    byId("compare").hidden = this._devices.size < 2;
+    setText(byId("compare-toggle"), others.length > 0 ? `Compared with ${others.length}` : "Compare");
+    this._fillCompare();
+    this._choice.keep();
+  }
+
+  /** @param {Partial<import("./choice.js").Choice>} [changes] */
+  _changed(changes = {}) {
+    Object.assign(this._choice, changes);
+    this._choice.keepTo([...this._devices.keys()]);
+    this.show();
+    this._onChange();
+  }
+
+  /** @param {string} range a key of RANGES */
+  _chooseRange(range) {
+    if (this._choice.range?.key === range) return;
+    this._choice.setSpan({ range });
+    this._changed();
+  }
+
+  /** @param {SubmitEvent} event */
+  _choosePeriod(event) {
+    event.preventDefault();
+    const [start, end] = ["from", "to"].map((id) => /** @type {HTMLInputElement} */ (byId(id)).value);
+    const isOrdered = start < end;
+    byId("to").setCustomValidity(isOrdered ? "" : "The end has to be after the beginning.");
+    if (!isOrdered) return byId("to").reportValidity();
+    byId("period").open = false;
+    this._choice.setSpan({ start, end });
+    this._changed();
+  }
+
+  _fillMetrics() {
+    const boxes = this._metrics.map((metric) => {
+      const isShown = this.metrics.includes(metric);
+      return checkbox(metric.label, isShown, (isOn) => {
+        const names = this.metrics.map(({ name }) => name).filter((name) => name !== metric.name);
+        this._changed({ metrics: isOn ? [...names, metric.name] : names });
+      });
     });
-    return button;
+    byId("metrics-list").replaceChildren(...boxes);
   }
 
-  _show() {
-    for (const button of this._buttons) {
-      button.setAttribute("aria-pressed", String(button.value === this.range.key));
-    }
-    this._select.value = this.deviceId;
-    const role = this.device?.role ?? "";
-    const badge = byId("role");
-    badge.hidden = role === "";
-    setText(badge, role === "owner" ? "yours" : `shared by ${this.device?.owner}`);
-    const chosen = new URLSearchParams({ device: this.deviceId, range: this.range.key });
-    if (this.deviceId) history.replaceState(null, "", `#${chosen}`);
+  _fillCompare() {
+    const { deviceId, others } = this._choice;
+    const list = byId("compare-list");
+    const state = JSON.stringify([
+      [...this._devices.values()].map(({ name, device_id }) => [name, device_id]),
+      deviceId,
+      others,
+    ]);
+    if (list.dataset.state === state) return;
+    list.dataset.state = state;
+    const isFull = others.length >= MAX_DEVICES - 1;
+    const boxes = [...this._devices.values()]
+      .filter(({ device_id }) => device_id !== deviceId)
+      .map((device) => {
+        const isOn = others.includes(device.device_id);
+        const box = checkbox(device.name || device.device_id, isOn, (on) => {
+          const rest = this._choice.others.filter((id) => id !== device.device_id);
+          this._changed({ others: on ? [...rest, device.device_id] : rest });
+        });
+        box.querySelector("input").disabled = isFull && !isOn;
+        return box;
+      });
+    list.replaceChildren(...boxes);
   }
-}
-
-/** @param {string} key */
-function rangeOf(key) {
-  return /** @type {typeof RANGES[number]} */ (RANGES.find((range) => range.key === key));
 }
 
 /** @param {Device} device */

@@ -22,3 +22,25 @@ export function byId(id) {
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
+
+/**
+ * @param {string} label
+ * @param {boolean} isChecked
+ * @param {(isChecked: boolean) => void} onChange
+ * @returns {any} a label with the box in it
+ */
+export function checkbox(label, isChecked, onChange) {
+  const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: isChecked });
+  box.addEventListener("change", () => onChange(box.checked));
+  const root = element("label", "choice");
+  root.append(box, label);
+  return root;
+}
+
+/** @param {string} tag @param {Record<string, string | number>} attributes @param {...(Node | string)} children @returns {SVGElement} */
+export function svg(tag, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  made.append(...children);
+  return made;
+}

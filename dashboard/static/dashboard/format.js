@@ -12,7 +12,7 @@ const NONE = "–";
  */
 export function quantity(value, unit) {
   if (value === null || value === undefined) return { number: NONE, unit: "" };
-  if (unit === "W" && Math.abs(value) >= 1000) return { number: signed(value / 1000, 2), unit: "kW" };
+  if (unit === "W" && Math.round(Math.abs(value)) >= 1000) return { number: signed(value / 1000, 2), unit: "kW" };
   const digits = { W: 0, "%": 0, Hz: 2 }[unit] ?? 1;
   return { number: signed(value, digits), unit };
 }
@@ -31,7 +31,8 @@ function signed(value, digits) {
 
 /** Labels of a value axis. @param {number[]} splits @param {string} unit @param {number} step between two of them */
 export function axisNumbers(splits, unit, step) {
-  if (unit !== "W") return splits.map((value) => signed(value, 0));
+  if (unit !== "W")
+    return splits.map((value) => signed(value, Math.max(0, Math.min(3, -Math.floor(Math.log10(step))))));
   const digits = step % 1000 === 0 ? 0 : step % 100 === 0 ? 1 : 2;
   return splits.map((value) => signed(value / 1000, digits));
 }
@@ -88,4 +89,33 @@ function formatter(timeZone, options) {
   const known = formatters.get(key) ?? new Intl.DateTimeFormat("en-GB", { ...options, timeZone });
   formatters.set(key, known);
   return known;
+}
+
+/** Without the unit, for tables that name it once. @param {number | null | undefined} kwh */
+export function energyNumber(kwh) {
+  if (kwh === null || kwh === undefined) return NONE;
+  return signed(kwh, Math.abs(kwh) < 10 ? 2 : Math.abs(kwh) < 1000 ? 1 : 0);
+}
+
+/** @param {number | null | undefined} share of 1; never a whole 100 % that is not */
+export function shareText(share) {
+  if (share === null || share === undefined) return NONE;
+  const percent = 100 * share;
+  if (percent > 0 && percent < 1) return "< 1\u202f%";
+  const isNearly = percent > 99 && percent < 100;
+  return `${isNearly ? Math.floor(10 * percent) / 10 : Math.round(percent)}\u202f%`;
+}
+
+/** The calendar's day in a zone. @param {number} ms @param {string} timeZone @returns {{year: number, month: number, day: number}} */
+export function dateParts(ms, timeZone) {
+  const parts = formatter(timeZone, { year: "numeric", month: "numeric", day: "numeric" }).formatToParts(ms);
+  const part = (/** @type {string} */ type) => Number(parts.find((one) => one.type === type)?.value);
+  return { year: part("year"), month: part("month"), day: part("day") };
+}
+
+/** For an input of type datetime-local. @param {number} ms @param {string} timeZone */
+export function localInput(ms, timeZone) {
+  const { year, month, day } = dateParts(ms, timeZone);
+  const date = [year, String(month).padStart(2, "0"), String(day).padStart(2, "0")].join("-");
+  return `${date}T${clock(timeZone, false).format(ms)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * How the metrics of the catalogue are presented: which chart, which name, which colour (a custom property of the
- * style sheet). Metrics that are not known here get a name made of theirs, and a colour in turn.
+ * How the metrics of the catalogue are presented: in which chart, under which name, in which colour (a custom property
+ * of the style sheet). Metrics that are not known here get a name made of theirs, and a colour in turn.
  * @module metrics
  */
 
@@ -10,39 +10,80 @@ const KNOWN = {
   load_power: { label: "House", colour: "load" },
   battery_power: { label: "Battery", colour: "battery" },
   grid_power: { label: "Grid", colour: "grid" },
-  battery_soc: { label: "State of charge", colour: "battery", isFilled: true },
+  battery_soc: { label: "Battery charge", colour: "battery", isFilled: true },
+  grid_frequency: { label: "Grid frequency", colour: "grid" },
+  grid_voltage: { label: "Grid voltage", colour: "grid" },
+  battery_voltage: { label: "Battery voltage", colour: "battery" },
+  battery_current: { label: "Battery current", colour: "battery" },
 };
 const FURTHER_COLOURS = ["further-1", "further-2", "further-3"];
+/** Shown from the start. */
+const MAIN_KINDS = ["power", "percent"];
+
+/** One colour a device, where several are compared. */
+const DEVICE_COLOURS = ["device-1", "device-2", "device-3", "device-4", "device-5", "device-6"];
 
 /**
  * @typedef {{name: string, unit: string, kind: string}} Metric as GET /api/metrics has it
- * @typedef {{name: string, label: string, colour: string, isFilled: boolean}} Line
+ * @typedef {Metric & {label: string, colour: string, isFilled: boolean, isMain: boolean}} Presented
+ * @typedef {{deviceId: string, metric: string, label: string, colour: string, isFilled: boolean}} Line
  * @typedef {{id: string, title: string, unit: string, axisUnit: string, bounds: [number, number] | null, lines: Line[]}} ChartSpec
  *   `bounds`: of the value axis, null where it follows the data
  */
 
-/** @param {Metric[]} catalogue @returns {ChartSpec[]} those with something to draw */
-export function chartSpecs(catalogue) {
-  /** @type {ChartSpec[]} */
-  const specs = [
-    { id: "power", title: "Power", unit: "W", axisUnit: "kW", bounds: null, lines: lines(catalogue, "power") },
-    { id: "charge", title: "Battery charge", unit: "%", axisUnit: "%", bounds: [0, 100], lines: lines(catalogue, "percent") },
-  ];
-  return specs.filter((spec) => spec.lines.length > 0);
+/** @param {Metric[]} catalogue @returns {Presented[]} in the order in which they are shown */
+export function present(catalogue) {
+  const order = Object.keys(KNOWN);
+  const place = (/** @type {Metric} */ { name }) => (name in KNOWN ? order.indexOf(name) : order.length);
+  return [...catalogue]
+    .sort((one, other) => place(one) - place(other))
+    .map((metric, index) => ({
+      isFilled: false,
+      label: metric.name.replaceAll("_", " "),
+      colour: FURTHER_COLOURS[index % FURTHER_COLOURS.length],
+      ...KNOWN[metric.name],
+      ...metric,
+      isMain: MAIN_KINDS.includes(metric.kind),
+    }));
 }
 
-/** @param {Metric[]} catalogue @param {string} kind @returns {Line[]} */
-function lines(catalogue, kind) {
-  const names = catalogue.filter((metric) => metric.kind === kind).map((metric) => metric.name);
-  const known = Object.keys(KNOWN).filter((name) => names.includes(name));
-  const further = names.filter((name) => !(name in KNOWN));
+/**
+ * Of one device, all its power is one chart and each other metric a chart of its own; of several devices every metric
+ * is, with a line for each device.
+ * @param {Presented[]} metrics those to show
+ * @param {{device_id: string, name: string}[]} devices
+ * @returns {ChartSpec[]}
+ */
+export function chartSpecs(metrics, devices) {
+  if (devices.length > 1)
+    return metrics.map((metric) => spec(metric.name, metric.label, metric, compared(metric, devices)));
+  const line = (/** @type {Presented} */ { name, label, colour, isFilled }) => ({
+    deviceId: devices[0]?.device_id ?? "",
+    metric: name,
+    label,
+    colour,
+    isFilled,
+  });
+  const power = metrics.filter((metric) => metric.kind === "power" && metric.unit === "W");
+  const others = metrics.filter((metric) => !power.includes(metric));
   return [
-    ...known.map((name) => ({ isFilled: false, ...KNOWN[name], name })),
-    ...further.map((name, index) => ({
-      name,
-      label: name.replaceAll("_", " "),
-      colour: FURTHER_COLOURS[index % FURTHER_COLOURS.length],
-      isFilled: false,
-    })),
+    ...(power.length > 0 ? [spec("power", "Power", power[0], power.map(line))] : []),
+    ...others.map((metric) => spec(metric.name, metric.label, metric, [line(metric)])),
   ];
+}
+
+/** @param {Presented} metric @param {{device_id: string, name: string}[]} devices @returns {Line[]} */
+function compared(metric, devices) {
+  return devices.map((device, index) => ({
+    deviceId: device.device_id,
+    metric: metric.name,
+    label: device.name || device.device_id,
+    colour: DEVICE_COLOURS[index % DEVICE_COLOURS.length],
+    isFilled: false,
+  }));
+}
+
+/** @param {string} id @param {string} title @param {Metric} metric @param {Line[]} lines @returns {ChartSpec} */
+function spec(id, title, { unit, kind }, lines) {
+  return { id, title, unit, axisUnit: unit === "W" ? "kW" : unit, bounds: kind === "percent" ? [0, 100] : null, lines };
 }

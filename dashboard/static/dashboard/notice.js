@@ -3,8 +3,8 @@
  * @module notice
  */
 
+import { backoffMs } from "../wattstream-client/index.js";
 import { byId, setText } from "./elements.js";
-import { backoffMs } from "./connection.js";
 
 export class Notice {
   constructor() {

@@ -1,20 +1,31 @@
 /**
- * uPlot as this page uses it: theme, axes, gaps, cursor.
+ * uPlot as this page uses it: theme, axes, bands, gaps, cursor, zoom. A line is three of uPlot's series: its average,
+ * then its minimum and maximum, which the band is drawn between.
  * @module plot
  */
 
-import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { axisNumbers, axisTimes } from "./format.js";
+import { onThemeChange, themed } from "./colours.js";
 
-const HEADROOM = { min: { soft: 0, mode: 1, pad: 0.08 }, max: { soft: 500, mode: 1, pad: 0.08 } };
-const dark = matchMedia("(prefers-color-scheme: dark)");
+/** The page loads it as a classic script: as a module it comes unminified, twice the size. */
+const { uPlot } = /** @type {any} */ (globalThis);
+const SERIES_PER_LINE = 3;
+/** A shorter drag is a click. */
+const MIN_DRAG_PX = 6;
+const POWER_HEADROOM = { min: { soft: 0, mode: 1, pad: 0.08 }, max: { soft: 500, mode: 1, pad: 0.08 } };
+/** What charts tell each other: where the cursor is, not what is selected. */
+const SHARED_EVENTS = ["mousemove", "mouseleave"];
 
 /**
- * @typedef {object} Context what the plot asks for whenever it draws
+ * @typedef {[number[], ...(number | null | undefined)[][]]} Table times, and three columns a line
+ *
+ * @typedef {object} Context what the plot asks for whenever it draws, and whom it tells
  * @property {() => [number, number]} window the time shown, epoch ms
- * @property {() => import("./series.js").Series | null} series
+ * @property {() => string} timeZone
  * @property {() => void} onDraw
  * @property {() => void} onCursor
+ * @property {(fromMs: number, toMs: number) => void} onZoom
+ * @property {() => void} onBack
  */
 
 /**
@@ -22,91 +33,137 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
  * @param {HTMLElement} target
  * @param {import("./metrics.js").ChartSpec} spec
  * @param {Context} context
+ * @returns {{plot: any, destroy: () => void}}
  */
 export function makePlot(target, spec, context) {
   const size = () => ({ width: target.clientWidth || 300, height: target.clientHeight || 150 });
-  const plot = new uPlot({ ...size(), ...options(spec, context) }, emptyData(spec), target);
-  new ResizeObserver(() => plot.setSize(size())).observe(target);
-  dark.addEventListener("change", () => plot.redraw());
-  return plot;
+  const plot = new uPlot({ ...size(), ...options(spec, context) }, emptyTable(spec), target);
+  const observer = new ResizeObserver(() => plot.setSize(size()));
+  observer.observe(target);
+  const forget = onThemeChange(() => plot.redraw());
+  const destroy = () => {
+    observer.disconnect();
+    forget();
+    plot.destroy();
+  };
+  return { plot, destroy };
 }
 
-/** @param {import("./metrics.js").ChartSpec} spec @returns {[number[], ...(number | null)[][]]} */
-export function emptyData(spec) {
-  return [[], ...spec.lines.map(() => [])];
+/** @param {import("./metrics.js").ChartSpec} spec @returns {Table} */
+export function emptyTable(spec) {
+  return [[], ...spec.lines.flatMap(() => [[], [], []])];
 }
 
-/** A custom property of the style sheet, as it is now. @param {string} name */
-function themed(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/** One table of several devices' tables: where one has no point at a time, its lines go on. @param {Table[]} tables @returns {Table} */
+export function joined(tables) {
+  return tables.length === 1 ? tables[0] : uPlot.join(tables);
+}
+
+/** Where a line's average is among uPlot's series. @param {number} line */
+export function seriesOf(line) {
+  return 1 + SERIES_PER_LINE * line;
+}
+
+/** @param {any} plot @param {number} line @param {boolean} show */
+export function showLine(plot, line, show) {
+  plot.batch(() => {
+    for (let part = 0; part < SERIES_PER_LINE; part++) plot.setSeries(seriesOf(line) + part, { show });
+  });
 }
 
 /** @param {import("./metrics.js").ChartSpec} spec @param {Context} context */
 function options({ unit, bounds, lines }, context) {
-  const timeZone = () => context.series()?.timeZone ?? "UTC";
   const axis = {
     stroke: () => themed("quiet"),
     grid: { stroke: () => themed("grid-line"), width: 1 },
     ticks: { show: false },
-    font: `12px ${themed("font")}`,
+    font: `12px ${getComputedStyle(document.body).fontFamily}`,
   };
-  const timeAxis = { ...axis, size: 42, space: 80, values: (_, at, _a, _s, step) => axisTimes(at, timeZone(), step) };
-  const valueAxis = { ...axis, size: 44, space: 34, values: (_, at, _a, _s, step) => axisNumbers(at, unit, step) };
+  const times = (_, at, _a, _s, step) => axisTimes(at, context.timeZone(), step);
+  const numbers = (_, at, _a, _s, step) => axisNumbers(at, unit, step);
   return {
     ms: 1,
     legend: { show: false },
-    padding: [10, 14, 0, 0],
-    tzDate: (/** @type {number} */ ms) => uPlot.tzDate(new Date(ms), timeZone()),
-    cursor: { sync: { key: "time" }, y: false, drag: { x: false, y: false }, points: { size: 7 } },
-    scales: {
-      x: { range: () => context.window() },
-      y: { range: bounds ?? ((_, low, high) => uPlot.rangeNum(low ?? 0, high ?? 0, HEADROOM)) },
+    padding: [10, 22, 0, 0],
+    tzDate: (/** @type {number} */ ms) => uPlot.tzDate(new Date(ms), context.timeZone()),
+    cursor: cursorOptions(context),
+    scales: { x: { range: () => context.window() }, y: { range: bounds ?? valueRange(unit) } },
+    axes: [
+      { ...axis, size: 42, space: 80, values: times },
+      { ...axis, size: 52, space: 34, values: numbers },
+    ],
+    series: [{}, ...lines.flatMap(lineOptions)],
+    bands: lines.map(({ colour }, line) => ({
+      series: [seriesOf(line) + 2, seriesOf(line) + 1],
+      fill: () => themed(`${colour}-band`),
+    })),
+    hooks: {
+      draw: [context.onDraw],
+      setCursor: [context.onCursor],
+      setSelect: [select(context)],
+      drawAxes: [drawZero],
     },
-    axes: [timeAxis, valueAxis],
-    series: [{}, ...lines.map((line) => lineOptions(line, context))],
-    hooks: { draw: [context.onDraw], setCursor: [context.onCursor], drawAxes: [drawZero] },
   };
 }
 
-/** @param {import("./metrics.js").Line} line @param {Context} context */
-function lineOptions({ label, colour, isFilled }, context) {
-  const gapMs = () => context.series()?.gapMs ?? Number.POSITIVE_INFINITY;
+/** @param {Context} context */
+function cursorOptions({ onBack }) {
   return {
-    label,
-    stroke: () => themed(colour),
-    fill: isFilled ? () => themed(`${colour}-wash`) : undefined,
-    width: 1.75,
-    spanGaps: false,
-    gaps: (plot, _, first, last, nulls) => [...nulls, ...silences(plot, first, last, gapMs())].sort((a, b) => a[0] - b[0]),
-    points: { show: false, size: 4, filter: (plot, index) => lonely(plot.data[0], plot.data[index], gapMs()) },
+    sync: { key: "time", filters: { pub: (/** @type {string} */ type) => SHARED_EVENTS.includes(type) } },
+    y: false,
+    drag: { x: true, y: false, setScale: false },
+    points: { size: 7, show: (_, index) => (index % SERIES_PER_LINE === 1 ? document.createElement("div") : null) },
+    bind: { dblclick: () => () => onBack() },
   };
 }
 
-/**
- * Pixel spans between points that are more than `gapMs` apart.
- * @param {any} plot @param {number} first @param {number} last @param {number} gapMs
- */
-function silences(plot, first, last, gapMs) {
-  const times = plot.data[0];
-  const spans = [];
-  for (let index = first + 1; index <= last; index++) {
-    if (times[index] - times[index - 1] > gapMs) {
-      spans.push([times[index - 1], times[index]].map((ms) => Math.round(plot.valToPos(ms, "x", true))));
-    }
-  }
-  return spans;
+/** Powers are seen against zero; what hardly changes (50 Hz) is seen close. @param {string} unit */
+function valueRange(unit) {
+  if (unit === "W" || unit === "A") return (_, low, high) => uPlot.rangeNum(low ?? 0, high ?? 0, POWER_HEADROOM);
+  return (_, low, high) => (low === null || high === null ? [0, 1] : uPlot.rangeNum(low, high, 0.1, false));
+}
+
+/** @param {Context} context */
+function select({ onZoom }) {
+  return (/** @type {any} */ plot) => {
+    const { left, width } = plot.select;
+    if (width === 0) return;
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    if (width >= MIN_DRAG_PX) onZoom(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+  };
+}
+
+/** @param {import("./metrics.js").Line} line */
+function lineOptions({ label, colour, isFilled }) {
+  const bound = { stroke: null, width: 0, points: { show: false } };
+  return [
+    {
+      label,
+      stroke: () => themed(colour),
+      fill: isFilled ? () => themed(`${colour}-wash`) : undefined,
+      width: 1.75,
+      spanGaps: false,
+      points: { show: false, size: 4, filter: (plot, index) => lonely(plot.data[index]) },
+    },
+    bound,
+    { ...bound },
+  ];
 }
 
 /**
  * Indexes of the values that no line reaches, because there is a gap on either side.
- * @param {number[]} times @param {(number | null)[]} column @param {number} gapMs
+ * @param {(number | null | undefined)[]} column undefined: another device's point
  * @returns {number[] | null}
  */
-function lonely(times, column, gapMs) {
-  const isApart = (a, b) => (column[b] ?? null) === null || Math.abs(times[a] - times[b]) > gapMs;
+function lonely(column) {
   const found = [];
+  let before = null;
   for (let i = 0; i < column.length; i++) {
-    if (column[i] !== null && isApart(i, i - 1) && isApart(i, i + 1)) found.push(i);
+    if (column[i] === undefined) continue;
+    let next = i + 1;
+    while (next < column.length && column[next] === undefined) next++;
+    if (column[i] !== null && before === null && (column[next] ?? null) === null) found.push(i);
+    before = column[i];
   }
   return found.length > 0 ? found : null;
 }

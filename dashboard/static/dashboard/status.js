@@ -9,18 +9,36 @@ import { duration, timeOfDay } from "./format.js";
 
 /** A device that was silent for longer is called silent. */
 const SILENT_MS = 15_000;
-const WORDS = { connecting: "Connecting", "catching-up": "Catching up", live: "Live", offline: "Offline", ended: "Stopped" };
+const BRIEF_MS = 300;
+const WORDS = {
+  connecting: "Connecting",
+  "catching-up": "Catching up",
+  live: "Live",
+  offline: "Offline",
+  paused: "Paused",
+  ended: "Stopped",
+};
 
 export class Status {
   constructor() {
     this._root = byId("status");
-    /** @type {import("./live.js").State} */
+    /** @type {import("../wattstream-client/index.d.ts").State} */
     this._state = { name: "connecting" };
     this._retryAt = 0;
+    this._timer = 0;
   }
 
-  /** @param {import("./live.js").State} state */
+  /** @param {import("../wattstream-client/index.d.ts").State} state */
   set(state) {
+    clearTimeout(this._timer);
+    // Every change of view subscribes anew: that is over before anybody could read it.
+    const isBrief = state.name === "catching-up" && this._state.name === "live";
+    if (isBrief) this._timer = setTimeout(() => this._show(state), BRIEF_MS);
+    else this._show(state);
+  }
+
+  /** @param {import("../wattstream-client/index.d.ts").State} state */
+  _show(state) {
     this._state = state;
     this._retryAt = performance.now() + (state.retryMs ?? 0);
     this._root.dataset.state = state.name;

@@ -1,28 +1,20 @@
 /**
- * One websocket at a time, made anew whenever it is lost: ticket, opening, signs of life, jittered back-off. No DOM.
- * What goes over it is the matter of live.js.
+ * One websocket at a time, made anew whenever it is lost: ticket, opening, signs of life, jittered back-off.
+ * What goes over it is the matter of stream.js.
  * @module connection
  */
+
+import { backoffMs } from "./backoff.js";
 
 const PROTOCOL = "wattstream.v1";
 /** Close codes after which coming back would be wrong: malformed frame, not signed in, not yours. */
 const FINAL_CODES = new Set([4400, 4401, 4403]);
 const UNAUTHENTICATED = 4401;
 const ABNORMAL = 1006;
-const BACKOFF_FIRST_MS = 1_000;
-const BACKOFF_MAX_MS = 30_000;
 /** How long the server may take to greet, and to answer a ping. */
 const OPENING_DEADLINE_MS = 10_000;
 const PONG_DEADLINE_MS = 5_000;
-
-/**
- * How long to wait before the next attempt: doubling, and anywhere between half and all of it, so that the clients of
- * a server that restarted do not all come back in the same instant.
- * @param {number} failures in a row, before this one
- */
-export function backoffMs(failures) {
-  return Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** failures) * (0.5 + Math.random() / 2);
-}
+const OPEN = 1; // WebSocket.OPEN, also where there is no global WebSocket
 
 /**
  * @typedef {object} Handlers
@@ -35,19 +27,24 @@ export function backoffMs(failures) {
 export class Connection {
   /**
    * @param {string} url ws:// or wss://
-   * @param {() => Promise<string>} ticket a fresh single-use ticket; may reject with an error that has a `status`
+   * @param {() => Promise<import("./index.d.ts").Ticket>} ticket
+   * @param {typeof WebSocket} Socket
    * @param {Handlers} handlers
    */
-  constructor(url, ticket, handlers) {
+  constructor(url, ticket, Socket, handlers) {
     this._url = url;
     this._ticket = ticket;
+    this._Socket = Socket;
     this._handlers = handlers;
     /** @type {WebSocket | null} */
     this._socket = null;
     this._attempt = 0; // numbers the connections, so that a late answer to an earlier one is known as such
     this._failures = 0; // in a row
+    this._ticketEnds = Number.POSITIVE_INFINITY; // epoch ms
     this._heartbeatMs = OPENING_DEADLINE_MS;
+    /** @type {any} a number in browsers, an object in Node.js */
     this._retryTimer = 0;
+    /** @type {any} */
     this._silenceTimer = 0;
     /** Whether the server has greeted, so that frames may be sent. */
     this.isOpen = false;
@@ -58,25 +55,26 @@ export class Connection {
   async open() {
     const attempt = this._abandon();
     this._handlers.onConnecting();
-    let ticket;
+    let told;
     try {
-      ticket = await this._ticket();
+      told = await this._ticket();
     } catch (error) {
-      const isSignedOut = /** @type {{status?: number}} */ (error).status === 401;
-      if (attempt === this._attempt) this._lost(isSignedOut ? UNAUTHENTICATED : ABNORMAL);
+      if (attempt === this._attempt) this._noTicket(/** @type {any} */ (error));
       return;
     }
     if (attempt !== this._attempt) return;
-    const socket = new WebSocket(this._url, [PROTOCOL, `ticket.${ticket}`]);
+    this._ticketEnds = Date.now() + told.expires_in * 1000;
+    const socket = new this._Socket(this._url, [PROTOCOL, `ticket.${told.ticket}`]);
     this._socket = socket;
     this._expect(OPENING_DEADLINE_MS);
     socket.onmessage = (event) => this._receive(JSON.parse(event.data));
-    socket.onclose = (event) => this._lost(event.code);
+    socket.onclose = (event) => this._closed(event.code);
+    socket.onerror = () => {}; // a close event follows
   }
 
   /** @param {object} frame lost where the connection is; whoever sent it hears of that by `onLost` */
   send(frame) {
-    if (this._socket?.readyState === WebSocket.OPEN) this._socket.send(JSON.stringify(frame));
+    if (this._socket?.readyState === OPEN) this._socket.send(JSON.stringify(frame));
   }
 
   /** All is as it should be: the next failure is the first again. */
@@ -88,6 +86,11 @@ export class Connection {
   probe() {
     this._expect(PONG_DEADLINE_MS);
     this.send({ type: "ping" });
+  }
+
+  /** Let go of the connection, and make no other attempt until `open`. */
+  rest() {
+    this._abandon();
   }
 
   /** @param {number} code */
@@ -109,14 +112,24 @@ export class Connection {
     return ++this._attempt;
   }
 
+  /** @param {{status?: number, retryAfterS?: number | null}} error */
+  _noTicket(error) {
+    if (error.status === 401) this.end(UNAUTHENTICATED);
+    else this._lost(ABNORMAL, (error.retryAfterS ?? 0) * 1000);
+  }
+
   /** @param {number} code */
-  _lost(code) {
-    if (FINAL_CODES.has(code)) {
-      this.end(code);
-      return;
-    }
+  _closed(code) {
+    // The machine slept between ticket and handshake: that says nothing about who this is.
+    const isTicketOld = code === UNAUTHENTICATED && !this.isOpen && Date.now() >= this._ticketEnds;
+    if (FINAL_CODES.has(code) && !isTicketOld) this.end(code);
+    else this._lost(code);
+  }
+
+  /** @param {number} code @param {number} [atLeastMs] before the next attempt */
+  _lost(code, atLeastMs = 0) {
     this._abandon();
-    const retryMs = backoffMs(this._failures++);
+    const retryMs = Math.max(backoffMs(this._failures++), atLeastMs);
     this._retryTimer = setTimeout(() => this.open(), retryMs);
     this.isWaiting = true;
     this._handlers.onLost(code, retryMs);

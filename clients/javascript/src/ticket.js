@@ -1,0 +1,22 @@
+/**
+ * Tickets for programs: a standard WebSocket cannot send the Authorization header, in Node.js either.
+ * @module ticket
+ */
+
+const DEADLINE_MS = 10_000;
+
+/**
+ * @param {string} url the server's
+ * @param {string} token
+ * @returns {() => Promise<import("./index.d.ts").Ticket>}
+ */
+export function ticketWithToken(url, token) {
+  const address = new URL("/api/auth/ws-ticket", url);
+  const headers = { Authorization: `Bearer ${token}` };
+  return async () => {
+    const answer = await fetch(address, { method: "POST", headers, signal: AbortSignal.timeout(DEADLINE_MS) });
+    if (answer.ok) return answer.json();
+    const retryAfterS = Number(answer.headers.get("Retry-After")) || 0;
+    throw Object.assign(new Error(`no ticket: ${answer.status}`), { status: answer.status, retryAfterS });
+  };
+}

@@ -1,0 +1,77 @@
+"""clients/javascript as a program: Node.js, an access token, the real server. Faults are in tests/e2e."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from telemetry.times import SECOND_US, iso_from_us
+from tests.support.cast import Person
+from tests.support.process import ROOT, Process
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us, publish, readings_each_second, store
+
+DEADLINE_S = 60
+FOLLOW = """
+import { LiveStream, ticketWithToken } from "wattstream-client";
+const { URL: url, TOKEN: token, DEVICE: device, SINCE: since, COUNT: count } = process.env;
+const told = [];
+const live = new LiveStream({
+  url: url.replace("http", "ws") + "/ws/live",
+  ticket: ticketWithToken(url, token),
+  onReadings: (id, readings) => {
+    told.push(...readings.map((reading) => reading.time));
+    if (told.length >= Number(count)) live.close();
+  },
+  onState: ({ name, code }) => name === "ended" && console.log(JSON.stringify({ told, code })),
+});
+live.subscribe(device, since);
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A program beside the installed package."""
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules/wattstream-client").symlink_to(ROOT / "clients/javascript")
+    (tmp_path / "follow.mjs").write_text(FOLLOW)
+    return tmp_path
+
+
+@contextmanager
+def following(project: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    node = shutil.which("node") or str(ROOT / ".local/node/bin/node")
+    # Node.js 20 has its WebSocket behind this option, 22 has it anyway.
+    command = [node, "--experimental-websocket", "--no-warnings", "follow.mjs"]
+    with subprocess.Popen(
+        command, cwd=project, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_history_flows_into_live(server: Process, stack: Stack, alice: Person, device: str, project: Path) -> None:
+    readings = readings_each_second(device, now_us() - 100 * SECOND_US, 40)
+    store(stack, readings[:30])
+    publish(stack, readings[25:30])
+    since = iso_from_us(readings[9].us)
+    with following(project, URL=server.url, TOKEN=alice.token, DEVICE=device, SINCE=since, COUNT="30") as process:
+        publish(stack, readings[30:])
+        output, _ = process.communicate(timeout=DEADLINE_S)
+    assert json.loads(output) == {"told": [iso_from_us(reading.us) for reading in readings[10:]], "code": 1000}
+    assert process.returncode == 0
+
+
+def test_no_token_ends_it(server: Process, device: str, project: Path) -> None:
+    with following(project, URL=server.url, TOKEN="wrong", DEVICE=device, SINCE="", COUNT="1") as process:
+        output, _ = process.communicate(timeout=DEADLINE_S)
+    assert json.loads(output) == {"told": [], "code": 4401}

@@ -1,0 +1,294 @@
+"""clients/javascript in a real browser against the real server, with faults in between."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from playwright.sync_api import Page, Route
+
+from telemetry.reading import Reading
+from telemetry.times import SECOND_US, iso_from_us
+from tests.e2e.houses import in_thread, make_device
+from tests.e2e.support import DashboardPage, Watch
+from tests.support.cast import Person, device_share
+from tests.support.process import Process
+from tests.support.proxy import TcpProxy
+from tests.support.servers import server_process
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us, publish, readings_each_second, store
+
+# Everything that the stream says, in the order in which it says it. `gate`, where set, is what onReadings waits for.
+FOLLOW = """async ({ devices, options }) => {
+  const { LiveStream } = await import('/static/wattstream-client/index.js');
+  const { liveTicket } = await import('/static/dashboard/api.js');
+  const record = { times: {}, gaps: [], subscribed: [], revoked: [], states: [], tickets: 0, most: 0, gate: null };
+  window.record = record;
+  window.live = new LiveStream({
+    url: `ws://${location.host}/ws/live`,
+    ticket: () => { record.tickets++; return liveTicket(); },
+    onReadings: (id, readings) => {
+      record.most = Math.max(record.most, readings.length);
+      (record.times[id] ??= []).push(...readings.map((reading) => reading.time));
+      return record.gate;
+    },
+    onGap: (id, span) => record.gaps.push(span),
+    onSubscribed: (id, told) => record.subscribed.push(told),
+    onRevoked: (id) => record.revoked.push(id),
+    onState: (state) => record.states.push(state),
+    ...options,
+  });
+  for (const [id, since] of Object.entries(devices)) window.live.subscribe(id, since);
+}"""
+
+
+class Follower:
+    """A LiveStream on a page, and its record."""
+
+    def __init__(self, dashboard: DashboardPage) -> None:
+        self._dashboard = dashboard
+        self.page: Page = dashboard.page
+
+    def follow(self, devices: dict[str, str | None], **options: object) -> None:
+        self.page.evaluate(FOLLOW, {"devices": devices, "options": options})
+
+    def __getitem__(self, name: str) -> Any:
+        return self.page.evaluate("(name) => window.record[name]", name)
+
+    def times(self, device_id: str) -> list[str]:
+        found: list[str] = self["times"].get(device_id, [])
+        return found
+
+    @property
+    def state(self) -> dict[str, Any]:
+        states = self["states"]
+        return states[-1] if states else {}
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        self._dashboard.wait(condition, what)
+
+    def wait_state(self, name: str) -> None:
+        self.wait(lambda: self.state.get("name") == name, f"the state {name}")
+
+    def wait_given(self, device_id: str, readings: Sequence[Reading]) -> None:
+        """Until the last of these came; then it must have been these, each once and in order."""
+        wanted = times_of(readings)
+        self.wait(lambda: wanted[-1] in self.times(device_id), "the last reading")
+        assert self.times(device_id) == wanted
+
+
+def times_of(readings: Sequence[Reading]) -> list[str]:
+    return [iso_from_us(reading.us) for reading in readings]
+
+
+@pytest.fixture
+def proxy(server: Process) -> Iterator[TcpProxy]:
+    proxy = TcpProxy(("127.0.0.1", server.port))
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def follower(dashboard: DashboardPage, proxy: TcpProxy, charlie: Person, watch: Watch) -> Follower:
+    """Charlie, signed in through a proxy; the page itself follows nothing, for he has no device yet."""
+    watch.network_errors_expected = True
+    dashboard.url = f"http://127.0.0.1:{proxy.port}"
+    dashboard.sign_in(charlie.username, charlie.password)
+    return Follower(dashboard)
+
+
+@pytest.fixture
+def device_id(charlie: Person, follower: Follower) -> str:
+    return make_device(charlie)
+
+
+def recent(device_id: str, count: int) -> list[Reading]:
+    return readings_each_second(device_id, now_us() - 10 * count * SECOND_US, count)
+
+
+def test_from_history_to_live_across_killed_connections(
+    follower: Follower, proxy: TcpProxy, stack: Stack, charlie: Person, device_id: str
+) -> None:
+    readings = recent(device_id, 200)
+    store(stack, readings[:50])
+    cursor = charlie.http.get(f"/api/history/{device_id}", params={"range": "10m"}).json()["cursor"]
+    store(stack, readings[50:])
+    follower.follow({device_id: cursor})
+    for start in range(50, 200, 50):
+        publish(stack, readings[start : start + 25])
+        follower.wait(lambda start=start: len(follower.times(device_id)) >= start - 49, "readings")  # type: ignore[misc]
+        proxy.kill_connections()
+        publish(stack, readings[start + 25 : start + 50])
+    follower.wait_given(device_id, readings[50:])
+    follower.wait_state("live")
+    assert {"offline", "connecting", "catching-up"} <= {state["name"] for state in follower["states"]}
+    assert follower.page.evaluate("(id) => window.live.cursor(id)", device_id) == times_of(readings)[-1]
+
+
+def test_a_restarted_server_is_come_back_to(
+    dashboard: DashboardPage, stack: Stack, charlie: Person, logs: Path, watch: Watch
+) -> None:
+    watch.network_errors_expected = True
+    with server_process(stack.env, logs / "client_restart.log") as server:
+        dashboard.url = server.url
+        dashboard.sign_in(charlie.username, charlie.password)
+        follower, device_id = Follower(dashboard), make_device(charlie)
+        readings = recent(device_id, 40)
+        store(stack, readings)
+        follower.follow({device_id: iso_from_us(readings[0].us - 1)})
+        publish(stack, readings[:20])
+        follower.wait(lambda: len(follower.times(device_id)) == 40, "what is stored")
+        server.stop()
+        follower.wait_state("offline")
+        assert follower.state["code"] in (1012, 1006)
+        missed = readings_each_second(device_id, now_us() - 60 * SECOND_US, 30)
+        store(stack, missed)
+        publish(stack, missed)
+        server.start()
+        follower.wait_given(device_id, [*readings, *missed])
+
+
+def test_a_ticket_that_grew_old_on_the_way_is_renewed(follower: Follower, stack: Stack, device_id: str) -> None:
+    def outdated(route: Route) -> None:
+        """What a ticket is after its 30 s: Redis has forgotten it."""
+        answer = route.fetch()
+        body = answer.json()
+        with redis.Redis.from_url(stack.env["REDIS_URL"]) as client:
+            assert client.delete(f"wattstream:ticket:{hashlib.sha256(body['ticket'].encode()).hexdigest()}")
+        route.fulfill(response=answer, json={**body, "expires_in": 0})
+
+    follower.page.route("**/api/auth/ws-ticket", outdated, times=1)
+    follower.follow({device_id: None})
+    follower.wait_state("live")
+    assert follower["tickets"] == 2
+    assert [state.get("code") for state in follower["states"] if state["name"] == "offline"] == [4401]
+
+
+def test_a_fresh_ticket_that_is_refused_ends_it(follower: Follower, device_id: str) -> None:
+    follower.page.route(
+        "**/api/auth/ws-ticket", lambda route: route.fulfill(status=201, json={"ticket": "no", "expires_in": 30})
+    )
+    follower.follow({device_id: None})
+    follower.wait_state("ended")
+    assert follower.state["code"] == 4401
+    assert follower["tickets"] == 1
+
+
+def test_a_share_that_ends_ends_this_device_only(
+    follower: Follower, stack: Stack, bob: Person, charlie: Person, device_id: str
+) -> None:
+    shared = make_device(bob)
+    in_thread(lambda: device_share(shared, charlie))
+    follower.follow({device_id: None, shared: None})
+    follower.wait_state("live")
+    seen = recent(shared, 1)
+    publish(stack, seen)
+    follower.wait_given(shared, seen)
+
+    bob.http.delete(f"/api/devices/{shared}/shares/{charlie.username}").raise_for_status()
+
+    follower.wait(lambda: follower["revoked"] == [shared], "the end of the share")
+    publish(stack, recent(shared, 1))
+    own = recent(device_id, 3)
+    publish(stack, own)
+    follower.wait_given(device_id, own)
+    assert follower.times(shared) == times_of(seen)
+    assert follower.state["name"] == "live"
+
+
+def test_many_devices_are_asked_for_together_and_one_that_is_refused_is_told_apart(
+    follower: Follower, stack: Stack, bob: Person, charlie: Person
+) -> None:
+    """More than the server allows frames a second."""
+    devices = [make_device(charlie) for _ in range(120)]
+    foreign = make_device(bob)
+    follower.follow(dict.fromkeys([*devices[:60], foreign, *devices[60:]]))
+    follower.wait_state("live")
+    assert follower["revoked"] == [foreign]
+    readings = [recent(device_id, 1)[0] for device_id in devices]
+    publish(stack, readings)
+    follower.wait(lambda: len(follower["times"]) == 120, "a reading of each")
+    assert {"offline", "ended"}.isdisjoint({state["name"] for state in follower["states"]})
+
+
+def test_what_is_missing_is_named(follower: Follower, stack: Stack, device_id: str) -> None:
+    first, late, second = recent(device_id, 3)
+    follower.follow({device_id: None})
+    follower.wait_state("live")
+    publish(stack, [first, second], ring=False)
+    follower.wait_given(device_id, [first, second])
+    publish(stack, [late], ring=False)
+    time = iso_from_us(late.us)
+    follower.wait(lambda: follower["gaps"] == [{"from": time, "to": time}], "the gap")
+
+
+def test_too_much_to_replay_is_said(dashboard: DashboardPage, stack: Stack, charlie: Person, logs: Path) -> None:
+    with server_process(stack.env | {"LIVE_BACKLOG_MAX_READINGS": "50"}, logs / "client_backlog.log") as server:
+        dashboard.url = server.url
+        dashboard.sign_in(charlie.username, charlie.password)
+        follower, device_id = Follower(dashboard), make_device(charlie)
+        readings = recent(device_id, 100)
+        store(stack, readings)
+        publish(stack, readings[-10:])
+        since = iso_from_us(readings[0].us)
+        follower.follow({device_id: since})
+        follower.wait(lambda: bool(follower["subscribed"]), "the answer")
+        (told,) = follower["subscribed"]
+        assert (told["since"], told["recovered"]) == (since, False)
+        # From the cursor it tells of, nothing is missing.
+        follower.wait_given(device_id, [reading for reading in readings if iso_from_us(reading.us) > told["cursor"]])
+
+
+def test_a_page_that_is_hidden_lets_go_and_catches_up_when_it_is_shown(
+    follower: Follower, proxy: TcpProxy, stack: Stack, device_id: str
+) -> None:
+    readings = recent(device_id, 60)
+    store(stack, readings)
+    follower.follow({device_id: iso_from_us(readings[0].us - 1)}, pauseHiddenAfterMs=50)
+    follower.wait(lambda: len(follower.times(device_id)) == 60, "what is stored")
+
+    be_hidden(follower.page, True)
+    follower.wait_state("paused")
+    accepted = proxy.connections_accepted
+    missed = readings_each_second(device_id, now_us() - 60 * SECOND_US, 30)
+    store(stack, missed)
+    publish(stack, missed)
+    assert len(follower.times(device_id)) == 60
+    assert proxy.connections_accepted == accepted
+
+    be_hidden(follower.page, False)
+    follower.wait_given(device_id, [*readings, *missed])
+    follower.wait_state("live")
+
+
+def be_hidden(page: Page, hidden: bool) -> None:
+    """A browser without a window hides no tab, so the page is told what a hidden one is told."""
+    page.evaluate(
+        """(hidden) => {
+          Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
+          document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        hidden,
+    )
+
+
+def test_handlers_that_are_behind_stop_the_stream_and_lose_nothing(
+    follower: Follower, stack: Stack, device_id: str
+) -> None:
+    readings = recent(device_id, 400)
+    follower.follow({device_id: None}, maxWaiting=20)
+    follower.wait_state("live")
+    follower.page.evaluate("window.record.gate = new Promise((resolve) => { window.go = resolve; }); null")
+    publish(stack, readings[:200])
+    follower.wait_state("paused")
+    publish(stack, readings[200:])
+    assert len(follower.times(device_id)) <= 20
+
+    follower.page.evaluate("window.record.gate = null; window.go()")
+    follower.wait_given(device_id, readings)
+    # A backlog frame, of 500 rows, is what can come at once.
+    assert follower["most"] <= 20 + 500

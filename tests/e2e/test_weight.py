@@ -1,0 +1,102 @@
+"""What the page costs: bytes, memory, main thread. Counts and sizes, which a busy machine does not change."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import CDPSession
+
+from telemetry.times import SECOND_US
+from tests.e2e.houses import make_device
+from tests.e2e.support import DashboardPage
+from tests.support.cast import Person
+from tests.support.stack import Stack
+from tests.support.telemetry import now_us, publish, readings_each_second
+
+logger = logging.getLogger(__name__)  # the figures, with --log-cli-level=INFO
+PAGE_BYTES = 150 * 1024
+# What a view may grow by in two hours of readings: noise of the heap, not readings (each is about 300 bytes).
+HEAP_NOISE_BYTES = 400_000
+
+WATCH = """() => {
+  window.seen = { shift: 0, moved: [], tasks: [] };
+  new PerformanceObserver((list) => {
+    for (const { hadRecentInput, value, sources } of list.getEntries()) {
+      if (hadRecentInput) continue;
+      window.seen.shift += value;
+      window.seen.moved.push(...sources.map(({ node }) => `${value} ${node?.nodeName} ${node?.id} ${node?.className}`));
+    }
+  }).observe({ type: 'layout-shift', buffered: true });
+  new PerformanceObserver((list) => window.seen.tasks.push(...list.getEntries().map((entry) => entry.duration)))
+    .observe({ type: 'longtask', buffered: true });
+}"""
+
+
+@pytest.fixture
+def at_home(dashboard: DashboardPage, owner: Person, house: str) -> DashboardPage:
+    dashboard.page.add_init_script(f"({WATCH})()")
+    dashboard.sign_in(owner.username, owner.password)
+    dashboard.wait_drawn("24h")
+    return dashboard
+
+
+def test_the_whole_page_is_light(at_home: DashboardPage) -> None:
+    """As it came over the wire, with nothing in the cache: the page, its modules, styles and the first data."""
+    at_home.wait_live()
+    sizes: dict[str, int] = at_home.page.evaluate(
+        """() => Object.fromEntries([...performance.getEntriesByType('navigation'),
+             ...performance.getEntriesByType('resource')].map((entry) => [entry.name, entry.transferSize]))"""
+    )
+    assert any("uPlot" in name for name in sizes)
+    assert all(sizes[name] > 0 for name in sizes if "/static/" in name)
+    logger.info("%d bytes: %s", sum(sizes.values()), sizes)
+    assert sum(sizes.values()) < PAGE_BYTES, sizes
+
+
+def test_nothing_jumps_while_the_page_fills(at_home: DashboardPage) -> None:
+    at_home.wait_live()
+    at_home.page.locator("#energy-rows td", has_text=".").first.wait_for()
+    shift, moved = at_home.page.evaluate("[window.seen.shift, window.seen.moved]")
+    assert shift < 0.02, moved
+
+
+def test_readings_do_not_occupy_the_page(at_home: DashboardPage) -> None:
+    """Ten seconds of live readings in the finest view. A noisy machine makes some tasks long, but not as many."""
+    at_home.choose("10 min")
+    at_home.wait_live()
+    before = at_home.through
+    at_home.page.evaluate("window.seen.tasks.length = 0")
+    at_home.wait(lambda: (at_home.through - before).total_seconds() >= 10, "ten readings")
+    tasks = at_home.page.evaluate("window.seen.tasks")
+    logger.info("%d long tasks: %s", len(tasks), tasks)
+    assert len(tasks) < 10
+
+
+def test_hours_of_readings_leave_no_more_in_memory_than_the_view(
+    dashboard: DashboardPage, stack: Stack, charlie: Person
+) -> None:
+    """Three hours at 1 Hz through the real server, as fast as they go; memory is what is left after a forced
+    collection, once the ten minutes shown are full and two hours later."""
+    device_id = make_device(charlie)
+    dashboard.sign_in(charlie.username, charlie.password)
+    dashboard.choose("10 min")
+    dashboard.wait_live()
+    session = dashboard.page.context.new_cdp_session(dashboard.page)
+    readings = readings_each_second(device_id, now_us(), 3 * 3600)
+    used = []
+    for start in range(0, len(readings), 300):
+        publish(stack, readings[start : start + 300])
+        last = datetime.fromtimestamp((readings[start + 299].us - SECOND_US / 10) / 1e6, UTC)
+        dashboard.wait_through(last)
+        used.append(heap(session))
+    after_one_hour, after_three = used[len(used) // 3], used[-1]
+    logger.info("%d bytes after one hour, %d after three", after_one_hour, after_three)
+    assert 590 <= dashboard.points <= 602
+    assert after_three - after_one_hour < HEAP_NOISE_BYTES, used
+
+
+def heap(session: CDPSession) -> int:
+    session.send("HeapProfiler.collectGarbage")
+    return int(session.send("Runtime.getHeapUsage")["usedSize"])
