@@ -1,4 +1,4 @@
-"""The page at /: a frame for the modules in static/dashboard, which get all they show from the API."""
+"""The pages: frames for the modules in static/dashboard, which get all they show from the API."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ POLICY = "; ".join(
 
 @never_cache
 @require_safe
-def dashboard_page(request: HttpRequest) -> HttpResponse:
-    """Who is not signed in is sent to the form, and comes back."""
+def page(request: HttpRequest, template: str) -> HttpResponse:
+    """A page for who is signed in. Who is not is sent to the form, and comes back."""
     try:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
-        response = render(request, "dashboard/dashboard.html", {"username": request.user.get_username()})
+        response = render(request, template)
     except DATABASE_AWAY as error:
         return problem_response(database_away(error))
     response["Content-Security-Policy"] = POLICY

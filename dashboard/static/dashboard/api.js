@@ -47,18 +47,40 @@ export function getJson(path, options = {}) {
 }
 
 /**
- * A request that changes something, with the CSRF token as it stands now.
  * @param {string} path
- * @returns {Promise<any>} the body, null where there is none
+ * @param {object} [body]
+ * @returns {Promise<any>} the answer's body, null where there is none
  * @throws {Problem}
  */
-export function postJson(path) {
-  return request(path, { method: "POST", headers: { "X-CSRFToken": csrfToken() } });
+export function postJson(path, body) {
+  return change("POST", path, body);
+}
+
+/** @param {string} path @param {object} body @returns {Promise<any>} @throws {Problem} */
+export function patchJson(path, body) {
+  return change("PATCH", path, body);
+}
+
+/** @param {string} path @returns {Promise<null>} @throws {Problem} */
+export function deleteJson(path) {
+  return change("DELETE", path);
+}
+
+/** Leave for the form, to come back to this page once signed in. */
+export function signIn() {
+  location.assign(`/login?${new URLSearchParams({ next: location.pathname + location.hash })}`);
 }
 
 /** A ticket for one websocket handshake. @returns {Promise<string>} @throws {Problem} */
 export async function liveTicket() {
   return (await postJson("/api/auth/ws-ticket")).ticket;
+}
+
+/** A request that changes something, with the CSRF token as it stands now. @param {string} method @param {string} path @param {object} [body] */
+function change(method, path, body) {
+  const headers = { "X-CSRFToken": csrfToken() };
+  if (!body) return request(path, { method, headers });
+  return request(path, { method, headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
 /** @param {string} path @param {RequestInit} options */
