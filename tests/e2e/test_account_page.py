@@ -55,7 +55,7 @@ def test_a_key_is_shown_once_copied_and_works_until_it_is_revoked(
     shown.get_by_role("button", name="I have it").click()
     row = account.get_by_role("row", name="grafana")
     expect(row).to_be_visible()
-    assert account.locator("#key-text").input_value() == ""
+    expect(account.locator("#key-text")).to_have_value("")
     account.reload()
     expect(row).to_be_visible()
     assert key not in account.content()

@@ -104,7 +104,7 @@ def test_the_owner_renames_a_device_and_moves_it_to_another_zone(
     watch.network_errors_expected = True
     enter(page, server, bob, "/devices")
     page.get_by_role("button", name=f"Settings {device}").click()
-    page.get_by_label("Name").fill("House by the lake")
+    page.get_by_label("Name", exact=True).fill("House by the lake")
     page.get_by_label("Time zone").fill("Mars/Base")
     page.get_by_role("button", name="Save").click()
     expect(problem(page)).to_have_text("'Mars/Base' is not an IANA name such as Europe/Berlin.")
@@ -146,7 +146,7 @@ def test_sharing_lets_somebody_in_and_removing_the_share_shuts_them_out(
 def test_a_share_can_be_given_an_end(page: Page, server: Process, bob: Person, charlie: Person, device: str) -> None:
     enter(page, server, bob, "/devices")
     page.get_by_role("button", name=f"Share {device}").click()
-    page.get_by_label("Username").fill(charlie.username)
+    page.get_by_label("Username", exact=True).fill(charlie.username)
     page.get_by_label("Until").fill("2031-05-01T14:30")
     zone_offset_min = page.evaluate("new Date('2031-05-01T14:30').getTimezoneOffset()")
     page.get_by_role("dialog").get_by_role("button", name="Share", exact=True).click()

@@ -14,7 +14,7 @@ import { momentWords } from "./words.js";
  * @typedef {(what: string, device: Device) => void} Choose
  */
 
-/** What an owner may do: key, words, and what follows the device's name for who hears the button only. */
+/** What an owner may do: key and words. */
 const ACTIONS = [
   ["share", "Share"],
   ["settings", "Settings"],
