@@ -19,6 +19,8 @@ STOPS = """() => [...(document.querySelector("dialog[open]") ?? document).queryS
     "a[href], button, input, select, textarea, [tabindex]")]
   .filter((e) => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({ visibilityProperty: true }))
   .map((e) => e.outerHTML)"""
+DUPLICATE_IDS = """() => [...document.querySelectorAll("[id]")].map((e) => e.id)
+  .filter((id, index, all) => all.indexOf(id) !== index)"""
 FOCUSED = "() => document.activeElement?.outerHTML ?? ''"
 OPENED = ["Claim a device", "Settings", "Share", "Transfer", "Release"]
 
@@ -27,7 +29,8 @@ def violations(page: Page) -> list[str]:
     """Which rules of axe-core the page breaks, and where."""
     page.evaluate(AXE)
     found: dict[str, Any] = page.evaluate("axe.run({ resultTypes: ['violations'] })")
-    return [f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]]
+    broken = [f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]]
+    return broken + [f"duplicate-id: {name}" for name in page.evaluate(DUPLICATE_IDS)]
 
 
 def assert_in_order(page: Page) -> None:
@@ -36,9 +39,11 @@ def assert_in_order(page: Page) -> None:
     assert stops
     page.evaluate("document.querySelector('dialog[open]') ?? document.activeElement.blur()")
     reached: list[str] = []
-    for _ in range(3 * len(stops) + 10):
+    for _ in range(3 * len(stops) + 12):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate(FOCUSED))
+        focused = page.evaluate(FOCUSED)
+        if reached[-1:] != [focused]:  # a field for a date and a time has a stop for each part
+            reached.append(focused)
     first = reached.index(stops[0])
     around = [stop for stop in reached[first:] if stop in stops]
     assert around[: len(stops)] == stops
@@ -129,8 +134,8 @@ def test_nothing_is_wider_than_the_screen(devices: Page, server: Process, width:
     ("harm", "rule"),
     [
         ("document.querySelector('label[for=username]').remove()", "label"),
-        ("document.querySelector('button').style.color = 'var(--accent)'", "color-contrast"),
-        ("document.querySelector('#password').id = 'username'", "duplicate-id-aria"),
+        ("document.querySelector('button').style.color = '#4caf8a'", "color-contrast"),
+        ("document.querySelector('#password').id = 'username'", "duplicate-id"),
         ("document.documentElement.lang = ''", "html-has-lang"),
     ],
 )
