@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from redis import Redis
 
+from telemetry.names import ring_key
 from tests.e2e.manage import card, told, wait_path
 from tests.e2e.support import DEADLINE_MS, DashboardPage
 from tests.support.docs import Shell, block, blocks, clean_env
@@ -27,6 +29,8 @@ LESS = ["--days", "1"]
 @pytest.fixture
 def env(stack: Stack, tmp_path: Path) -> dict[str, str]:
     """A new terminal. The demo has accounts of its own, and its readings go into this run's databases."""
+    with Redis.from_url(stack.env["REDIS_URL"]) as client:
+        client.delete(ring_key("ems_001"))  # of an earlier run
     databases = {name: stack.env[name] for name in ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL")}
     return clean_env(DEMO_FOLDER=str(tmp_path / "demo"), **databases)
 

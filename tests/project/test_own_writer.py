@@ -109,7 +109,7 @@ def test_a_writer_and_a_hypertable_that_were_there_are_connected(
 
         printed = follower.step("telemetry_schema --apply")
         assert "may only SELECT" in printed
-        assert "the rollup tiers are complete; 1 days were filled" in printed, printed[-1500:]
+        assert re.search(r"the rollup tiers are complete; [1-9]\d* days were filled", printed)
 
         writer = LOCAL / "my_writer.py"
         writer.write_text(block(PAGE, *FILES["my_writer.py"]))

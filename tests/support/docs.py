@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.process import ROOT
+from tests.support.process import ROOT, STOP_DEADLINE_S
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND_LIMIT_S = 120
@@ -43,6 +43,7 @@ class Shell:
             cwd=ROOT, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, start_new_session=True,
         )  # fmt: skip
+        self._write("trap : TERM\n")  # what it starts ends by it, and it sees that end
 
     def type(self, text: str, **pasted: str) -> str:
         """Run a block, first with each placeholder (`wsd_…`) replaced by what a person would paste. Its output."""
@@ -64,8 +65,8 @@ class Shell:
         raise AssertionError(f"failed, or took more than {COMMAND_LIMIT_S} s:\n{text}\n→ {''.join(lines)}")
 
     def start(self, text: str, log: Path) -> None:
-        """Begin a block that does not end by itself."""
-        self._write(f"{{ {text.strip()}\n}} > {shlex.quote(str(log))} 2>&1 &\n")
+        """Begin a command that does not end by itself."""
+        self._write(f"(exec {text.strip()}) > {shlex.quote(str(log))} 2>&1 &\n")
 
     def _write(self, text: str) -> None:
         assert self._bash.stdin is not None
@@ -76,7 +77,13 @@ class Shell:
         """End it, and whatever it started."""
         with suppress(ProcessLookupError):
             os.killpg(self._bash.pid, signal.SIGTERM)
-        self._bash.wait(20)
+        with suppress(BrokenPipeError):
+            self._write("wait\nexit\n")
+        try:
+            self._bash.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._bash.pid, signal.SIGKILL)
+            self._bash.wait(STOP_DEADLINE_S)
 
     def __enter__(self) -> Self:
         return self
