@@ -1,4 +1,4 @@
-"""Every page and dialog for people who do not use a mouse, or eyes, or a large screen: axe-core's rules, and the keyboard."""
+"""Every page and dialog for who uses no mouse, no eyes, or no large screen: axe-core's rules, and the keyboard."""
 
 from __future__ import annotations
 

@@ -38,9 +38,7 @@ def may_enter(server: Process, key: str) -> bool:
     return answer.status_code == 200
 
 
-def test_a_key_is_shown_once_copied_and_works_until_it_is_revoked(
-    account: Page, server: Process, bob: Person
-) -> None:
+def test_a_key_is_shown_once_copied_and_works_until_it_is_revoked(account: Page, server: Process, bob: Person) -> None:
     account.context.grant_permissions(["clipboard-read", "clipboard-write"])
     expect(account.get_by_text("No keys yet.")).to_be_visible()
     shown = make_key(account, "grafana", "30 days")

@@ -74,20 +74,20 @@ def test_the_page_leads_from_a_clone_to_the_own_devices_readings_on_the_chart(
     dashboard.sign_in("alice", password)
     dashboard.wait_drawn("24h")
     with Shell(env) as shell:
-        shell.type(block(PAGE, "sh", "--env"))
-        told_once = shell.type(block(PAGE, "sh", "provision_device"))
+        shell.run(block(PAGE, "sh", "--env"))
+        told_once = shell.run(block(PAGE, "sh", "provision_device"))
         key, code = found(r"^device key: (\S+)$", told_once), found(r"^claim code: (\S+)$", told_once)
-        shell.type(block(PAGE, "sh", "DEVICE_KEY="), wsd_=key)
+        shell.run(block(PAGE, "sh", "DEVICE_KEY="), wsd_=key)
 
         claim(page, code)
         expect(card(page, "My house")).to_contain_text("Offline, no readings yet")
-        assert shell.type(block(PAGE, "sh", "$(date")).strip() == '{"accepted":1,"refused":[]}'
+        assert shell.run(block(PAGE, "sh", "$(date")).strip() == '{"accepted":1,"refused":[]}'
         expect(card(page, "My house").get_by_text("Online", exact=True)).to_be_visible(timeout=DEADLINE_MS)
 
         log = tmp_path / "my_device.log"
         shell.start(block(PAGE, "sh", program.name), log)
         see_it_grow(page, dashboard)
-        answers = shell.type(block(PAGE, "sh", "TOKEN="), **{"sunny-": password})
+        answers = shell.run(block(PAGE, "sh", "TOKEN="), **{"sunny-": password})
     page.close()  # before the demo ends
     assert '"device_id":"ems_001"' in answers
     assert '"solar_power":{"unit":"W","avg":[' in answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -12,7 +13,6 @@ from tests.support.cast import PASSWORD, Person
 from tests.support.process import Process
 from tests.support.servers import server_process
 from tests.support.stack import Stack
-from pathlib import Path
 
 
 def register(page: Page, username: str, password: str, again: str) -> None:

@@ -72,7 +72,7 @@ class Follower:
         self._ports = {"9000": free_port(), "8000": free_port()}
 
     def step(self, containing: str) -> str:
-        return self.shell.type(self._text(containing))
+        return self.shell.run(self._text(containing))
 
     def begin(self, containing: str, path: str) -> str:
         """Begin a server; its address, once it answers."""

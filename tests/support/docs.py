@@ -45,7 +45,7 @@ class Shell:
         )  # fmt: skip
         self._write("trap : TERM\n")  # what it starts ends by it, and it sees that end
 
-    def type(self, text: str, **pasted: str) -> str:
+    def run(self, text: str, **pasted: str) -> str:
         """Run a block, first with each placeholder (`wsd_…`) replaced by what a person would paste. Its output."""
         for placeholder, value in pasted.items():
             assert f"{placeholder}…" in text
