@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from auth_app.services import token_revoke
+from auth_app.tokens import tokens_revoke
 from devices_app.models import Device
 from devices_app.services import device_provision, device_reissue
 from tests.e2e.houses import in_thread, make_device
@@ -220,12 +220,7 @@ def test_when_the_session_has_ended_the_form_leads_back_here(
     watch.network_errors_expected = True
     enter(page, server, bob, "/devices")
     expect(card(page, device)).to_be_visible()
-
-    def end_session() -> None:
-        for token in bob.user.access_tokens.filter(kind="session"):
-            token_revoke(token_id=token.pk)
-
-    in_thread(end_session)
+    in_thread(lambda: tokens_revoke(bob.user.access_tokens.filter(kind="session")))
     wait_path(page, "/login")
     page.get_by_label("Username").fill(bob.username)
     page.get_by_label("Password").fill(bob.password)

@@ -12,13 +12,16 @@ import { dayWords, isOver } from "./words.js";
 
 const DAY_MS = 86_400_000;
 
-/** @typedef {{id: number, name: string, created_at: string, expires_at: string}} Key as GET /api/auth/tokens has it */
+/**
+ * @typedef {{id: number, name: string, created_at: string, expires_at: string}} Key
+ *   as GET /api/auth/tokens has it
+ */
 
 class Keys {
   constructor() {
     this._notice = new Notice();
     new Form(byId("new-key"), {
-      send: ({ name, days }) => postJson("/api/auth/tokens", { name, expires_at: serverNow() + Number(days) * DAY_MS }),
+      send: (values) => postJson("/api/auth/tokens", { body: newKey(values) }),
       done: (key) => {
         byId("new-key").reset();
         showOnce(key);
@@ -67,9 +70,14 @@ class Keys {
     const last = element("td", "");
     last.append(button);
     const expires = isOver(key.expires_at) ? `expired ${dayWords(key.expires_at)}` : dayWords(key.expires_at);
-    row.append(name, element("td", "created", dayWords(key.created_at)), element("td", "", expires), last);
+    row.append(name, element("td", "minor", dayWords(key.created_at)), element("td", "", expires), last);
     return row;
   }
+}
+
+/** @param {Record<string, string>} values the form's */
+function newKey({ name, days }) {
+  return { name, expires_at: serverNow() + Number(days) * DAY_MS };
 }
 
 /** Show the key, this once. @param {{name: string, token: string}} key */
@@ -86,7 +94,6 @@ function showOnce(key) {
 function prepareKeyShown() {
   const dialog = byId("key-shown");
   dialog.addEventListener("close", () => (byId("key-text").value = ""));
-  byId("key-close").addEventListener("click", () => dialog.close());
   byId("key-copy").addEventListener("click", async () => {
     setText(byId("key-told"), (await copy(byId("key-text"))) ? "Copied." : "Select the key and copy it yourself.");
   });
@@ -110,7 +117,7 @@ function preparePassword() {
   for (const field of [again, byId("password-new")]) field.addEventListener("input", compare);
   new Form(byId("password"), {
     send: ({ current_password, new_password }) =>
-      postJson("/api/auth/password", { current_password, new_password }),
+      postJson("/api/auth/password", { body: { current_password, new_password } }),
     done: () => {
       byId("password").reset();
       setText(byId("told"), "The password is changed. Everything else that was signed in is signed out.");

@@ -47,18 +47,19 @@ export function getJson(path, options = {}) {
 }
 
 /**
+ * With the CSRF token as it stands now.
  * @param {string} path
- * @param {object} [body]
- * @returns {Promise<any>} the answer's body, null where there is none
+ * @param {{body?: object, signal?: AbortSignal}} [options]
+ * @returns {Promise<any>} the body, null where there is none
  * @throws {Problem}
  */
-export function postJson(path, body) {
-  return change("POST", path, body);
+export function postJson(path, options) {
+  return change("POST", path, options);
 }
 
-/** @param {string} path @param {object} body @returns {Promise<any>} @throws {Problem} */
-export function patchJson(path, body) {
-  return change("PATCH", path, body);
+/** @param {string} path @param {{body: object}} options @returns {Promise<any>} @throws {Problem} */
+export function patchJson(path, options) {
+  return change("PATCH", path, options);
 }
 
 /** @param {string} path @returns {Promise<null>} @throws {Problem} */
@@ -76,11 +77,10 @@ export async function liveTicket() {
   return (await postJson("/api/auth/ws-ticket")).ticket;
 }
 
-/** A request that changes something, with the CSRF token as it stands now. @param {string} method @param {string} path @param {object} [body] */
-function change(method, path, body) {
-  const headers = { "X-CSRFToken": csrfToken() };
-  if (!body) return request(path, { method, headers });
-  return request(path, { method, headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) });
+/** @param {string} method @param {string} path @param {{body?: object, signal?: AbortSignal}} [options] */
+function change(method, path, { body, signal } = {}) {
+  const headers = { "X-CSRFToken": csrfToken(), ...(body && { "Content-Type": "application/json" }) };
+  return request(path, { method, signal, headers, body: body && JSON.stringify(body) });
 }
 
 /** @param {string} path @param {RequestInit} options */

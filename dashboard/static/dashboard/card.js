@@ -30,7 +30,7 @@ export function nameOf(device) {
 export class Card {
   /** @param {Device} device @param {Choose} choose an owner's button was pressed */
   constructor(device, choose) {
-    this.root = element("li", "card");
+    this.root = element("li", "device");
     this._name = element("h2", "name");
     this._id = element("p", "id", device.device_id);
     this._state = element("p", "state");

@@ -20,15 +20,16 @@ class Devices {
     this._cards = new Map();
     this._notice = new Notice();
     this._claim = new Dialog("claim", {
-      send: ({ device_id, claim_code }) => postJson("/api/devices/claim", { device_id: device_id.trim(), claim_code }),
+      send: ({ device_id, claim_code }) =>
+        postJson("/api/devices/claim", { body: { device_id: device_id.trim(), claim_code } }),
       done: (device) => this._changed(`${nameOf(device)} is yours now.`),
     });
     const settings = new Dialog("settings", {
-      send: ({ name, timezone }, device) => patchJson(path(device), { name, timezone }),
+      send: ({ name, timezone }, device) => patchJson(path(device), { body: { name, timezone } }),
       done: (device) => this._changed(`${nameOf(device)} is saved.`),
     });
     const transfer = new Dialog("transfer", {
-      send: ({ username }, device) => postJson(`${path(device)}/transfer`, { username }),
+      send: ({ username }, device) => postJson(`${path(device)}/transfer`, { body: { username } }),
       done: (_, device, { username }) => this._changed(`${nameOf(device)} belongs to ${username} now.`),
     });
     const release = new Dialog("release", {

@@ -17,7 +17,8 @@ export class Shares {
   constructor() {
     /** @type {Dialog<Device>} */
     this._dialog = new Dialog("share", {
-      send: ({ username, until }, device) => postJson(path(device), { username, expires_at: until ? iso(until) : null }),
+      send: ({ username, until }, device) =>
+        postJson(path(device), { body: { username, expires_at: until ? iso(until) : null } }),
       done: (share, device) => {
         this._dialog.clear();
         this._load(device, `${share.username} sees it ${untilWords(share)}.`);
