@@ -22,7 +22,7 @@ STOPS = """() => [...(document.querySelector("dialog[open]") ?? document).queryS
 DUPLICATE_IDS = """() => [...document.querySelectorAll("[id]")].map((e) => e.id)
   .filter((id, index, all) => all.indexOf(id) !== index)"""
 FOCUSED = "() => document.activeElement?.outerHTML ?? ''"
-OPENED = ["Claim a device", "Settings", "Share", "Transfer", "Release"]
+OPENED = ["Claim a device", "Settings", "Share", "History", "Transfer", "Release"]
 
 
 def violations(page: Page) -> list[str]:

@@ -8,10 +8,12 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from auth_app.serializers import AUDIT_PAGE
 from tests.e2e.manage import enter, problem, told, wait_path
 from tests.e2e.support import Watch
 from tests.support.cast import Person
 from tests.support.process import Process
+from tests.support.waiting import wait_until
 
 NEW_PASSWORD = "quite-another-horse"
 
@@ -71,6 +73,50 @@ def test_a_key_is_shown_once_copied_and_works_until_it_is_revoked(account: Page,
     told(account, "grafana is revoked.")
     expect(row).to_have_count(0)
     assert not may_enter(server, key)
+
+
+def test_a_key_may_do_what_was_ticked(account: Page, server: Process, bob: Person) -> None:
+    account.get_by_label("follow live readings").uncheck()
+    key = make_key(account, "reader").get_by_label("API key").input_value()
+    headers = {"Authorization": f"Bearer {key}"}
+    assert may_enter(server, key)
+    assert httpx.post(f"{server.url}/api/auth/ws-ticket", headers=headers, timeout=30).status_code == 403
+    assert bob.http.get("/api/auth/tokens").json()[0]["scopes"] == ["read"]
+    account.get_by_role("button", name="I have it").click()
+    expect(key_row(account, "reader").get_by_role("cell", name="read", exact=True)).to_be_visible()
+
+
+def test_a_key_for_nothing_is_refused(account: Page, watch: Watch) -> None:
+    watch.network_errors_expected = True
+    for words in ("read devices and history", "follow live readings"):
+        account.get_by_label(words).uncheck()
+    account.get_by_label("Name").fill("idle")
+    account.get_by_role("button", name="Make a key").click()
+    expect(problem(account)).to_have_text("This list may not be empty.")
+
+
+def test_the_account_says_what_happened_with_it(account: Page, server: Process, bob: Person) -> None:
+    httpx.post(f"{server.url}/api/auth/login", json={"username": bob.username, "password": "wrong"}, timeout=30)
+    make_key(account, "grafana").get_by_role("button", name="I have it").click()
+    wait_until(lambda: "login_failed" in bob.http.get("/api/auth/audit").text, "the refusal is written down")
+    account.reload()
+    activity = account.get_by_role("region", name="Activity")
+    rows = activity.get_by_role("row")
+    expect(rows.filter(has_text="API key made · grafana")).to_contain_text("from 127.0.0.1")
+    expect(rows.filter(has_text="Sign-in refused")).to_have_count(1)
+    expect(rows.filter(has_text="Signed in")).to_have_count(1)
+
+
+def test_older_entries_are_shown_on_demand(account: Page, server: Process, bob: Person) -> None:
+    for number in range(AUDIT_PAGE):
+        key = bob.http.post("/api/auth/tokens", json={"name": f"k{number}"}).json()
+        bob.http.delete(f"/api/auth/tokens/{key['id']}")
+    account.reload()
+    activity = account.get_by_role("region", name="Activity")
+    expect(activity.get_by_role("row")).to_have_count(AUDIT_PAGE + 1)
+    activity.get_by_role("button", name="Show more").click()
+    expect(activity.get_by_role("row").filter(has_text="API key made · k0 ")).to_be_visible()
+    expect(activity.get_by_role("row")).to_have_count(2 * AUDIT_PAGE + 1)
 
 
 def test_a_key_that_cannot_be_made_says_why(account: Page, server: Process, bob: Person, watch: Watch) -> None:

@@ -171,6 +171,21 @@ def test_a_guest_sees_the_device_until_the_share_expires_and_may_change_nothing(
     expect(page.get_by_role("heading", name="No devices yet")).to_be_visible()
 
 
+def test_a_device_says_what_happened_to_it(
+    page: Page, server: Process, bob: Person, charlie: Person, device: str
+) -> None:
+    bob.http.post(f"/api/devices/{device}/shares", json={"username": charlie.username}).raise_for_status()
+    bob.http.delete(f"/api/devices/{device}/shares/{charlie.username}").raise_for_status()
+    enter(page, server, bob, "/devices")
+    page.get_by_role("button", name=f"History {device}").click()
+    dialog = page.get_by_role("dialog", name=f"History of {device}")
+    expect(dialog.get_by_role("row")).to_have_count(3)
+    expect(dialog.get_by_role("row").nth(1)).to_contain_text(f"Share removed · with {charlie.username}")
+    expect(dialog.get_by_role("row").nth(2)).to_contain_text(f"by {bob.username} from 127.0.0.1")
+    dialog.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("button", name=f"History {device}")).to_be_focused()
+
+
 def test_a_transferred_device_is_the_other_ones_and_no_longer_mine(
     page: Page, server: Process, bob: Person, charlie: Person, device: str
 ) -> None:

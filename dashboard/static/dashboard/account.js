@@ -1,9 +1,10 @@
 /**
- * The page /account: API keys and the password.
+ * The page /account: API keys, the password, and what happened with the account.
  * @module account
  */
 
 import { Problem, deleteJson, getJson, postJson, serverNow, signIn } from "./api.js";
+import { Audit } from "./audit.js";
 import { Dialog } from "./dialog.js";
 import { byId, element, setText } from "./elements.js";
 import { Form } from "./form.js";
@@ -11,9 +12,10 @@ import { Notice } from "./notice.js";
 import { dayWords, isOver } from "./words.js";
 
 const DAY_MS = 86_400_000;
+const SCOPES = ["read", "live", "manage"];
 
 /**
- * @typedef {{id: number, name: string, created_at: string, expires_at: string}} Key
+ * @typedef {{id: number, name: string, scopes: string[], created_at: string, expires_at: string}} Key
  *   as GET /api/auth/tokens has it
  */
 
@@ -70,14 +72,16 @@ class Keys {
     const last = element("td", "");
     last.append(button);
     const expires = isOver(key.expires_at) ? `expired ${dayWords(key.expires_at)}` : dayWords(key.expires_at);
-    row.append(name, element("td", "minor", dayWords(key.created_at)), element("td", "", expires), last);
+    const may = element("td", "minor", key.scopes.join(", "));
+    row.append(name, may, element("td", "minor", dayWords(key.created_at)), element("td", "", expires), last);
     return row;
   }
 }
 
 /** @param {Record<string, string>} values the form's */
-function newKey({ name, days }) {
-  return { name, expires_at: serverNow() + Number(days) * DAY_MS };
+function newKey({ name, days, ...ticked }) {
+  const scopes = SCOPES.filter((scope) => scope in ticked);
+  return { name, scopes, expires_at: serverNow() + Number(days) * DAY_MS };
 }
 
 /** Show the key, this once. @param {{name: string, token: string}} key */
@@ -130,3 +134,4 @@ const keys = new Keys();
 prepareKeyShown();
 preparePassword();
 keys.load();
+new Audit(byId("activity"), { namesDevice: true }).show("/api/auth/audit");

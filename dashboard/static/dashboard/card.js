@@ -18,6 +18,7 @@ import { momentWords } from "./words.js";
 const ACTIONS = [
   ["share", "Share"],
   ["settings", "Settings"],
+  ["history", "History"],
   ["transfer", "Transfer"],
   ["release", "Release"],
 ];

@@ -4,6 +4,7 @@
  */
 
 import { Problem, deleteJson, getJson, patchJson, postJson, signIn } from "./api.js";
+import { Audit } from "./audit.js";
 import { Card, nameOf } from "./card.js";
 import { Dialog } from "./dialog.js";
 import { byId, setText } from "./elements.js";
@@ -37,10 +38,17 @@ class Devices {
       done: (_, device) => this._changed(`${nameOf(device)} is released. Nobody sees it until it is claimed again.`),
     });
     const shares = new Shares();
+    const history = byId("history");
+    const audit = new Audit(history, { namesDevice: false });
     /** @type {Record<string, (device: Device) => void>} what each button of a card opens */
     this._open = {
       share: (device) => shares.open(device, nameOf(device)),
       settings: (device) => settings.open(device, device.device_id, { name: device.name, timezone: device.timezone }),
+      history: (device) => {
+        setText(history.querySelector("[data-subject]"), nameOf(device));
+        audit.show(`${path(device)}/audit`);
+        history.showModal();
+      },
       transfer: (device) => transfer.open(device, nameOf(device)),
       release: (device) => release.open(device, nameOf(device)),
     };
