@@ -65,7 +65,8 @@ def account(page: Page, server: Process, bob: Person) -> Page:
     """Bob's page with a key in the list."""
     bob.http.post("/api/auth/tokens", json={"name": "grafana"}).raise_for_status()
     enter(page, server, bob, "/account")
-    expect(page.get_by_role("row", name="grafana")).to_be_visible()
+    expect(page.get_by_role("region", name="API keys").get_by_role("row", name="grafana")).to_be_visible()
+    expect(page.get_by_role("region", name="Activity").get_by_role("row", name="grafana")).to_be_visible()
     return page
 
 

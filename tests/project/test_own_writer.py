@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from telemetry.times import us_from_iso
+from tests.support.databases import database_drop, url_of
 from tests.support.docs import Shell, block, clean_env
 from tests.support.process import ROOT, free_port
 from tests.support.socket import LiveSocket
@@ -47,8 +48,7 @@ def env(stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
         STATIC_ROOT=str(tmp_path / "static"),
         ALLOW_REGISTRATION="1",
     )
-    with stack.admin() as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    database_drop(stack.env["TELEMETRY_ADMIN_URL"], name)
 
 
 @pytest.fixture
