@@ -6,7 +6,7 @@
 FROM node:22-alpine AS dashboard
 WORKDIR /dashboard
 COPY dashboard/package.json dashboard/package-lock.json ./
-RUN npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier
+RUN npm ci --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier
 
 # --- the Python packages: exactly those of the lock, hashes checked, wheels only, so that nothing is compiled ----
 FROM python:3.13-slim-trixie AS packages

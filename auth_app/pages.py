@@ -1,6 +1,8 @@
-"""The pages at /login and /logout."""
+"""The pages at /login, /register and /logout."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from django import forms
 from django.conf import settings
@@ -14,7 +16,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from asgi_project.errors import DATABASE_AWAY, BadRequest, Problem, database_away
 from auth_app.credentials import remote_address
 from auth_app.denials import problem_denied
-from auth_app.services import user_authenticate
+from auth_app.rest import validation_words
+from auth_app.serializers import RegisterInput
+from auth_app.services import registration_require_open, user_authenticate, user_register
 from auth_app.sessions import session_close, session_open
 
 
@@ -28,15 +32,15 @@ class LoginForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def login_page(request: HttpRequest) -> HttpResponse:
     """The form, also for who is signed in already: the admin sends here who is not staff."""
-    if request.method != "POST":
-        return _form(request)
-    try:
-        return _sign_in(request)
-    except Problem as problem:
-        problem_denied(problem, identity=None, what="login", address=remote_address(request))
-        return _form(request, problem)
-    except DATABASE_AWAY as error:
-        return _form(request, database_away(error))
+    return _page(request, "login", _sign_in)
+
+
+@never_cache
+@sensitive_post_parameters("password", "again")
+@require_http_methods(["GET", "HEAD", "POST"])
+def register_page(request: HttpRequest) -> HttpResponse:
+    """Make an account and be signed in; where registration is closed, a page that says so."""
+    return _page(request, "register", _register)
 
 
 @require_POST
@@ -53,9 +57,40 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(_next(request))
 
 
-def _form(request: HttpRequest, problem: Problem | None = None) -> HttpResponse:
-    context = {"problem": problem, "next": _next(request), "username": request.POST.get("username", "")[:150]}
-    response = render(request, "auth_app/login.html", context, status=problem.status if problem else 200)
+def _register(request: HttpRequest) -> HttpResponse:
+    registration_require_open()
+    told = RegisterInput(data=request.POST.dict())
+    if not told.is_valid():
+        raise BadRequest(validation_words(told.errors))
+    if request.POST.get("again") != told.validated_data["password"]:
+        raise BadRequest("The two passwords are not the same.")
+    session_open(request, user_register(**told.validated_data, address=remote_address(request)))
+    return HttpResponseRedirect(_next(request))
+
+
+def _page(request: HttpRequest, what: str, submit: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:
+    """The form; after `submit` has refused, with what was wrong."""
+    template = f"auth_app/{what}.html"
+    if request.method != "POST":
+        return _form(request, template)
+    try:
+        return submit(request)
+    except Problem as problem:
+        problem_denied(problem, identity=None, what=what, address=remote_address(request))
+        return _form(request, template, problem)
+    except DATABASE_AWAY as error:
+        return _form(request, template, database_away(error))
+
+
+def _form(request: HttpRequest, template: str, problem: Problem | None = None) -> HttpResponse:
+    context = {
+        "problem": problem,
+        "next": _next(request),
+        "username": request.POST.get("username", "")[:150],
+        "email": request.POST.get("email", "")[:254],
+        "is_open": settings.ALLOW_REGISTRATION,
+    }
+    response = render(request, template, context, status=problem.status if problem else 200)
     for name, value in (problem.headers if problem else {}).items():
         response[name] = value
     return response

@@ -18,5 +18,6 @@ api_urlpatterns = [
 
 page_urlpatterns = [
     path("login", pages.login_page, name="login"),
+    path("register", pages.register_page, name="register-page"),
     path("logout", pages.logout_page, name="logout"),
 ]

@@ -1,4 +1,4 @@
-"""The page's routes."""
+"""The pages' routes."""
 
 from django.templatetags.static import static
 from django.urls import path
@@ -7,7 +7,9 @@ from django.views.generic import RedirectView
 from dashboard import views
 
 urlpatterns = [
-    path("", views.dashboard_page, name="dashboard"),
+    path("", views.page, {"template": "dashboard/dashboard.html"}, name="dashboard"),
+    path("devices", views.page, {"template": "dashboard/devices.html"}, name="devices-page"),
+    path("account", views.page, {"template": "dashboard/account.html"}, name="account-page"),
     # Browsers ask for it by this name wherever a page names no icon.
     path("favicon.ico", RedirectView.as_view(url=static("dashboard/icon.svg")), name="favicon"),
 ]

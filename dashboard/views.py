@@ -1,4 +1,4 @@
-"""The page at /: a frame for the modules in static/dashboard, which get all they show from the API."""
+"""The pages: frames for the modules in static/dashboard, which get all they show from the API."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from asgi_project.errors import DATABASE_AWAY, database_away, problem_response
 @never_cache
 @gzip_page  # Django masks the CSRF token in it, and pads what it compresses
 @require_safe
-def dashboard_page(request: HttpRequest) -> HttpResponse:
-    """Who is not signed in is sent to the form, and comes back."""
+def page(request: HttpRequest, template: str) -> HttpResponse:
+    """A page for who is signed in. Who is not is sent to the form, and comes back."""
     try:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
-        return render(request, "dashboard/dashboard.html", {"username": request.user.get_username()})
+        return render(request, template)
     except DATABASE_AWAY as error:
         return problem_response(database_away(error))

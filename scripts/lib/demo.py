@@ -22,8 +22,11 @@ from lib.supervisor import Supervisor
 ABOUT = """\
 The whole of wattstream on this machine: a real TimescaleDB and Redis (or those that the environment names), three
 simulated houses with 30 days of history at one reading a second, writer and server. Stops everything on Ctrl-C.
-The first start installs what it needs and loads the history; the next ones take seconds."""
-FOLDER = LOCAL / "demo"
+The first start installs what it needs and loads the history; the next ones take seconds.
+Accounts and secrets are kept in .local/demo, or in the folder that DEMO_FOLDER names."""
+FOLDER = Path(os.environ.get("DEMO_FOLDER") or LOCAL / "demo")
+RUNNING = FOLDER / "running"
+EXPORTED = ("SECRET_KEY", "INGEST_SECRET", "DATABASE_URL", "TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL")
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
 HOUSES = ("demo_house", "demo_barn", "demo_flat")
 READY_TIMEOUT_S = 60
@@ -34,10 +37,13 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Options:
     port: int
     days: int
+    env: bool
 
 
 def main() -> int:
     options = parse_arguments()
+    if options.env:
+        return print_environment()
     started = time.monotonic()
     with ExitStack() as cleanup:
         for name in STOP_SIGNALS:
@@ -58,8 +64,10 @@ def parse_arguments() -> Options:
     parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8000, help="of the page (default: %(default)s, or a free one)")
     parser.add_argument("--days", type=int, default=30, help="of history to load (default: %(default)s)")
-    told = parser.parse_args()
-    return Options(told.port, told.days)
+    parser.add_argument(
+        "--env", action="store_true", help="print the export lines that lead to the running demo, for a second terminal"
+    )
+    return Options(**vars(parser.parse_args()))
 
 
 def run(options: Options, started: float, cleanup: ExitStack) -> None:
@@ -84,6 +92,8 @@ def run(options: Options, started: float, cleanup: ExitStack) -> None:
         parts.start("houses", [*simulator, "run", "--url", ingest, *devices])
         parts.start("server", [PYTHON, "-m", "asgi_project.serve", "--port", page.rpartition(":")[2]])
         parts.wait_for("server", page + "/readyz", READY_TIMEOUT_S)
+    cleanup.callback(RUNNING.unlink, missing_ok=True)
+    remember({**{name: env[name] for name in EXPORTED}, "URL": page, "WRITER": ingest})
     tell(page, ingest, secret["password"], time.monotonic() - started)
     parts.watch()
 
@@ -100,7 +110,7 @@ def tell(page: str, ingest: str, password: str, seconds: float) -> None:
         f"           admin / {password}   staff: {page}/admin/",
         f"  writer   {ingest}/ingest",
         "",
-        "  Ctrl-C stops everything.",
+        '  Ctrl-C stops everything. Its environment, for a second terminal:  eval "$(./scripts/demo --env)"',
         "",
     ]
     print("\n".join(lines), flush=True)
@@ -118,9 +128,30 @@ def demo_secrets() -> dict[str, str]:
         "ingest_secret": secrets.token_urlsafe(48),
         "password": f"sunny-{secrets.token_hex(4)}",
     }
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(made, file)
+    write_secret(path, made)
     return made
+
+
+def remember(environment: Mapping[str, str]) -> None:
+    """Keep what `--env` prints for as long as the demo runs."""
+    RUNNING.unlink(missing_ok=True)
+    write_secret(RUNNING, environment)
+
+
+def print_environment() -> int:
+    """The export lines for a second terminal; `python` is the project's own there."""
+    if not RUNNING.exists():
+        raise ScriptError("The demo is not running: start it with ./scripts/demo.")
+    for name, value in json.loads(RUNNING.read_text()).items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(f'export PATH={shlex.quote(str(ROOT / ".venv/bin"))}:"$PATH"')
+    return 0
+
+
+def write_secret(path: Path, values: Mapping[str, str]) -> None:
+    """A new file that its owner alone can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(values, file)
 
 
 def settings(secret: Mapping[str, str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--dev", action="store_true", help="also what the tests and checks need")
     options = parser.parse_args()
     with locked(LOCAL / "install.lock"):
-        changed = [install_python(dev=options.dev), node.install()]
+        changed = [install_python(dev=options.dev), node.install(dev=options.dev)]
     if not any(changed):
         say("everything is installed")
     return 0

@@ -15,20 +15,25 @@ MODULES = DASHBOARD / "node_modules"
 STAMP = MODULES / ".wattstream-installed"
 
 
-def install() -> bool:
-    """Fill dashboard/node_modules as package-lock.json says; returns whether there was anything to do."""
+def install(*, dev: bool) -> bool:
+    """Fill dashboard/node_modules as package-lock.json says; returns whether there was anything to do.
+
+    Without `dev` leaves out what only the tests need, unless it is there already.
+    """
     files = [DASHBOARD / name for name in ("package.json", "package-lock.json")]
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    if STAMP.exists() and STAMP.read_text() == wanted:
+    found = STAMP.read_text() if STAMP.exists() else ""
+    if found == f"{wanted} dev" or (found == wanted and not dev):
         return False
     npm = find_npm()
     with step("installing the dashboard's npm packages"):
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+        command += [] if dev else ["--omit=dev"]
         failing = "npm could not install the dashboard's packages; check the network and run again."
         # npm is a script that looks for its node in PATH.
         path = f"{npm.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         run(command, failing=failing, cwd=DASHBOARD, env=os.environ | {"PATH": path})
-    STAMP.write_text(wanted)
+    STAMP.write_text(f"{wanted} dev" if dev else wanted)
     return True
 
 

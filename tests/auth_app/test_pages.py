@@ -1,6 +1,8 @@
-"""The pages /login and /logout, and the admin behind them."""
+"""The pages /login, /register and /logout, and the admin behind them."""
 
 from __future__ import annotations
+
+import secrets
 
 import httpx
 import pytest
@@ -88,6 +90,53 @@ def test_a_wrong_password_is_said_and_its_text_escaped(server: Process) -> None:
 def test_the_form_needs_a_csrf_token(anonymous: httpx.Client, alice: Person) -> None:
     form = {"username": alice.username, "password": alice.password}
     assert anonymous.post("/login", data=form).status_code == 403
+
+
+def register(client: httpx.Client, username: str, password: str, **fields: str) -> httpx.Response:
+    client.get("/register")
+    form = {"username": username, "password": password, "again": password, **csrf_field(client), **fields}
+    return client.post("/register", data=form)
+
+
+def test_registering_signs_in(server: Process) -> None:
+    name = f"new_{secrets.token_hex(4)}"
+    with browser(server) as client:
+        answer = register(client, name, "a-long-enough-secret", next="/devices")
+        assert answer.headers["location"] == "/devices"
+        assert client.get("/api/auth/me").json()["username"] == name
+
+
+def test_registering_needs_a_csrf_token(anonymous: httpx.Client) -> None:
+    form = {"username": "somebody", "password": "a-long-enough-secret", "again": "a-long-enough-secret"}
+    assert anonymous.post("/register", data=form).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"username": "not a name"}, "username: Accepted are"),
+        ({"password": "short", "again": "short"}, "password: This password is too short"),
+        ({"again": "another"}, "The two passwords are not the same."),
+        ({"email": "nowhere"}, "email: Enter a valid email address."),
+    ],
+)
+def test_what_cannot_be_registered_is_said_and_nobody_signed_in(
+    server: Process, fields: dict[str, str], words: str
+) -> None:
+    with browser(server) as client:
+        page = register(client, **{"username": f"new_{secrets.token_hex(4)}", "password": "a-long-secret", **fields})
+        assert page.status_code == 400
+        assert words in page.text
+        assert "sessionid" not in client.cookies
+
+
+def test_where_registration_is_closed_the_form_does_not_register(closed_server: Process) -> None:
+    with browser(closed_server) as client:
+        client.get("/login")
+        form = {"username": "somebody", "password": "a-long-secret", "again": "a-long-secret", **csrf_field(client)}
+        page = client.post("/register", data=form)
+        assert page.status_code == 403
+        assert "Registration is closed here" in page.text
 
 
 def test_the_limits_apply(server: Process, alice: Person) -> None:

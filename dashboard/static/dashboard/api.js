@@ -53,14 +53,34 @@ export function getJson(path, options = {}) {
  * @returns {Promise<any>} the body, null where there is none
  * @throws {Problem}
  */
-export function postJson(path, { body, signal } = {}) {
-  const headers = { "X-CSRFToken": csrfToken(), ...(body && { "Content-Type": "application/json" }) };
-  return request(path, { method: "POST", signal, headers, body: body && JSON.stringify(body) });
+export function postJson(path, options) {
+  return change("POST", path, options);
+}
+
+/** @param {string} path @param {{body: object}} options @returns {Promise<any>} @throws {Problem} */
+export function patchJson(path, options) {
+  return change("PATCH", path, options);
+}
+
+/** @param {string} path @returns {Promise<null>} @throws {Problem} */
+export function deleteJson(path) {
+  return change("DELETE", path);
+}
+
+/** Leave for the form, to come back to this page once signed in. */
+export function signIn() {
+  location.assign(`/login?${new URLSearchParams({ next: location.pathname + location.hash })}`);
 }
 
 /** A ticket for one websocket handshake. @throws {Problem} */
 export function liveTicket() {
   return postJson("/api/auth/ws-ticket");
+}
+
+/** @param {string} method @param {string} path @param {{body?: object, signal?: AbortSignal}} [options] */
+function change(method, path, { body, signal } = {}) {
+  const headers = { "X-CSRFToken": csrfToken(), ...(body && { "Content-Type": "application/json" }) };
+  return request(path, { method, signal, headers, body: body && JSON.stringify(body) });
 }
 
 /** @param {string} path @param {RequestInit} options */

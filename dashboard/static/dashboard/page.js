@@ -5,7 +5,7 @@
  */
 
 import { LiveStream } from "../wattstream-client/index.js";
-import { Problem, getJson, liveTicket, serverNow } from "./api.js";
+import { Problem, getJson, liveTicket, serverNow, signIn } from "./api.js";
 import { Choice } from "./choice.js";
 import { Controls } from "./controls.js";
 import { byId, setText } from "./elements.js";
@@ -25,7 +25,7 @@ const ENERGY_EVERY_MS = 15_000;
 /** Late readings come one by one: history is not loaded again for each. */
 const LATE_RELOAD_MS = 15_000;
 const BROKEN_RELOAD_MS = 500;
-const NO_DEVICES = "No devices yet. A device appears here once you have claimed it, or somebody shares one with you.";
+const NO_DEVICES = "No devices yet. A device appears here once you have claimed it under Devices, or somebody shares one with you.";
 
 class Page {
   /** @param {import("./metrics.js").Metric[]} catalogue */
@@ -277,10 +277,6 @@ class Page {
     const when = range ? `in the last ${range.label}` : "in this time";
     this._figures.say(this._view.isEmpty ? `No readings ${when}.` : "");
   }
-}
-
-function signIn() {
-  location.assign(`/login?${new URLSearchParams({ next: location.pathname + location.hash })}`);
 }
 
 async function main() {

@@ -1,0 +1,55 @@
+"""The page /register, and the way to it."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.manage import wait_path
+from tests.e2e.support import Watch
+from tests.support.cast import PASSWORD, Person
+from tests.support.process import Process
+from tests.support.servers import server_process
+from tests.support.stack import Stack
+
+
+def register(page: Page, username: str, password: str, again: str) -> None:
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_label("Password again").fill(again)
+    page.get_by_role("button", name="Create the account").click()
+
+
+def test_a_newcomer_makes_an_account_is_signed_in_and_arrives(
+    page: Page, server: Process, bob: Person, watch: Watch
+) -> None:
+    watch.network_errors_expected = True
+    page.goto(f"{server.url}/devices")
+    page.get_by_role("link", name="Create an account").click()
+    register(page, bob.username, PASSWORD, PASSWORD)
+    expect(page.get_by_role("alert")).to_have_text("username: this name is taken.")
+    name = f"newcomer_{secrets.token_hex(4)}"
+    register(page, name, PASSWORD, PASSWORD + "x")
+    expect(page.get_by_role("alert")).to_have_text("The two passwords are not the same.")
+    expect(page.get_by_label("Username")).to_have_value(name)
+
+    register(page, name, PASSWORD, PASSWORD)
+
+    wait_path(page, "/devices")
+    expect(page.get_by_role("heading", name="No devices yet")).to_be_visible()
+    expect(page.get_by_role("banner")).to_contain_text(name)
+
+
+def test_where_registration_is_closed_nothing_leads_there_and_the_page_says_so(
+    page: Page, stack: Stack, logs: Path, watch: Watch
+) -> None:
+    with server_process(stack.env | {"ALLOW_REGISTRATION": "0"}, logs / "closed_pages.log") as closed:
+        page.goto(f"{closed.url}/login")
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        expect(page.get_by_role("link")).to_have_count(0)
+        page.goto(f"{closed.url}/register")
+        expect(page.get_by_role("main")).to_contain_text("Registration is closed here.")
+        expect(page.get_by_role("textbox")).to_have_count(0)
+        expect(page.get_by_role("link", name="Sign in")).to_be_visible()
