@@ -34,6 +34,7 @@ from asgi_project.metrics import publish_for_ever  # noqa: E402
 from asgi_project.observed import Observed, is_busy  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
 from devices_app.housekeeping import housekeeper_of_loop  # noqa: E402
+from history_app.last_seen import last_seen_close  # noqa: E402
 from history_app.pool import pool_close  # noqa: E402
 from live_app.guard import guard_of_loop  # noqa: E402
 from live_app.hub import hub_of_loop  # noqa: E402
@@ -124,6 +125,7 @@ class Application:
                 await hub_of_loop().close()
                 await housekeeper_of_loop().close()
                 await pool_close()
+                last_seen_close()
                 accounts_close()
                 if publishing is not None:
                     publishing.cancel()

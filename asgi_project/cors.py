@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE")
 REQUEST_HEADERS = ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID")
-EXPOSED_HEADERS = ("ETag", "Retry-After", "Content-Disposition", "WWW-Authenticate")
+EXPOSED_HEADERS = ("ETag", "Retry-After", "Content-Disposition", "WWW-Authenticate", "X-Request-ID")
 PREFLIGHT_KEPT_S = 7200  # the longest that Chromium keeps one
 
 

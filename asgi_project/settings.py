@@ -160,7 +160,13 @@ def telemetry_database() -> dict[str, Any]:
         "PASSWORD": told.pop("password", ""),
         "HOST": told.pop("host", ""),
         "PORT": str(told.pop("port", "")),
-        "OPTIONS": {"connect_timeout": 3, **told},
+        "CONN_HEALTH_CHECKS": True,
+        # Each cold request runs on a thread of its own, and would open a connection of its own.
+        "OPTIONS": {
+            "connect_timeout": 3,
+            "pool": {"name": "last_seen", "min_size": 0, "max_size": 4, "timeout": 1.0, "reconnect_timeout": 1.0},
+            **told,
+        },
     }
 
 

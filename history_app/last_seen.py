@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from django.db import DatabaseError, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 from psycopg.sql import SQL, Identifier
 
 from history_app.catalogue import CATALOGUE
@@ -33,3 +34,11 @@ def stored_last_seen(device_ids: Collection[str]) -> Mapping[str, datetime | Non
     except DatabaseError as error:
         logger.warning("last_seen is not known: %s", error)
         return {}
+
+
+def last_seen_close() -> None:
+    """Close the connections that were opened for this, if any."""
+    telemetry = connections[TELEMETRY]
+    assert isinstance(telemetry, DatabaseWrapper)
+    telemetry.close()
+    telemetry.close_pool()

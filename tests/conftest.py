@@ -52,8 +52,10 @@ def pytest_sessionfinish() -> None:
         from django.db import connections
 
         from asgi_project.accounts import accounts_close
+        from history_app.last_seen import last_seen_close
 
         connections.close_all()
+        last_seen_close()
         accounts_close()
         _stack.close()
     if _folder is not None:

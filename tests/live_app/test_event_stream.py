@@ -47,6 +47,8 @@ def test_a_browser_that_comes_back_goes_on_where_it_was(server: Process, stack: 
         last_id = first.last_id
     publish(stack, series[0][10:20] + series[1][5:10] + series[2][:4])
     with EventStream(server.url, alice, last_event_id=last_id, **wanted) as again:
+        for _ in devices:
+            again.until_type("subscribed")
         publish(stack, series[2][4:6])
         again.until_time(devices[0], series[0][19].us)
         again.until_time(devices[1], series[1][9].us)

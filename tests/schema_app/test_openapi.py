@@ -20,7 +20,7 @@ from tests.support.contract import validator
 from tests.support.process import ROOT
 
 # Pages for browsers, and Django's own admin: no part of the API.
-NOT_THE_API = re.compile(r"/|/login|/logout|/favicon\.ico|/admin/.*")
+NOT_THE_API = re.compile(r"/|/login|/logout|/register|/devices|/account|/favicon\.ico|/admin/.*")
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,8 +27,9 @@ class EventStream(FrameRecord):
         self._lines = self.answer.iter_lines()
 
     def next(self, deadline_s: float = DEADLINE_S) -> Frame:
-        """Raises StopIteration when the server has ended the stream."""
-        while True:
+        """Raises StopIteration when the server has ended the stream, TimeoutError where only comments come."""
+        give_up_at = time.monotonic() + deadline_s
+        while time.monotonic() < give_up_at:
             field, _, value = next(self._lines).partition(":")
             if field == "id":
                 self.last_id = value.strip()
@@ -35,6 +37,7 @@ class EventStream(FrameRecord):
                 return self.record(json.loads(value))
             elif field == "" and value:
                 self.comments += 1
+        raise TimeoutError(f"nothing but comments for {deadline_s} s; frames so far: {self.frames[-3:]}")
 
     def rest(self) -> list[Frame]:
         """Everything until the server ends the stream."""
