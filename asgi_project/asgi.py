@@ -125,8 +125,8 @@ class Application:
                 await hub_of_loop().close()
                 await housekeeper_of_loop().close()
                 await pool_close()
-                last_seen_close()
-                accounts_close()
+                await asyncio.to_thread(last_seen_close)
+                await asyncio.to_thread(accounts_close)
                 if publishing is not None:
                     publishing.cancel()
                 with suppress(TimeoutError):

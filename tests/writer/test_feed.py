@@ -106,7 +106,7 @@ def test_another_secret_ends_it_with_one_sentence(stack: Stack, writer: Process)
     done = subprocess.run(
         command(device),
         cwd=ROOT,
-        env={**os.environ, **stack.env, "INGEST_SECRET": "x" * 40},
+        env={**os.environ, **stack.env, "INGEST_SECRET": secrets.token_urlsafe(40)},
         capture_output=True,
         text=True,
         timeout=60,
