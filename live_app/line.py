@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
@@ -64,6 +64,7 @@ class Line:
         self._devices = {self._channel(device_id).encode(): device_id for device_id in device_ids}
         self._asked_for: set[bytes] = set()
         self._unconfirmed: Counter[bytes] = Counter()
+        self._unsent: Counter[bytes] = Counter()  # commands about a channel that wait for their turn
         self._sending = asyncio.Lock()
         self._broken: Exception | None = None
         self._heartbeat_at: float | None = None
@@ -86,15 +87,27 @@ class Line:
                 await self._pubsub.aclose()  # type: ignore[no-untyped-call]
                 await redis_close(self.client)
 
-    async def add(self, device_id: str) -> None:
+    def add(self, device_id: str) -> Coroutine[Any, Any, None]:
+        """The device counts from now on; run what is returned to ask Redis for it."""
         channel = self._channel(device_id).encode()
         self._devices[channel] = device_id
-        await self._send(lambda: self._subscribe([channel]))
+        self._unsent[channel] += 1
+        return self._send_about(channel, lambda: self._subscribe([channel]))
 
-    async def remove(self, device_id: str) -> None:
+    def remove(self, device_id: str) -> Coroutine[Any, Any, None]:
+        """The device counts no more; run what is returned to tell Redis."""
         channel = self._channel(device_id).encode()
         self._devices.pop(channel, None)
-        await self._send(lambda: self._unsubscribe(channel))
+        self._unsent[channel] += 1
+        return self._send_about(channel, lambda: self._unsubscribe(channel))
+
+    async def _send_about(self, channel: bytes, command: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            await self._send(command)
+        finally:
+            _count_down(self._unsent, channel)
+        if channel in self._asked_for:
+            self._tell_begun(channel)
 
     async def _unsubscribe(self, channel: bytes) -> None:
         self._asked_for.discard(channel)
@@ -164,11 +177,13 @@ class Line:
 
     def _confirm(self, channel: bytes) -> None:
         """One that nobody asked for means that redis-py reconnected without a word."""
-        self._unconfirmed[channel] -= 1
-        if self._unconfirmed[channel] <= 0:
-            del self._unconfirmed[channel]
-            if channel in self._devices:
-                self._ear.on_subscribed(self._devices[channel])
+        _count_down(self._unconfirmed, channel)
+        self._tell_begun(channel)
+
+    def _tell_begun(self, channel: bytes) -> None:
+        """Unless more about the channel is on its way: what was confirmed is an earlier subscription then."""
+        if channel in self._devices and channel not in self._unconfirmed and channel not in self._unsent:
+            self._ear.on_subscribed(self._devices[channel])
 
     def _channel(self, device_id: str) -> str:
         return live_channel(device_id, is_cluster=self._is_sharded)
@@ -177,3 +192,10 @@ class Line:
 async def _as_it_is(push: Any) -> Any:
     """In place of redis-py's own handler, which formats each message for a debug log."""
     return push
+
+
+def _count_down(counter: Counter[bytes], channel: bytes) -> None:
+    """By one; what is at zero is forgotten."""
+    counter[channel] -= 1
+    if counter[channel] <= 0:
+        del counter[channel]

@@ -211,3 +211,21 @@ def test_a_frame_that_is_too_long_closes_the_socket(server: Process, alice: Pers
     with LiveSocket(server.url, person=alice) as live:
         live.send_text('{"type": "ping", "id": "' + "x" * 70_000 + '"}')
         assert live.close_code() == 1009
+
+
+def test_what_is_asked_for_again_at_once_begins_once(server: Process, stack: Stack, alice: Person) -> None:
+    """Redis confirms the first subscription after the second was asked for: that is not the second's beginning.
+
+    Nothing of this is stored, so a stream that were taken for broken would wait for the store.
+    """
+    devices = [device_create(owner=alice) for _ in range(40)]
+    with LiveSocket(server.url, person=alice) as live:
+        for request_id in range(1, 6):
+            live.subscribe("ems_of_nobody", *devices, request_id=request_id)
+            live.until_type("error")  # meanwhile the others are being subscribed to
+        for _ in devices:
+            live.until(lambda frame: frame["type"] == "subscribed" and frame["id"] == 5)
+        readings = [readings_each_second(device, now_us(), 1)[0] for device in devices]
+        publish(stack, readings)
+        for reading in readings:
+            live.until_time(reading.device_id, reading.us)
