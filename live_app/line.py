@@ -15,9 +15,8 @@ from live_app.metrics import metrics
 from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL, live_channel
 from telemetry.redis import AsyncRedis, RedisError, redis_close
 
-READ_TIMEOUT_S = 1.0
-SILENCE_BEFORE_PING_S = 1.5
-SILENCE_BEFORE_RECONNECT_S = 3.0
+READ_TIMEOUT_S = 0.75
+SILENT_READS_BEFORE_RECONNECT = 3
 # A node that is cut off from the one where the writer publishes answers a PING, but has no heartbeats any more.
 HEARTBEATS_MISSED_S = 10.0
 
@@ -133,26 +132,31 @@ class Line:
                     self._broken = error
 
     async def _read(self) -> NoReturn:
-        """One time-out for all messages of a second: one for each would cost as much as reading it."""
-        heard_at = time.monotonic()
+        """One time-out for all messages of a while: one for each would cost as much as reading it.
+
+        Silence is counted in reads and not by the clock: a process that is busy for seconds has not read what is there.
+        """
+        silent = 0
         while True:
+            silent += 1
             with suppress(TimeoutError):
                 async with asyncio.timeout(READ_TIMEOUT_S):
                     while True:
                         message = await self._pubsub.get_message(timeout=None)
-                        heard_at = time.monotonic()
+                        silent = 0
                         if message is not None:
                             self._handle(message)
-            await self._check(time.monotonic(), heard_at)
+            await self._check(silent)
 
-    async def _check(self, now: float, heard_at: float) -> None:
+    async def _check(self, silent: int) -> None:
+        """After a read timed out; the last `silent` of them have brought nothing."""
         if self._broken is not None:
             raise ConnectionError(f"a command could not be sent: {self._broken}")
-        if now - heard_at > SILENCE_BEFORE_RECONNECT_S:
-            raise ConnectionError(f"silent for {SILENCE_BEFORE_RECONNECT_S} s")
-        if self._heartbeat_at is not None and now - self._heartbeat_at > HEARTBEATS_MISSED_S:
+        if silent >= SILENT_READS_BEFORE_RECONNECT:
+            raise ConnectionError(f"silent for {SILENT_READS_BEFORE_RECONNECT * READ_TIMEOUT_S} s")
+        if self._heartbeat_at is not None and time.monotonic() - self._heartbeat_at > HEARTBEATS_MISSED_S:
             raise ConnectionError(f"no heartbeat of the writer for {HEARTBEATS_MISSED_S} s")
-        if now - heard_at > SILENCE_BEFORE_PING_S:
+        if silent:
             await self._send(self._pubsub.ping)
 
     def _handle(self, message: dict[str, Any]) -> None:

@@ -20,15 +20,17 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from asgi_project.errors import Unavailable
 from history_app.catalogue import CATALOGUE
 from history_app.service import newest_stored, readings_after
 from telemetry.names import RING_FIELD
 from telemetry.reading import Reading, ReadingError, reading_decode
-from telemetry.redis import AsyncRedis, ring_of
+from telemetry.redis import AsyncRedis, RedisError, ring_of
 
 POLL_S = 0.2
+RINGS_READ_AT_ONCE = 50  # after a break everything is read anew, and each read wants a connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,21 @@ class Missed:
     late: Sequence[int] = ()
 
 
+_gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _gate() -> asyncio.Semaphore:
+    return _gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(RINGS_READ_AT_ONCE))
+
+
 async def ring_readings(redis: AsyncRedis, device_id: str) -> list[Reading]:
     """The ring of a device in the order of arrival; malformed entries are left out. Raises RedisError."""
-    entries: list[tuple[bytes, dict[bytes, bytes]]] = await redis.xrange(ring_of(redis, device_id))  # type: ignore[assignment]
+    entries: list[tuple[bytes, dict[bytes, bytes]]]
+    async with _gate():
+        try:
+            entries = await redis.xrange(ring_of(redis, device_id))  # type: ignore[assignment]
+        except AttributeError as error:  # redis-py, where a client is closed while it connects
+            raise RedisError("the connection was closed meanwhile") from error
     readings = []
     for _, fields in entries:
         try:
