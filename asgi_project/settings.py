@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from asgi_project.accounts import accounts_database
+from asgi_project.accounts import BoundedConnection, accounts_database
 from asgi_project.env import (
     env_choice,
     env_flag,
@@ -164,7 +164,15 @@ def telemetry_database() -> dict[str, Any]:
         # Each cold request runs on a thread of its own, and would open a connection of its own.
         "OPTIONS": {
             "connect_timeout": 3,
-            "pool": {"name": "last_seen", "min_size": 0, "max_size": 4, "timeout": 1.0, "reconnect_timeout": 1.0},
+            "tcp_user_timeout": 5_000,
+            "pool": {
+                "name": "last_seen",
+                "connection_class": BoundedConnection,
+                "min_size": 0,
+                "max_size": 4,
+                "timeout": 1.0,
+                "reconnect_timeout": 1.0,
+            },
             **told,
         },
     }

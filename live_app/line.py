@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
@@ -18,7 +17,7 @@ from telemetry.redis import AsyncRedis, RedisError, redis_close
 READ_TIMEOUT_S = 0.75
 SILENT_READS_BEFORE_RECONNECT = 3
 # A node that is cut off from the one where the writer publishes answers a PING, but has no heartbeats any more.
-HEARTBEATS_MISSED_S = 10.0
+READS_WITHOUT_HEARTBEAT = 14
 
 
 class Ear(Protocol):
@@ -63,10 +62,11 @@ class Line:
         self._devices = {self._channel(device_id).encode(): device_id for device_id in device_ids}
         self._asked_for: set[bytes] = set()
         self._unconfirmed: Counter[bytes] = Counter()
+        self._leaving: Counter[bytes] = Counter()  # shard channels whose end was asked for
         self._unsent: Counter[bytes] = Counter()  # commands about a channel that wait for their turn
         self._sending = asyncio.Lock()
         self._broken: Exception | None = None
-        self._heartbeat_at: float | None = None
+        self._since_heartbeat: int | None = None  # reads; None before the first
         self.is_open = False
         self.has_ended = False
 
@@ -110,7 +110,11 @@ class Line:
 
     async def _unsubscribe(self, channel: bytes) -> None:
         self._asked_for.discard(channel)
-        await (self._pubsub.sunsubscribe if self._is_sharded else self._pubsub.unsubscribe)(channel)
+        if not self._is_sharded:
+            await self._pubsub.unsubscribe(channel)
+            return
+        self._leaving[channel] += 1
+        await self._pubsub.sunsubscribe(channel)
 
     async def _subscribe(self, channels: Collection[bytes]) -> None:
         channels = [channel for channel in channels if channel not in self._asked_for]
@@ -154,8 +158,10 @@ class Line:
             raise ConnectionError(f"a command could not be sent: {self._broken}")
         if silent >= SILENT_READS_BEFORE_RECONNECT:
             raise ConnectionError(f"silent for {SILENT_READS_BEFORE_RECONNECT * READ_TIMEOUT_S} s")
-        if self._heartbeat_at is not None and time.monotonic() - self._heartbeat_at > HEARTBEATS_MISSED_S:
-            raise ConnectionError(f"no heartbeat of the writer for {HEARTBEATS_MISSED_S} s")
+        if self._since_heartbeat is not None:
+            self._since_heartbeat += 1
+            if self._since_heartbeat > READS_WITHOUT_HEARTBEAT:
+                raise ConnectionError(f"no heartbeat of the writer for {READS_WITHOUT_HEARTBEAT * READ_TIMEOUT_S} s")
         if silent:
             await self._send(self._pubsub.ping)
 
@@ -165,19 +171,28 @@ class Line:
             self._hear(channel, message["data"])
         elif kind in ("subscribe", "ssubscribe"):
             self._confirm(channel)
-        elif kind == "sunsubscribe" and channel in self._devices:
-            self._ear.on_lost([self._devices.pop(channel)])  # its slot has moved to another node
+        elif kind == "sunsubscribe":
+            self._left(channel)
 
     def _hear(self, channel: bytes, payload: bytes) -> None:
         device_id = self._devices.get(channel)
         if device_id is None:
             if channel == HEARTBEAT_CHANNEL.encode():
-                self._heartbeat_at = time.monotonic()
+                self._since_heartbeat = 0
             self._ear.on_message(channel.decode(), payload)
         elif self._is_sharded and payload == device_id.encode():
             self._ear.on_message(BREAK_CHANNEL, payload)  # on the same way as the readings, so that it is in order
         else:
             self._ear.on_reading(device_id, payload)
+
+    def _left(self, channel: bytes) -> None:
+        """Where it was not asked for, the channel's slot has moved to another node."""
+        if self._leaving[channel]:
+            _count_down(self._leaving, channel)
+            return
+        self._asked_for.discard(channel)
+        if channel in self._devices:
+            self._ear.on_lost([self._devices.pop(channel)])
 
     def _confirm(self, channel: bytes) -> None:
         """One that nobody asked for means that redis-py reconnected without a word."""

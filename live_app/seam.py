@@ -50,17 +50,18 @@ class Missed:
     late: Sequence[int] = ()
 
 
-_gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+_gates: WeakKeyDictionary[AsyncRedis, asyncio.Semaphore] = WeakKeyDictionary()
 
 
-def _gate() -> asyncio.Semaphore:
-    return _gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(RINGS_READ_AT_ONCE))
+def _gate(redis: AsyncRedis) -> asyncio.Semaphore:
+    """Of each server its own: one that does not answer holds nobody else up."""
+    return _gates.setdefault(redis, asyncio.Semaphore(RINGS_READ_AT_ONCE))
 
 
 async def ring_readings(redis: AsyncRedis, device_id: str) -> list[Reading]:
     """The ring of a device in the order of arrival; malformed entries are left out. Raises RedisError."""
     entries: list[tuple[bytes, dict[bytes, bytes]]]
-    async with _gate():
+    async with _gate(redis):
         try:
             entries = await redis.xrange(ring_of(redis, device_id))  # type: ignore[assignment]
         except AttributeError as error:  # redis-py, where a client is closed while it connects
@@ -99,9 +100,10 @@ async def missed_since(
     Not complete where more than `limit` readings were missed, or where the store did not catch up, or was not
     reachable, within `timeout_s`: then it is what ring and stream have. Raises RedisError.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline: float | None = None
     while True:
         ring = await ring_readings(redis, device_id)
+        deadline = deadline or time.monotonic() + timeout_s  # not before it was its turn
         if any(reading.us == since for reading in ring):
             return Missed(in_order([*ring, *held], since), since, late=_late(ring, since))
         try:

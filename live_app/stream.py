@@ -125,9 +125,9 @@ class ClusterStream:
 
     def subscribe(self, device_id: str) -> None:
         self._slots[device_id] = device_slot(device_id)
-        try:
-            self._put(device_id, self._topology.master_of(self._slots[device_id]))
-        except RedisError:
+        if (master := self._master_of(device_id)) is not None:
+            self._put(device_id, master)
+        else:
             self._is_doubtful.set()
 
     def unsubscribe(self, device_id: str) -> None:
@@ -151,11 +151,19 @@ class ClusterStream:
         """Put every device on the line of the master that holds it now. Raises RedisError."""
         if await self._topology.refresh():
             for device_id, node in list(self._at.items()):
-                if self._topology.master_of(self._slots[device_id]) != node:
+                if self._master_of(device_id) != node:
                     self._take_off(device_id)
                     self._ear.on_lost([device_id])
         for device_id in self._slots.keys() - self._at.keys():
-            self._put(device_id, self._topology.master_of(self._slots[device_id]))
+            if (master := self._master_of(device_id)) is not None:
+                self._put(device_id, master)
+
+    def _master_of(self, device_id: str) -> Node | None:
+        """None where nobody holds the device's slot at the moment."""
+        try:
+            return self._topology.master_of(self._slots[device_id])
+        except RedisError:
+            return None
 
     def _put(self, device_id: str, node: Node) -> None:
         line = self._lines.get(node)
