@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Before collection: test modules import Django's models, whose settings name the databases."""
     global _stack, _folder
+    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it runs in the background ignore Ctrl-C
+        signal.signal(ending, signal.default_int_handler)
     _folder = tempfile.TemporaryDirectory(prefix="wattstream-test-")
     _stack = stack_start(Path(_folder.name), accounts_on=session.config.getoption("accounts"))
     os.environ.update(_stack.env)

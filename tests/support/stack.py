@@ -20,7 +20,7 @@ from tests.support.databases import CONNECT_TIMEOUT_S, database_drop, url_of
 from tests.support.process import ROOT
 from tests.support.proxy import TcpProxy
 
-SERVICES_DATA = ".local/test-services"
+SERVICES_DATA = os.environ.get("TEST_SERVICES", ".local/test-services")  # of each run beside another its own
 SERVICES = [sys.executable, "scripts/services"]
 
 
