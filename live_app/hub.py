@@ -172,8 +172,7 @@ class Hub:
         feed = self._feeds.get(device_id)
         if feed is None:
             return
-        if feed.subscribed.is_set():
-            feed.lose()
+        feed.lose()  # what is held came by an earlier subscription, and a hole may follow it
         self._begin(feed)
 
     def on_lost(self, device_ids: Collection[str]) -> None:

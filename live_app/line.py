@@ -201,7 +201,8 @@ class Line:
 
     def _tell_begun(self, channel: bytes) -> None:
         """Unless more about the channel is on its way: what was confirmed is an earlier subscription then."""
-        if channel in self._devices and channel not in self._unconfirmed and channel not in self._unsent:
+        is_settled = self.is_open and channel not in self._unconfirmed and channel not in self._unsent
+        if is_settled and channel in self._devices:
             self._ear.on_subscribed(self._devices[channel])
 
     def _channel(self, device_id: str) -> str:
