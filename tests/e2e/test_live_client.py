@@ -47,11 +47,13 @@ FOLLOW = """async ({ devices, options }) => {
 
 
 class Follower:
-    """A LiveStream on a page, and its record."""
+    """A LiveStream of somebody who is signed in, on a page that follows nothing itself, and its record."""
 
-    def __init__(self, dashboard: DashboardPage) -> None:
+    def __init__(self, dashboard: DashboardPage, person: Person) -> None:
         self._dashboard = dashboard
         self.page: Page = dashboard.page
+        dashboard.sign_in(person.username, person.password)
+        self.page.goto(f"{dashboard.url}/account")
 
     def follow(self, devices: dict[str, str | None], **options: object) -> None:
         self.page.evaluate(FOLLOW, {"devices": devices, "options": options})
@@ -94,15 +96,14 @@ def proxy(server: Process) -> Iterator[TcpProxy]:
 
 @pytest.fixture
 def follower(dashboard: DashboardPage, proxy: TcpProxy, charlie: Person, watch: Watch) -> Follower:
-    """Charlie, signed in through a proxy; the page itself follows nothing, for he has no device yet."""
+    """Charlie's, through a proxy."""
     watch.network_errors_expected = True
     dashboard.url = f"http://127.0.0.1:{proxy.port}"
-    dashboard.sign_in(charlie.username, charlie.password)
-    return Follower(dashboard)
+    return Follower(dashboard, charlie)
 
 
 @pytest.fixture
-def device_id(charlie: Person, follower: Follower) -> str:
+def device_id(charlie: Person) -> str:
     return make_device(charlie)
 
 
@@ -135,8 +136,7 @@ def test_a_restarted_server_is_come_back_to(
     watch.network_errors_expected = True
     with server_process(stack.env, logs / "client_restart.log") as server:
         dashboard.url = server.url
-        dashboard.sign_in(charlie.username, charlie.password)
-        follower, device_id = Follower(dashboard), make_device(charlie)
+        follower, device_id = Follower(dashboard, charlie), make_device(charlie)
         readings = recent(device_id, 40)
         store(stack, readings)
         follower.follow({device_id: iso_from_us(readings[0].us - 1)})
@@ -229,8 +229,7 @@ def test_what_is_missing_is_named(follower: Follower, stack: Stack, device_id: s
 def test_too_much_to_replay_is_said(dashboard: DashboardPage, stack: Stack, charlie: Person, logs: Path) -> None:
     with server_process(stack.env | {"LIVE_BACKLOG_MAX_READINGS": "50"}, logs / "client_backlog.log") as server:
         dashboard.url = server.url
-        dashboard.sign_in(charlie.username, charlie.password)
-        follower, device_id = Follower(dashboard), make_device(charlie)
+        follower, device_id = Follower(dashboard, charlie), make_device(charlie)
         readings = recent(device_id, 100)
         store(stack, readings)
         publish(stack, readings[-10:])
