@@ -68,14 +68,14 @@ class Fleet:
         headers = {"Authorization": f"Bearer {device_key(self.secret, device)}", "Content-Type": "application/json"}
         request = post(self.port, "/ingest", headers, body if self.batch > 1 else body[1:-1])
         while True:
-            taken = len(self.result.latencies_s)
             try:
-                self.result.add(await connection.ask(request), time.perf_counter() - due)
+                answer = await connection.ask(request)
+                self.result.add(answer, time.perf_counter() - due)
+                if answer.status == 200:
+                    self.accepted[device] += times
+                    return
             except (OSError, EOFError, TimeoutError) as error:
                 self.result.failed[type(error).__name__] += 1
-            if len(self.result.latencies_s) > taken:
-                self.accepted[device] += times
-                return
             if not self.is_stubborn:
                 return
             self.again += 1

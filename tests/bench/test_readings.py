@@ -1,11 +1,15 @@
-"""What a locust dashboard counts, and what devices of a measurement lost."""
+"""What a locust dashboard counts, what devices of a measurement lost, and what the writer took of theirs."""
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
-from bench.devices import missing
+from bench.devices import Fleet, missing
 from bench.locust_live import Readings
+from tests.support.process import Process
+from tests.support.stack import Stack
 
 AT = "2026-11-23T10:00:0{}.000Z"
 
@@ -35,3 +39,13 @@ def test_a_device_without_history_owes_nothing_before_its_first_reading() -> Non
 def test_readings_taken_and_not_stored_are_missing_and_others_are_extra() -> None:
     assert missing({"a": [1, 2, 3], "b": [1]}, {"a": [1, 3, 4]}) == (2, 1)
     assert missing({"a": [1, 2]}, {"a": [1, 2]}) == (0, 0)
+
+
+async def test_what_is_refused_beside_what_is_taken_does_not_count_as_taken(stack: Stack, writer: Process) -> None:
+    prefix = f"fleet_{secrets.token_hex(4)}"
+    good, bad = [[f"{prefix}{mark}{number}" for number in range(300)] for mark in ("_", " not an id ")]
+    mixed = [device for pair in zip(good, bad, strict=True) for device in pair]
+    fleet = Fleet(writer.port, stack.env["INGEST_SECRET"], mixed)
+    result = await fleet.report(1.0)
+    assert {device for device, times in fleet.accepted.items() if times} == set(good)
+    assert result.failed["400"] >= len(bad)
