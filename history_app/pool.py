@@ -29,6 +29,7 @@ CONNECT_TIMEOUT_S = 2
 RECONNECT_TIMEOUT_S = 2.0
 IDLE_BEFORE_CHECK_S = 1.0
 CHECK_TIMEOUT_S = 0.8
+CANCEL_TIMEOUT_S = 0.1
 # Half-open connections: the kernel gives up on unanswered data, and asks an idle peer whether it is still there.
 CONNECTION_OPTIONS: dict[str, str | int] = {
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -150,20 +151,18 @@ def _forget(task: asyncio.Task[Any]) -> None:
 
 
 async def _check(connection: Connection) -> None:
-    """Ask a connection that was idle for a while whether it still works, before it is lent."""
+    """Ask a connection that was idle for a while whether it still works, before it is lent.
+
+    Never from a task of its own: the pool closes a connection whose check is cancelled, and libuv aborts the process
+    where a socket is closed that somebody still waits for (https://github.com/libuv/libuv/issues/5130).
+    """
     if time.monotonic() - _heard.get(connection, 0.0) <= IDLE_BEFORE_CHECK_S:
         return
-    asking = asyncio.create_task(AsyncConnectionPool.check_connection(connection))
     try:
-        await asyncio.wait({asking}, timeout=CHECK_TIMEOUT_S)
-    finally:
-        if not asking.done():
-            _abandon(asking)
-    if not asking.done():
+        # psycopg asks the host to end a statement that is interrupted, and closes when it is interrupted at that, too.
+        async with asyncio.timeout(CHECK_TIMEOUT_S + CANCEL_TIMEOUT_S), asyncio.timeout(CHECK_TIMEOUT_S):
+            await AsyncConnectionPool.check_connection(connection)
+    except TimeoutError:
         await (await _pool()).drain()  # its host is silent, and may have others of the pool
-        await asyncio.sleep(0)  # psycopg asks the host to end the statement, and closes when it is interrupted at that
-        asking.cancel()
-        await asyncio.wait({asking}, timeout=CHECK_TIMEOUT_S)
         await connection.close()
-        raise psycopg.OperationalError("the connection does not answer")
-    asking.result()
+        raise psycopg.OperationalError("the connection does not answer") from None
