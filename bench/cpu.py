@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,13 +23,13 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return total / TICKS_PER_S
 
 
-def with_children(pid: int) -> list[int]:
-    """A process and its descendants that are there now."""
+def with_children(pid: int, *, without: Collection[int] = ()) -> list[int]:
+    """A process and its descendants that are there now, but those of `without` and theirs."""
     found = [pid]
     for parent in found:
         children = Path(f"/proc/{parent}/task/{parent}/children")
         with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-            found.extend(int(child) for child in children.read_text().split())
+            found.extend(child for child in map(int, children.read_text().split()) if child not in without)
     return found
 
 

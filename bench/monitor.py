@@ -74,7 +74,7 @@ class Monitor:
         while True:
             await asyncio.sleep(PERIOD_S)
             now, moment = self._cpu(), time.monotonic()
-            for name, pids in self._parts().items():
+            for name, pids in self._families().items():
                 course = self.courses.setdefault(name, Course())
                 # A process that was replaced took its seconds along.
                 course.cores.append(max(0.0, now[name] - before.get(name, now[name])) / (moment - looked_at))
@@ -85,7 +85,16 @@ class Monitor:
             before, looked_at = now, moment
 
     def _cpu(self) -> dict[str, float]:
-        return {name: cpu_seconds(_family(pids)) for name, pids in self._parts().items()}
+        return {name: cpu_seconds(pids) for name, pids in self._families().items()}
+
+    def _families(self) -> dict[str, list[int]]:
+        """Process ids by part, with their children: a part that another one started is not counted as that one's."""
+        parts = self._parts()
+        named = {pid for pids in parts.values() for pid in pids}
+        return {
+            name: [member for pid in pids for member in with_children(pid, without=named)]
+            for name, pids in parts.items()
+        }
 
 
 def thinned(values: Sequence[float], kept: int = KEPT) -> list[float | None]:
@@ -99,14 +108,10 @@ def rounded(numbers: Mapping[str, float], digits: int = 3) -> dict[str, float]:
     return {name: round(number, digits) for name, number in numbers.items()}
 
 
-def _family(pids: Sequence[int]) -> list[int]:
-    return [member for pid in pids for member in with_children(pid)]
-
-
 def _memory(pids: Sequence[int]) -> float:
     """What the processes have for themselves, and what they share counted once: the buffers of TimescaleDB."""
     private, shared = 0, 0
-    for pid in _family(pids):
+    for pid in pids:
         try:
             _, resident, also_others = map(int, Path(f"/proc/{pid}/statm").read_text().split()[:3])
         except (FileNotFoundError, ProcessLookupError):

@@ -35,6 +35,7 @@ from bench.monitor import Monitor
 from bench.picture import Curves, curves
 from bench.probes import share_of
 from bench.stack import FOLDER, UNLIMITED, postmaster_pid, redis_pid, settings_in
+from tests.support.proxy import ProxyProcess
 from tests.support.stack import manage
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _site() -> Iterator[Site]:
     manage(env, "migrate", "--verbosity", "0")
     from tests.chaos.site import Site
 
-    site = Site(env, folder)
+    site = Site(env, folder, ProxyProcess)
     try:
         site.heal()
         yield site
@@ -214,7 +215,9 @@ class _Parts:
         servers = {f"server {number}": [server.pid] for number, server in enumerate(self._site.servers, 1)}
         databases = {"TimescaleDB": postmaster_pid, "Redis": redis_pid}
         found = {name: self._pid(name, ask) for name, ask in databases.items()}
-        return {**servers, "writer": [self._site.writer.pid], **found, "generator, proxies": [os.getpid()]}
+        proxies = [proxy.pid for proxy in self._site.proxies if isinstance(proxy, ProxyProcess)]
+        ours = {"generator": [os.getpid()], "proxies": proxies}
+        return {**servers, "writer": [self._site.writer.pid], **found, **ours}
 
     def _pid(self, name: str, ask: Callable[[dict[str, str]], int]) -> list[int]:
         known = self._found.get(name)

@@ -10,8 +10,8 @@ when they join without a hole:
 * TimescaleDB holds a reading at or after the edge: it holds all that came before it, because the writer
   stores in the order of arrival.
 
-Otherwise the store has yet to catch up, and is asked again. A reading in `held` that is not newer than the cursor says
-nothing: it may have come late, or again.
+Otherwise the store has yet to catch up, and is asked again; the ring need not be, for `held` goes on from it.
+A reading in `held` that is not newer than the cursor says nothing: it may have come late, or again.
 """
 
 from __future__ import annotations
@@ -19,18 +19,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
+
+from django.conf import settings
 
 from asgi_project.errors import Unavailable
 from history_app.catalogue import CATALOGUE
 from history_app.service import newest_stored, readings_after
 from telemetry.names import RING_FIELD
-from telemetry.reading import Reading, ReadingError, reading_decode
+from telemetry.reading import Reading, ReadingError, reading_decode, reading_time
 from telemetry.redis import AsyncRedis, RedisError, ring_of
 
-POLL_S = 0.2
-RINGS_READ_AT_ONCE = 50  # after a break everything is read anew, and each read wants a connection
+POLL_S = (0.2, 1.0)  # at first, and at most: after a break there are many who ask
+_FIELD = RING_FIELD.encode()
+# After a break everything is read anew, and each read wants a connection.
+RINGS_READ_AT_ONCE = 50
+STORE_READ_AT_ONCE = max(1, settings.TELEMETRY_POOL_SIZE // 2)  # the rest is for whoever asks for history
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +56,40 @@ class Missed:
     late: Sequence[int] = ()
 
 
-_gates: WeakKeyDictionary[AsyncRedis, asyncio.Semaphore] = WeakKeyDictionary()
+Ring = Sequence[tuple[int, bytes]]
+_gates: WeakKeyDictionary[AsyncRedis | asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
-def _gate(redis: AsyncRedis) -> asyncio.Semaphore:
-    """Of each server its own: one that does not answer holds nobody else up."""
-    return _gates.setdefault(redis, asyncio.Semaphore(RINGS_READ_AT_ONCE))
+def _gate(to: AsyncRedis | asyncio.AbstractEventLoop, width: int) -> asyncio.Semaphore:
+    """Of each Redis server its own, for one that does not answer holds nobody else up; the loop's is to the store."""
+    return _gates.setdefault(to, asyncio.Semaphore(width))
 
 
-async def ring_readings(redis: AsyncRedis, device_id: str) -> list[Reading]:
-    """The ring of a device in the order of arrival; malformed entries are left out. Raises RedisError."""
-    entries: list[tuple[bytes, dict[bytes, bytes]]]
-    async with _gate(redis):
+async def ring_entries(redis: AsyncRedis, device_id: str) -> Ring:
+    """The ring of a device in the order of arrival: the time (µs) of each reading, and the reading as it was published.
+
+    Most are read for their time only: to decode one costs three times as much. Those without a time are left out.
+    Raises RedisError.
+    """
+    found: list[tuple[bytes, dict[bytes, bytes]]]
+    async with _gate(redis, RINGS_READ_AT_ONCE):
         try:
-            entries = await redis.xrange(ring_of(redis, device_id))  # type: ignore[assignment]
+            found = await redis.xrange(ring_of(redis, device_id))  # type: ignore[assignment]
         except AttributeError as error:  # redis-py, where a client is closed while it connects
             raise RedisError("the connection was closed meanwhile") from error
-    readings = []
-    for _, fields in entries:
-        try:
-            readings.append(reading_decode(fields[RING_FIELD.encode()], CATALOGUE))
-        except (ReadingError, KeyError):
-            continue
-    return readings
+    ring = []
+    for _, fields in found:
+        with suppress(ReadingError, KeyError):
+            payload = fields[_FIELD]
+            ring.append((reading_time(payload, CATALOGUE), payload))
+    return ring
 
 
 async def from_now(redis: AsyncRedis, device_id: str, held: Sequence[Reading], *, since: int = -1) -> Missed:
     """Nothing, and after which reading (newer than `since`, µs) the stream begins. Raises RedisError."""
-    ring = await ring_readings(redis, device_id)
+    ring = await ring_entries(redis, device_id)
     if ring:
-        return Missed([], max(since, *(reading.us for reading in ring)))
+        return Missed([], max(since, *(us for us, _ in ring)))
     try:
         stored = await newest_stored(device_id) or 0
     except Unavailable:
@@ -100,45 +110,69 @@ async def missed_since(
     Not complete where more than `limit` readings were missed, or where the store did not catch up, or was not
     reachable, within `timeout_s`: then it is what ring and stream have. Raises RedisError.
     """
-    deadline: float | None = None
+    ring = await ring_entries(redis, device_id)
+    newer = _newer(ring, since)
+    if any(us == since for us, _ in ring):
+        return Missed(in_order([*newer, *held], since), since, late=_late(ring, since))
+    deadline, pause_s = time.monotonic() + timeout_s, POLL_S[0]  # not before the ring's turn, which may take a while
     while True:
-        ring = await ring_readings(redis, device_id)
-        deadline = deadline or time.monotonic() + timeout_s  # not before it was its turn
-        if any(reading.us == since for reading in ring):
-            return Missed(in_order([*ring, *held], since), since, late=_late(ring, since))
-        try:
-            stored = await readings_after(device_id, since, limit=limit + 1)
-        except Unavailable:
-            stored = None
+        stored = await _stored_after(device_id, since, limit=limit + 1, deadline=deadline)
         edge = _edge(ring, held, since)
         if stored is not None:
-            found = in_order([*stored, *ring, *held], since)
+            found = in_order([*stored, *newer, *held], since)
             if len(found) > limit:
                 break
             if edge is None or edge <= since or (stored and stored[-1].us >= edge):
                 return Missed(found, since, is_verified=edge is not None)
         if time.monotonic() > deadline:
             break
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, POLL_S[1])
     if edge is not None:
-        return Missed(in_order([*ring, *held], edge - 1), edge - 1, is_complete=False)
+        return Missed(in_order([*_newer(ring, edge - 1), *held], edge - 1), edge - 1, is_complete=False)
     if stored is None:
         return Missed([], since, is_verified=False)
     return replace(await from_now(redis, device_id, held, since=since), is_complete=False)
 
 
-def _late(ring: Sequence[Reading], since: int) -> list[int]:
+async def _stored_after(device_id: str, since: int, *, limit: int, deadline: float) -> Sequence[Reading] | None:
+    """What TimescaleDB has; None where it is away, or it was not this one's turn by the `deadline`."""
+    gate = _gate(asyncio.get_running_loop(), STORE_READ_AT_ONCE)
+    try:
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            await gate.acquire()
+    except TimeoutError:
+        return None
+    try:
+        return await readings_after(device_id, since, limit=limit)
+    except Unavailable:
+        return None
+    finally:
+        gate.release()
+
+
+def _newer(ring: Ring, since: int) -> list[Reading]:
+    """The readings after `since` (µs), in the order of arrival; malformed ones are left out."""
+    readings = []
+    for us, payload in ring:
+        if us > since:
+            with suppress(ReadingError):
+                readings.append(reading_decode(payload, CATALOGUE))
+    return readings
+
+
+def _late(ring: Ring, since: int) -> list[int]:
     """The times (µs) before `since` that came after it, and not before it too: a reading may come twice."""
-    times = [reading.us for reading in ring]
+    times = [us for us, _ in ring]
     arrived = times.index(since)
     before = set(times[:arrived])
     return [us for us in times[arrived:] if us < since and us not in before]
 
 
-def _edge(ring: Sequence[Reading], held: Sequence[Reading], since: int) -> int | None:
+def _edge(ring: Ring, held: Sequence[Reading], since: int) -> int | None:
     """The time (µs) from which on ring and stream have everything; None where they have nothing to tell by."""
     if ring:
-        return ring[0].us
+        return ring[0][0]
     return next((reading.us for reading in held if reading.us > since), None)
 
 

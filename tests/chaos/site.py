@@ -23,14 +23,14 @@ class Site:
     `store_proxy` and `writer_redis_proxy` are the writer's ways to the databases, `server_redis_proxy` the servers'.
     """
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path, proxy: type[TcpProxy] = TcpProxy) -> None:
         self.services = Services()
         self.services.start()
         self.env = {**env, **self.services.env()}
         manage(self.env, "telemetry_schema", "--apply")
-        self.store_proxy = _proxy_to(self.env["TELEMETRY_ADMIN_URL"])
-        self.writer_redis_proxy = _proxy_to(self.env["REDIS_URL"])
-        self.server_redis_proxy = _proxy_to(self.env["REDIS_URL"])
+        self.store_proxy = proxy(_address(self.env["TELEMETRY_ADMIN_URL"]))
+        self.writer_redis_proxy = proxy(_address(self.env["REDIS_URL"]))
+        self.server_redis_proxy = proxy(_address(self.env["REDIS_URL"]))
         writer_env = self.env | {
             "TELEMETRY_ADMIN_URL": _through(self.store_proxy, self.env["TELEMETRY_ADMIN_URL"]),
             "REDIS_URL": _through(self.writer_redis_proxy, self.env["REDIS_URL"]),
@@ -39,7 +39,7 @@ class Site:
         server_env = self.env | {"REDIS_URL": _through(self.server_redis_proxy, self.env["REDIS_URL"])}
         self.writer = writer_process(writer_env, folder / "writer.log")
         self.servers = [server_process(server_env, folder / f"server-{number}.log") for number in (1, 2)]
-        self.front = TcpProxy(("127.0.0.1", self.servers[0].port))
+        self.front = proxy(("127.0.0.1", self.servers[0].port))
         self.url = f"http://127.0.0.1:{self.front.port}"
 
     @property
@@ -49,7 +49,7 @@ class Site:
     def heal(self) -> None:
         """Start whatever a test left stopped or cut."""
         self.services.start()
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             proxy.restore()
             proxy.resume()
         for process in self.processes:
@@ -73,18 +73,18 @@ class Site:
     def close(self) -> None:
         for process in self.processes:
             process.stop()
-        for proxy in [self.front, *self._proxies]:
+        for proxy in self.proxies:
             proxy.close()
         self.services.remove()
 
     @property
-    def _proxies(self) -> list[TcpProxy]:
-        return [self.store_proxy, self.writer_redis_proxy, self.server_redis_proxy]
+    def proxies(self) -> list[TcpProxy]:
+        return [self.front, self.store_proxy, self.writer_redis_proxy, self.server_redis_proxy]
 
 
-def _proxy_to(url: str) -> TcpProxy:
+def _address(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
-    return TcpProxy((str(parts.hostname), int(parts.port or 0)))
+    return str(parts.hostname), int(parts.port or 0)
 
 
 def _through(proxy: TcpProxy, url: str) -> str:

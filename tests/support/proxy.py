@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager, BaseProxy
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -99,3 +101,49 @@ class TcpProxy:
                 await writer.drain()
         with suppress(OSError, RuntimeError):
             writer.close()
+
+
+class ProxyProcess(TcpProxy):
+    """The same in a process of its own, for a measurement whose process has enough to do without it."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._manager = _Manager(ctx=get_context("spawn"))
+        self._manager.start()
+        self._proxy = self._manager.TcpProxy(target)  # type: ignore[attr-defined]
+        self.port = self._proxy._callmethod("__getattribute__", ("port",))
+        self.pid: int = self._manager._process.pid  # type: ignore[attr-defined]
+
+    def point_at(self, target: tuple[str, int]) -> None:
+        self._proxy._callmethod("point_at", (target,))
+
+    def cut(self) -> None:
+        self._proxy._callmethod("cut")
+
+    def restore(self) -> None:
+        self._proxy._callmethod("restore")
+
+    def kill_connections(self) -> None:
+        self._proxy._callmethod("kill_connections")
+
+    def pause(self) -> None:
+        self._proxy._callmethod("pause")
+
+    def resume(self) -> None:
+        self._proxy._callmethod("resume")
+
+    def close(self) -> None:
+        self._proxy._callmethod("close")
+        self._manager.shutdown()
+
+
+class _Manager(BaseManager):
+    """Starts the process."""
+
+
+class _Remote(BaseProxy):
+    """Calls what is named."""
+
+    _exposed_ = ("__getattribute__", "point_at", "cut", "restore", "kill_connections", "pause", "resume", "close")
+
+
+_Manager.register("TcpProxy", TcpProxy, proxytype=_Remote)
