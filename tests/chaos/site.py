@@ -26,6 +26,14 @@ class Site:
     def __init__(self, env: Mapping[str, str], folder: Path, proxy: type[TcpProxy] = TcpProxy) -> None:
         self.services = Services()
         self.services.start()
+        try:
+            self._prepare(env, folder, proxy)
+        except BaseException:
+            self.services.remove()
+            raise
+
+    def _prepare(self, env: Mapping[str, str], folder: Path, proxy: type[TcpProxy]) -> None:
+        """Everything but the databases, which run; nothing else is started yet."""
         self.env = {**env, **self.services.env()}
         manage(self.env, "telemetry_schema", "--apply")
         self.store_proxy = proxy(_address(self.env["TELEMETRY_ADMIN_URL"]))

@@ -1,0 +1,52 @@
+"""The pool of connections to TimescaleDB, when a question is given up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+from django.conf import settings
+from psycopg.pq import TransactionStatus
+from psycopg_pool import AsyncConnectionPool
+
+from history_app import pool
+from history_app.service import newest_stored
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until_async
+
+
+async def test_giving_up_while_a_connection_is_checked_closes_no_socket_that_is_waited_for(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """libuv aborts the process where that happens; psycopg's pool says that it closes a connection in use."""
+    checked: list[psycopg.AsyncConnection] = []
+    ask = AsyncConnectionPool.check_connection
+
+    async def check(connection: psycopg.AsyncConnection) -> None:
+        checked.append(connection)
+        await ask(connection)
+
+    async def is_asked() -> bool:
+        return bool(checked) and checked[0].pgconn.transaction_status == TransactionStatus.ACTIVE
+
+    async def is_over() -> bool:
+        return not pool._abandoned
+
+    proxy, url = stack.telemetry_proxy()
+    monkeypatch.setattr(settings, "TELEMETRY_URL", url)
+    monkeypatch.setattr(pool, "IDLE_BEFORE_CHECK_S", -1.0)
+    try:
+        await newest_stored("nobody")
+        monkeypatch.setattr(AsyncConnectionPool, "check_connection", staticmethod(check))
+        proxy.pause()
+        asking = asyncio.create_task(newest_stored("nobody"))
+        await wait_until_async(is_asked, "the question whether the connection works")
+        asking.cancel()
+        await asyncio.wait([asking])
+        await wait_until_async(is_over, "the end of what was given up")
+    finally:
+        proxy.resume()
+        await pool.pool_close()
+    assert checked[0].closed
+    assert "closing returned connection" not in caplog.text
