@@ -13,6 +13,8 @@ import functools
 import os
 import random
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -48,7 +50,10 @@ WARM_UP_S = 2.0
 DRAIN_S = 120.0
 AFTER_FAULT_S = 15.0
 MINUTE_S = 60
-ERRORS = (AssertionError, OSError, TimeoutError, httpx.HTTPError, psycopg.Error, redis.RedisError)
+ERRORS = (
+    AssertionError, OSError, EOFError, TimeoutError, subprocess.SubprocessError, httpx.HTTPError, psycopg.Error,
+    redis.RedisError,
+)  # fmt: skip
 
 
 @dataclass
@@ -109,6 +114,7 @@ def _seventy_percent() -> int:
 @contextmanager
 def _site() -> Iterator[Site]:
     """The site of tests/chaos, with accounts of its own; removed in the end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = FOLDER.with_name("bench-soak")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

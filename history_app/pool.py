@@ -163,6 +163,7 @@ async def _check(connection: Connection) -> None:
         async with asyncio.timeout(CHECK_TIMEOUT_S + CANCEL_TIMEOUT_S), asyncio.timeout(CHECK_TIMEOUT_S):
             await AsyncConnectionPool.check_connection(connection)
     except TimeoutError:
-        await (await _pool()).drain()  # its host is silent, and may have others of the pool
         await connection.close()
+        if (pool := _pools.get(asyncio.get_running_loop())) is not None:
+            await pool.drain()  # its host is silent, and may have others of the pool
         raise psycopg.OperationalError("the connection does not answer") from None

@@ -115,7 +115,7 @@ class Hub:
 
     async def _missed(self, subscription: Subscription, since: int | None) -> seam.Missed:
         """What to replay. Raises RedisError."""
-        held = subscription.held
+        held, losses = subscription.held, subscription.losses
         assert held is not None, "a subscription joins once"
         if since is None:
             return await seam.from_now(self._stream.server_of(subscription.device_id), subscription.device_id, held)
@@ -126,6 +126,7 @@ class Hub:
             held,
             limit=settings.LIVE_BACKLOG_MAX_READINGS,
             timeout_s=settings.LIVE_JOIN_TIMEOUT_S,
+            is_current=lambda: subscription.losses == losses,
         )
 
     def _watch(self, subscription: Subscription) -> Feed:
@@ -220,6 +221,7 @@ class Hub:
                     feed.held,
                     limit=settings.LIVE_BACKLOG_MAX_READINGS,
                     timeout_s=settings.LIVE_REFILL_TIMEOUT_S,
+                    is_current=lambda: feed.losses == losses,
                 )
             except RedisError:
                 await asyncio.sleep(RECONNECT_PAUSE_S)

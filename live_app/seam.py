@@ -2,23 +2,25 @@
 
 The caller has subscribed before it asks, and holds what arrives meanwhile (`held`). So everything is in one of
 three places, which overlap: TimescaleDB (which may lag the stream), the ring (the newest readings, in time order),
-and `held`. The *edge* is where ring and stream begin: from it on nothing is missing in them. The answer is complete
-when they join without a hole:
+and `held`. The answer is complete when they join without a hole:
 
 * the cursor's own reading is in the ring: ring and `held` alone hold everything that came after it; or
-* the edge is not newer than the cursor, and TimescaleDB was asked too; or
-* TimescaleDB holds a reading at or after the edge: it holds all that came before it, because the writer
-  stores in the order of arrival.
+* the ring begins no later than the cursor, and TimescaleDB was asked too; or
+* TimescaleDB holds a reading from the ring's beginning on: it holds all that came before it, because the writer
+  stores in the order of arrival; or
+* there is no ring, and the newest reading that TimescaleDB holds is among those held. Any stored one would not do: a
+  reading that comes late, or again, begins the ring anew and says nothing about those that came just before it. Where
+  the stream lags the store that may never be seen, so after a while the newest of those held has to be stored.
 
-Otherwise the store has yet to catch up, and is asked again; the ring need not be, for `held` goes on from it.
-A reading in `held` that is not newer than the cursor says nothing: it may have come late, or again.
+Otherwise the store has yet to catch up, and is asked again. A ring need not be read again, for `held` goes on from it.
+A reading in `held` that is not newer than the cursor says nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
@@ -33,6 +35,7 @@ from telemetry.reading import Reading, ReadingError, reading_decode, reading_tim
 from telemetry.redis import AsyncRedis, RedisError, ring_of
 
 POLL_S = (0.2, 1.0)  # at first, and at most: after a break there are many who ask
+PATIENCE_S = 1.5  # a device at 1 Hz has a ring again by then
 _FIELD = RING_FIELD.encode()
 # After a break everything is read anew, and each read wants a connection.
 RINGS_READ_AT_ONCE = 50
@@ -68,8 +71,8 @@ def _gate(to: AsyncRedis | asyncio.AbstractEventLoop, width: int) -> asyncio.Sem
 async def ring_entries(redis: AsyncRedis, device_id: str) -> Ring:
     """The ring of a device in the order of arrival: the time (µs) of each reading, and the reading as it was published.
 
-    Most are read for their time only: to decode one costs three times as much. Those without a time are left out.
-    Raises RedisError.
+    Most are read for their time only: to decode one costs three times as much. What has no time is left out, and what
+    is no reading until the first that is one: from there on nothing is missing. Raises RedisError.
     """
     found: list[tuple[bytes, dict[bytes, bytes]]]
     async with _gate(redis, RINGS_READ_AT_ONCE):
@@ -77,10 +80,12 @@ async def ring_entries(redis: AsyncRedis, device_id: str) -> Ring:
             found = await redis.xrange(ring_of(redis, device_id))  # type: ignore[assignment]
         except AttributeError as error:  # redis-py, where a client is closed while it connects
             raise RedisError("the connection was closed meanwhile") from error
-    ring = []
+    ring: list[tuple[int, bytes]] = []
     for _, fields in found:
         with suppress(ReadingError, KeyError):
             payload = fields[_FIELD]
+            if not ring:
+                reading_decode(payload, CATALOGUE)
             ring.append((reading_time(payload, CATALOGUE), payload))
     return ring
 
@@ -89,7 +94,7 @@ async def from_now(redis: AsyncRedis, device_id: str, held: Sequence[Reading], *
     """Nothing, and after which reading (newer than `since`, µs) the stream begins. Raises RedisError."""
     ring = await ring_entries(redis, device_id)
     if ring:
-        return Missed([], max(since, *(us for us, _ in ring)))
+        return Missed([], max(since, next(us for us, payload in sorted(ring, reverse=True) if _is_reading(payload))))
     try:
         stored = await newest_stored(device_id) or 0
     except Unavailable:
@@ -103,36 +108,63 @@ async def from_now(redis: AsyncRedis, device_id: str, held: Sequence[Reading], *
 
 
 async def missed_since(
-    redis: AsyncRedis, device_id: str, since: int, held: Sequence[Reading], *, limit: int, timeout_s: float
+    redis: AsyncRedis,
+    device_id: str,
+    since: int,
+    held: Sequence[Reading],
+    *,
+    limit: int,
+    timeout_s: float,
+    is_current: Callable[[], bool],
 ) -> Missed:
     """What came after `since` (µs). `held` may grow meanwhile; it is read anew each time round.
 
     Not complete where more than `limit` readings were missed, or where the store did not catch up, or was not
-    reachable, within `timeout_s`: then it is what ring and stream have. Raises RedisError.
+    reachable, within `timeout_s`: then it is what ring and stream have. Raises RedisError, also where the stream that
+    `held` is of is not current any more.
     """
-    ring = await ring_entries(redis, device_id)
-    newer = _newer(ring, since)
-    if any(us == since for us, _ in ring):
-        return Missed(in_order([*newer, *held], since), since, late=_late(ring, since))
-    deadline, pause_s = time.monotonic() + timeout_s, POLL_S[0]  # not before the ring's turn, which may take a while
+    ring: Ring = ()
+    newer: list[Reading] = []
+    begun: float | None = None
+    pause_s = POLL_S[0]
     while True:
-        stored = await _stored_after(device_id, since, limit=limit + 1, deadline=deadline)
-        edge = _edge(ring, held, since)
+        if not ring:
+            ring = await ring_entries(redis, device_id)
+            newer = _newer(ring, since)
+            if _has(ring, since):
+                return Missed(in_order([*newer, *held], since), since, late=_late(ring, since))
+        begun = begun or time.monotonic()  # not before the ring's turn, which may take a while
+        stored = await _stored_after(device_id, since, limit=limit + 1, deadline=begun + timeout_s)
+        if not is_current():
+            raise RedisError("the stream began anew meanwhile")
+        waited_s = time.monotonic() - begun
         if stored is not None:
             found = in_order([*stored, *newer, *held], since)
             if len(found) > limit:
                 break
-            if edge is None or edge <= since or (stored and stored[-1].us >= edge):
-                return Missed(found, since, is_verified=edge is not None)
-        if time.monotonic() > deadline:
+            if _is_joined(stored, ring, held, since, is_patient=waited_s < PATIENCE_S):
+                return Missed(found, since, is_verified=_edge(ring, held, since) is not None)
+        if waited_s > timeout_s:
             break
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, POLL_S[1])
+    edge = _edge(ring, held, since)
     if edge is not None:
-        return Missed(in_order([*_newer(ring, edge - 1), *held], edge - 1), edge - 1, is_complete=False)
+        after = max(since, edge - 1)
+        return Missed(in_order([*newer, *held], after), after, is_complete=False)
     if stored is None:
         return Missed([], since, is_verified=False)
     return replace(await from_now(redis, device_id, held, since=since), is_complete=False)
+
+
+def _is_joined(stored: Sequence[Reading], ring: Ring, held: Sequence[Reading], since: int, *, is_patient: bool) -> bool:
+    """Whether nothing is missing between what is stored after `since`, and ring and stream."""
+    if ring:
+        return ring[0][0] <= max(since, stored[-1].us if stored else since)
+    waiting = {reading.us for reading in held if reading.us > since}
+    if not waiting or (stored and stored[-1].us in waiting):
+        return True
+    return not is_patient and max(waiting) in {reading.us for reading in stored}
 
 
 async def _stored_after(device_id: str, since: int, *, limit: int, deadline: float) -> Sequence[Reading] | None:
@@ -159,6 +191,18 @@ def _newer(ring: Ring, since: int) -> list[Reading]:
             with suppress(ReadingError):
                 readings.append(reading_decode(payload, CATALOGUE))
     return readings
+
+
+def _has(ring: Ring, since: int) -> bool:
+    """Whether the reading of that time (µs) is in the ring, whole."""
+    return any(_is_reading(payload) for us, payload in ring if us == since)
+
+
+def _is_reading(payload: bytes) -> bool:
+    with suppress(ReadingError):
+        reading_decode(payload, CATALOGUE)
+        return True
+    return False
 
 
 def _late(ring: Ring, since: int) -> list[int]:

@@ -132,7 +132,8 @@ class ProxyProcess(TcpProxy):
         self._proxy._callmethod("resume")
 
     def close(self) -> None:
-        self._proxy._callmethod("close")
+        with suppress(OSError, EOFError, TimeoutError):  # the process is gone, or as good as gone
+            self._proxy._callmethod("close")
         self._manager.shutdown()
 
 
