@@ -88,14 +88,15 @@ async def _reading(
     with server.process(stack) as process:
         own = DashboardProbe(stack, server, process, devices, options.seconds)
         shared = DashboardProbe(stack, server, process, devices, options.seconds, WATCHED, WATCHERS)
-        half = min(BESIDE_UNMEASURED, len(devices))
+        dashboards = results.capacity_found("dashboards")
         if "dashboards" in wanted:
-            yield (found := await _searched("dashboards", own, options))
-            half = max(1, round(HALF * found.found))
+            yield (stage := await _searched("dashboards", own, options))
+            dashboards = stage.found
         if "shared" in wanted:
             yield await _searched("shared", shared, options)
         if "history" in wanted:
-            yield await _searched("history", HistoryProbe(own, half), options)
+            half = round(HALF * dashboards) or BESIDE_UNMEASURED
+            yield await _searched("history", HistoryProbe(own, min(half, len(devices))), options)
 
 
 async def _writing(

@@ -62,3 +62,9 @@ def read(name: str) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(path.read_text())
     return found
+
+
+def capacity_found(stage: str) -> int:
+    """What a stage of ./scripts/bench capacity found when it was last saved; 0 where it never was."""
+    measured = read("capacity") or {"stages": {}}
+    return int(measured["stages"].get(stage, {}).get("found", 0))

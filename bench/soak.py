@@ -106,9 +106,7 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def _seventy_percent() -> int:
-    measured = results.read("capacity")
-    found = measured["stages"].get("site", {}).get("found", 0) if measured else 0
-    return round(SHARE * found) or WITHOUT_CAPACITY
+    return round(SHARE * results.capacity_found("site")) or WITHOUT_CAPACITY
 
 
 @contextmanager
