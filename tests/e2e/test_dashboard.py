@@ -189,7 +189,7 @@ def test_a_guest_sees_the_house_until_the_share_ends(
     expect(dashboard.notice).to_contain_text("access to this device has ended")
     expect(dashboard.page.locator("#now-load_power .number")).to_have_text("–")
     dashboard.wait(lambda: dashboard.points == 0, "the lines gone")
-    assert dashboard.devices == ["No devices"]
+    dashboard.wait(lambda: dashboard.devices == ["No devices"], "the device gone from the list")
 
 
 def test_a_device_without_readings_says_so(dashboard: DashboardPage, charlie: Person) -> None:
