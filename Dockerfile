@@ -30,12 +30,14 @@ WORKDIR /app
 COPY --from=packages /venv /venv
 COPY manage.py pyproject.toml ./
 COPY asgi_project asgi_project
+COPY core core
 COPY auth_app auth_app
 COPY devices_app devices_app
 COPY history_app history_app
 COPY live_app live_app
 COPY schema_app schema_app
 COPY telemetry telemetry
+COPY simulator simulator
 COPY writer writer
 COPY dashboard dashboard
 COPY clients/javascript/src clients/javascript/src
@@ -47,4 +49,4 @@ RUN DEBUG=1 DATABASE_URL=sqlite://:memory: python manage.py collectstatic --noin
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 EXPOSE 8000
-CMD ["python", "-m", "asgi_project.serve", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "asgi_project.server.serve", "--host", "0.0.0.0", "--port", "8000"]

@@ -14,7 +14,7 @@ from typing import Any, cast
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.core.asgi import get_asgi_application
 
-from asgi_project.workers import slot_claim
+from asgi_project.server.workers import slot_claim
 
 slot_claim()  # before anything is imported that counts
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "asgi_project.settings")
@@ -24,21 +24,21 @@ django_application = cast(ASGI3Application, get_asgi_application())
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
-from asgi_project.accounts import accounts_close, requests_bound  # noqa: E402
 from asgi_project.cors import open_to_allowed_origins  # noqa: E402
-from asgi_project.daphne_pacing import PacedResponse, SocketTransport, before_daphne_stops, daphne_protocol  # noqa: E402
-from asgi_project.drain import drain  # noqa: E402
 from asgi_project.headers import with_headers  # noqa: E402
-from asgi_project.hot import HotHandler  # noqa: E402
-from asgi_project.metrics import publish_for_ever  # noqa: E402
-from asgi_project.observed import Observed, is_busy  # noqa: E402
+from asgi_project.observability.metrics import publish_for_ever  # noqa: E402
+from asgi_project.observability.requests import Observed, is_busy  # noqa: E402
+from asgi_project.server.daphne import PacedResponse, SocketTransport, before_daphne_stops, daphne_protocol  # noqa: E402
+from asgi_project.server.drain import drain  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
+from auth_app.http.handler import HotHandler  # noqa: E402
+from core.accounts_database import accounts_close, requests_bound  # noqa: E402
 from devices_app.housekeeping import housekeeper_of_loop  # noqa: E402
-from history_app.last_seen import last_seen_close  # noqa: E402
-from history_app.pool import pool_close  # noqa: E402
-from live_app.guard import guard_of_loop  # noqa: E402
+from history_app.store.last_seen import last_seen_close  # noqa: E402
+from history_app.store.pool import pool_close  # noqa: E402
+from live_app.access.guard import guard_of_loop  # noqa: E402
+from live_app.delivery.protocol import TRANSPORT_EXTENSION  # noqa: E402
 from live_app.hub import hub_of_loop  # noqa: E402
-from live_app.protocol import TRANSPORT_EXTENSION  # noqa: E402
 from live_app.routing import websocket_urlpatterns  # noqa: E402
 from telemetry.logs import note_route  # noqa: E402
 from telemetry.tracing import tracing_start, tracing_stop  # noqa: E402

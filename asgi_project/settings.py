@@ -6,8 +6,8 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from asgi_project.accounts import BoundedConnection, accounts_database
-from asgi_project.env import (
+from core.accounts_database import BoundedConnection, accounts_database
+from core.env import (
     env_choice,
     env_flag,
     env_int,
@@ -186,7 +186,7 @@ DATABASES = {
     ),
     "telemetry": telemetry_database(),
 }
-DATABASE_ROUTERS = ["history_app.router.TelemetryRouter"]
+DATABASE_ROUTERS = ["history_app.store.router.TelemetryRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "auth_app.User"
@@ -228,8 +228,8 @@ SESSION_ENGINE = "auth_app.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
-CSRF_FAILURE_VIEW = "asgi_project.errors.csrf_failure"
-# Whether a request came over TLS is what FORWARDED_ALLOW_IPS may say, through the server (asgi_project/serve.py).
+CSRF_FAILURE_VIEW = "core.errors.csrf_failure"
+# Whether a request came over TLS is what FORWARDED_ALLOW_IPS may say, through asgi_project/server/serve.py.
 # Django's own SECURE_PROXY_SSL_HEADER would believe whoever sends the header.
 SECURE_SSL_REDIRECT = TLS
 # People are led to https. A program is not: the token that it sent in clear would go unnoticed.

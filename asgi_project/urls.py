@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from asgi_project import health
+from asgi_project.observability import health
 from auth_app.urls import api_urlpatterns, page_urlpatterns
 
 urlpatterns = [
@@ -20,7 +20,7 @@ urlpatterns = [
     path("", include("dashboard.urls")),
 ]
 
-handler400 = "asgi_project.errors.bad_request"
-handler403 = "asgi_project.errors.forbidden"
-handler404 = "asgi_project.errors.not_found"
-handler500 = "asgi_project.errors.server_error"
+handler400 = "core.errors.bad_request"
+handler403 = "core.errors.forbidden"
+handler404 = "core.errors.not_found"
+handler500 = "core.errors.server_error"

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from auth_app.audit import Event, audit_record
+from auth_app.audit.entries import Event, audit_record
 from auth_app.credentials import remote_address
 from auth_app.models import AccessToken, AuditEntry, User
 from auth_app.services import user_delete, user_disable

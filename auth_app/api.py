@@ -14,13 +14,13 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from asgi_project.errors import BadRequest, Problem, TooLarge
-from asgi_project.operations import Operation, operation_of
+from auth_app.audit.denials import problem_denied
 from auth_app.credentials import remote_address
-from auth_app.denials import problem_denied
 from auth_app.identity import Identity
 from auth_app.models import User
 from auth_app.scopes import Scope
+from core.errors import BadRequest, Problem, TooLarge
+from core.openapi import Operation, operation_of
 
 BODY_MAX_BYTES = 64 * 1024
 _TYPE = "Content-Type: accepted is application/json."

@@ -10,13 +10,13 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 
-from asgi_project.errors import Forbidden, ScopeMissing
-from auth_app.ask import accounts_ask
-from auth_app.decisions import DecisionCache
 from auth_app.events import AccessChange, listen
 from auth_app.models import AccessToken
 from auth_app.scopes import EVERYTHING, Scope, scopes_of_text
 from auth_app.tokens import SESSION_TOKEN_KEY, token_digest
+from core.accounts import accounts_ask
+from core.decision_cache import DecisionCache
+from core.errors import Forbidden, ScopeMissing
 from telemetry.logs import note_user
 
 

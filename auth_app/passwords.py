@@ -12,12 +12,12 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
-from asgi_project.errors import BadRequest, Unavailable
-from auth_app.audit import Event, audit_record
-from auth_app.counters import failures_counted
-from auth_app.limits import login_failures
+from auth_app.audit.entries import Event, audit_record
+from auth_app.limits.attempts import login_failures
+from auth_app.limits.counters import failures_counted
 from auth_app.models import User
 from auth_app.tokens import tokens_revoke_others
+from core.errors import BadRequest, Unavailable
 
 WAIT_S = 5.0
 _NOBODY = "!"  # not a usable hash: Django then spends the time of a real check on it

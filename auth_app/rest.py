@@ -12,7 +12,10 @@ from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from asgi_project.errors import (
+from auth_app.credentials import credentials_of_request
+from auth_app.identity import Identity, identify
+from auth_app.models import User
+from core.errors import (
     BadRequest,
     Forbidden,
     MethodNotAllowed,
@@ -23,9 +26,6 @@ from asgi_project.errors import (
     database_problem,
     problem_response,
 )
-from auth_app.credentials import credentials_of_request
-from auth_app.identity import Identity, identify
-from auth_app.models import User
 
 
 class IdentityAuthentication(BaseAuthentication):

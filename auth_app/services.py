@@ -9,17 +9,17 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from asgi_project.errors import BadRequest, Forbidden, NotFound, Unauthorized
-from auth_app.audit import Event, audit_record
-from auth_app.counters import attempts_counted, failures_counted
-from auth_app.denials import login_failed
+from auth_app.audit.denials import login_failed
+from auth_app.audit.entries import Event, audit_record
 from auth_app.events import AccessChange, announce
-from auth_app.limits import keys_made, login_failures, registrations
+from auth_app.limits.attempts import keys_made, login_failures, registrations
+from auth_app.limits.counters import attempts_counted, failures_counted
 from auth_app.models import AccessToken, User
 from auth_app.passwords import hasher_slot, password_hash, password_matches, password_require_good
 from auth_app.scopes import KEY_DEFAULT_SCOPES, Scope
 from auth_app.selectors import api_keys_of
 from auth_app.tokens import token_create, tokens_revoke
+from core.errors import BadRequest, Forbidden, NotFound, Unauthorized
 
 API_KEY_DEFAULT_DAYS = 90
 API_KEY_MAX_DAYS = 730

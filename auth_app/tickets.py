@@ -7,11 +7,11 @@ import secrets
 
 from django.conf import settings
 
-from asgi_project.errors import Unavailable
-from auth_app.ask import accounts_ask
-from auth_app.counters import attempts_counted
 from auth_app.identity import Identity, identity_of_token
-from auth_app.limits import tickets
+from auth_app.limits.attempts import tickets
+from auth_app.limits.counters import attempts_counted
+from core.accounts import accounts_ask
+from core.errors import Unavailable
 from telemetry.redis import RedisError, redis_client, redis_client_sync
 
 _AWAY = "Redis does not answer, so there are no tickets at this moment."

@@ -8,10 +8,9 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from asgi_project.operations import described
-from auth_app import operations, services, sessions
+from auth_app import openapi, services, sessions
 from auth_app.api import ApiView, PublicApiView
-from auth_app.audit import audit_of_user
+from auth_app.audit.entries import audit_of_user
 from auth_app.fields import iso_ms
 from auth_app.models import AccessToken
 from auth_app.passwords import password_change
@@ -19,10 +18,11 @@ from auth_app.scopes import Scope
 from auth_app.selectors import api_keys_of
 from auth_app.serializers import ApiKeyOutput, AuditPageOutput, UserOutput
 from auth_app.tickets import ticket_issue
+from core.openapi import described
 
 
 class RegisterView(PublicApiView):
-    @described(operations.REGISTER)
+    @described(openapi.REGISTER)
     def post(self, request: Request) -> Response:
         services.registration_require_open()
         user = services.user_register(**self.body(), address=self.address)
@@ -30,7 +30,7 @@ class RegisterView(PublicApiView):
 
 
 class LoginView(PublicApiView):
-    @described(operations.LOGIN)
+    @described(openapi.LOGIN)
     def post(self, request: Request) -> Response:
         user = services.user_authenticate(**self.body(), address=self.address)
         clear, token = services.login_token_create(user=user, kind=AccessToken.Kind.LOGIN, address=self.address)
@@ -42,7 +42,7 @@ class LogoutView(ApiView):
 
     writing = None
 
-    @described(operations.LOGOUT)
+    @described(openapi.LOGOUT)
     def post(self, request: Request) -> Response:
         if sessions.session_holds(request._request, self.identity.token_id):
             sessions.session_close(request._request)
@@ -52,7 +52,7 @@ class LogoutView(ApiView):
 
 
 class MeView(ApiView):
-    @described(operations.ME)
+    @described(openapi.ME)
     def get(self, request: Request) -> Response:
         return Response(UserOutput(self.user).data)
 
@@ -62,7 +62,7 @@ class PasswordView(ApiView):
 
     writing = Scope.ACCOUNT
 
-    @described(operations.PASSWORD)
+    @described(openapi.PASSWORD)
     def post(self, request: Request) -> Response:
         password_change(user=self.user, keep=self.identity.token_id, address=self.address, **self.body())
         if sessions.session_holds(request._request, self.identity.token_id):
@@ -73,11 +73,11 @@ class PasswordView(ApiView):
 class ApiKeysView(ApiView):
     writing = Scope.ACCOUNT
 
-    @described(operations.TOKENS)
+    @described(openapi.TOKENS)
     def get(self, request: Request) -> Response:
         return Response(ApiKeyOutput(api_keys_of(self.user), many=True).data)
 
-    @described(operations.TOKEN_CREATE)
+    @described(openapi.TOKEN_CREATE)
     def post(self, request: Request) -> Response:
         fields: dict[str, Any] = self.body()
         clear, key = services.api_key_create(user=self.user, address=self.address, **fields)
@@ -87,7 +87,7 @@ class ApiKeysView(ApiView):
 class ApiKeyView(ApiView):
     writing = Scope.ACCOUNT
 
-    @described(operations.TOKEN_DELETE)
+    @described(openapi.TOKEN_DELETE)
     def delete(self, request: Request, token_id: int) -> Response:
         services.api_key_revoke(user=self.user, token_id=token_id, address=self.address)
         return Response(status=204)
@@ -96,7 +96,7 @@ class ApiKeyView(ApiView):
 class TicketView(ApiView):
     writing = Scope.LIVE
 
-    @described(operations.TICKET)
+    @described(openapi.TICKET)
     def post(self, request: Request) -> Response:
         ticket = ticket_issue(self.identity, address=self.address)
         return Response({"ticket": ticket, "expires_in": settings.TICKET_LIFETIME_S})
@@ -105,6 +105,6 @@ class TicketView(ApiView):
 class AuditView(ApiView):
     reading = Scope.ACCOUNT
 
-    @described(operations.AUDIT)
+    @described(openapi.AUDIT)
     def get(self, request: Request) -> Response:
         return Response(AuditPageOutput(audit_of_user(self.user, **self.question())).data)

@@ -27,7 +27,7 @@ from bench.http_load import load
 from bench.installation import SERVE
 from bench.picture import Curves, curves
 from bench.stack import FOLDER, BenchStack, bench_stack, history_load
-from tests.support.process import Process
+from testing.process import Process
 
 VIEWS = ("10m", "1h", "24h", "7d", "30d", "1y")
 FRESH = FOLDER.with_name("bench-growth")

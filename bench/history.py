@@ -17,7 +17,7 @@ from bench.cpu import cpu_seconds
 from bench.http_load import load
 from bench.picture import bars
 from bench.stack import DEVICES, BenchStack, bench_stack
-from tests.support.process import Process
+from testing.process import Process
 
 VIEWS = ("10m", "24h", "30d", "1y")
 WATTSTREAM, TEXTBOOK, BARE = "wattstream", "textbook Django", "Starlette + asyncpg, no checks"
@@ -60,7 +60,7 @@ async def run(options: argparse.Namespace) -> None:
 def _servers(stack: BenchStack) -> Iterator[tuple[str, Process]]:
     uvicorn = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log",
                "--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]  # fmt: skip
-    ours = [sys.executable, "-m", "asgi_project.serve", "--port", "{port}"]
+    ours = [sys.executable, "-m", "asgi_project.server.serve", "--port", "{port}"]
     yield WATTSTREAM, stack.server("wattstream", ours, "/livez")
     textbook = [*uvicorn, "bench.peers.textbook.asgi:application"]
     yield TEXTBOOK, stack.server("textbook", textbook, "/livez")

@@ -12,10 +12,10 @@ import psycopg
 
 from bench.stack import BenchStack
 from telemetry.times import datetime_from_us, us_from_datetime
-from tests.support.process import Process
+from testing.process import Process
 
 CONNECT_TIMEOUT_S = 5
-SERVE = [sys.executable, "-m", "asgi_project.serve", "--port", "{port}"]
+SERVE = [sys.executable, "-m", "asgi_project.server.serve", "--port", "{port}"]
 WRITE = [sys.executable, "-m", "writer", "--port", "{port}"]
 
 

@@ -16,7 +16,7 @@ from bench.fanout.servers import Server, rings_fill, servers
 from bench.fanout.sockets import open_files_raise
 from bench.results import about
 from bench.stack import BenchStack, bench_stack
-from tests.support.process import Process
+from testing.process import Process
 
 DEVICES = tuple(f"bench_{number:02}" for number in range(50))
 SOCKETS = 500

@@ -19,7 +19,7 @@ from bench.http_load import Result, load_open
 from bench.installation import Installation, stored
 from bench.stack import DEVICES, BenchStack
 from bench.step import Step
-from tests.support.process import Process
+from testing.process import Process
 
 P99_MS = 100.0
 HISTORY_P99_MS = 250.0

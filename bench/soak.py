@@ -37,8 +37,8 @@ from bench.monitor import Monitor
 from bench.picture import Curves, curves
 from bench.probes import share_of
 from bench.stack import FOLDER, UNLIMITED, postmaster_pid, redis_pid, settings_in
-from tests.support.proxy import ProxyProcess
-from tests.support.stack import manage
+from testing.proxy import ProxyProcess
+from testing.stack import manage
 
 if TYPE_CHECKING:
     from tests.chaos.site import Site
@@ -171,8 +171,8 @@ def _second(crowd: Crowd) -> Mapping[str, float]:
 @asynccontextmanager
 async def _playing(site: Site, faults: Faults, options: argparse.Namespace) -> AsyncIterator[None]:
     """Rounds of faults until this is left; the one that runs then is played to its end."""
+    from testing.cast import person_create
     from tests.chaos import test_soak
-    from tests.support.cast import person_create
 
     person = await asyncio.to_thread(person_create, f"soak_{random.randrange(10**9)}", base_url=site.url)
     test_soak.FAULTS[:] = [faults.watched(fault) for fault in test_soak.FAULTS]

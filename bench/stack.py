@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.accounts import accounts_create
 from bench.cpu import cpu_seconds, with_children
-from tests.support.process import Process
+from testing.process import Process
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".local" / "bench"
@@ -100,7 +100,7 @@ def bench_stack(
 def history_load(env: dict[str, str], days: int, devices: Sequence[str]) -> None:
     """Load what is missing of the last `days` of `devices`, by COPY."""
     houses = [argument for device in devices for argument in ("--device", device)]
-    _run(env, "-m", "writer.simulate", "load", "--days", str(days), *houses)
+    _run(env, "-m", "simulator.__main__", "load", "--days", str(days), *houses)
     with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE energy_data")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db.models import Q
 
-from asgi_project.errors import DeviceForbidden
-from auth_app.ask import accounts_ask
-from auth_app.decisions import DecisionCache
 from auth_app.events import AccessChange, listen
+from core.accounts import accounts_ask
+from core.decision_cache import DecisionCache
+from core.errors import DeviceForbidden
 from devices_app.models import Device, Grant
 from telemetry.names import is_device_id
 

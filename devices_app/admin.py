@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from auth_app.audit import Event, audit_record
+from auth_app.audit.entries import Event, audit_record
 from auth_app.credentials import remote_address
 from auth_app.events import AccessChange, announce
 from auth_app.models import User

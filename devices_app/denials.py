@@ -1,4 +1,4 @@
-"""Writes what auth_app/denials.py has counted, each refusal to where the owner of its device can read it."""
+"""Writes what auth_app/audit/denials.py has counted, each refusal to where the owner of its device can read it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import F
 
-from auth_app.denials import Line, tally
+from auth_app.audit.denials import Line, tally
 from auth_app.models import AuditEntry, User
 from devices_app.models import Device
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from asgi_project.errors import DeviceForbidden, Forbidden
+from core.errors import DeviceForbidden, Forbidden
 from devices_app.access import OWNER, Access, access_of, candidates_of
 from devices_app.models import Device, Grant
 from devices_app.presence import is_online, last_seen

@@ -8,14 +8,14 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from asgi_project.errors import BadRequest, DeviceForbidden, Forbidden
-from auth_app.audit import Event, audit_record
-from auth_app.counters import failures_counted
+from auth_app.audit.entries import Event, audit_record
 from auth_app.events import AccessChange, announce
 from auth_app.fields import iso_ms
-from auth_app.limits import claim_failures
+from auth_app.limits.attempts import claim_failures
+from auth_app.limits.counters import failures_counted
 from auth_app.models import User
 from auth_app.selectors import user_by_name
+from core.errors import BadRequest, DeviceForbidden, Forbidden
 from devices_app.codes import claim_code_digest, claim_code_make
 from devices_app.models import Device, Grant
 from devices_app.selectors import device_owned

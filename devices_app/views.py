@@ -5,23 +5,23 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from asgi_project.operations import described
 from auth_app.api import ApiView
-from auth_app.audit import audit_of_device
+from auth_app.audit.entries import audit_of_device
 from auth_app.scopes import Scope
 from auth_app.serializers import AuditPageOutput
-from devices_app import operations, selectors, services
+from core.openapi import described
+from devices_app import openapi, selectors, services
 from devices_app.serializers import DeviceOutput, ShareOutput
 
 
 class DevicesView(ApiView):
-    @described(operations.DEVICES)
+    @described(openapi.DEVICES)
     def get(self, request: Request) -> Response:
         return Response(DeviceOutput(selectors.devices_of(self.user.pk), many=True).data)
 
 
 class ClaimView(ApiView):
-    @described(operations.CLAIM)
+    @described(openapi.CLAIM)
     def post(self, request: Request) -> Response:
         fields = self.body()
         services.device_claim(user=self.user, address=self.address, **fields)
@@ -29,29 +29,29 @@ class ClaimView(ApiView):
 
 
 class DeviceView(ApiView):
-    @described(operations.DEVICE)
+    @described(openapi.DEVICE)
     def get(self, request: Request, device_id: str) -> Response:
         return Response(DeviceOutput(selectors.device_of(self.user.pk, device_id)).data)
 
-    @described(operations.DEVICE_UPDATE)
+    @described(openapi.DEVICE_UPDATE)
     def patch(self, request: Request, device_id: str) -> Response:
         selectors.device_owned(self.user.pk, device_id)
         services.device_update(user=self.user, device_id=device_id, **self.body())
         return Response(DeviceOutput(selectors.device_of(self.user.pk, device_id)).data)
 
-    @described(operations.DEVICE_RELEASE)
+    @described(openapi.DEVICE_RELEASE)
     def delete(self, request: Request, device_id: str) -> Response:
         services.device_release(user=self.user, address=self.address, device_id=device_id)
         return Response(status=204)
 
 
 class SharesView(ApiView):
-    @described(operations.SHARES)
+    @described(openapi.SHARES)
     def get(self, request: Request, device_id: str) -> Response:
         device = selectors.device_owned(self.user.pk, device_id)
         return Response(ShareOutput(selectors.shares_of(device), many=True).data)
 
-    @described(operations.SHARE_SET)
+    @described(openapi.SHARE_SET)
     def post(self, request: Request, device_id: str) -> Response:
         selectors.device_owned(self.user.pk, device_id)
         fields = self.body()
@@ -60,14 +60,14 @@ class SharesView(ApiView):
 
 
 class ShareView(ApiView):
-    @described(operations.SHARE_REMOVE)
+    @described(openapi.SHARE_REMOVE)
     def delete(self, request: Request, device_id: str, username: str) -> Response:
         services.share_remove(user=self.user, address=self.address, device_id=device_id, username=username)
         return Response(status=204)
 
 
 class TransferView(ApiView):
-    @described(operations.TRANSFER)
+    @described(openapi.TRANSFER)
     def post(self, request: Request, device_id: str) -> Response:
         selectors.device_owned(self.user.pk, device_id)
         fields = self.body()
@@ -78,7 +78,7 @@ class TransferView(ApiView):
 class DeviceAuditView(ApiView):
     reading = Scope.MANAGE
 
-    @described(operations.AUDIT)
+    @described(openapi.AUDIT)
     def get(self, request: Request, device_id: str) -> Response:
         selectors.device_owned(self.user.pk, device_id)
         return Response(AuditPageOutput(audit_of_device(device_id, self.user, **self.question())).data)

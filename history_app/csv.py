@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from io import StringIO
 
-from history_app.arrays import as_list
-from history_app.service import History
+from history_app.answer import History
+from history_app.store.arrays import as_list
 from telemetry.times import iso_from_us
 
 

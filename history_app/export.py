@@ -11,13 +11,13 @@ from functools import lru_cache
 
 from psycopg.sql import SQL, Identifier
 
-from asgi_project.errors import BadRequest
-from asgi_project.parameters import require_known
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
+from core.errors import BadRequest
+from core.parameters import require_known
+from history_app.answer import question_parse
 from history_app.parameters import EXPORT, EXPORT_FORMAT
 from history_app.rows import ROW_FORMATS, RowFormat
-from history_app.scan import scan
-from history_app.service import question_parse
+from history_app.store.scan import scan
 from telemetry.catalogue import Metric
 from telemetry.ddl import table_of
 from telemetry.times import datetime_from_us

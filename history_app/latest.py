@@ -9,13 +9,13 @@ from typing import Any
 
 from django.conf import settings
 
-from asgi_project.errors import BadRequest, TooLarge, Unavailable
-from asgi_project.parameters import require_known
-from history_app.catalogue import CATALOGUE
-from history_app.many import fetch_latest
+from core.catalogue import CATALOGUE
+from core.errors import BadRequest, TooLarge, Unavailable
+from core.parameters import require_known
 from history_app.parameters import DEVICES, LATEST
-from history_app.pool import telemetry_run
 from history_app.ring import ring_newest
+from history_app.sql.devices import fetch_latest
+from history_app.store.pool import telemetry_run
 from telemetry.reading import Reading
 from telemetry.redis import RedisError, redis_client
 from telemetry.times import SECOND_US, iso_from_us

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.conf import settings
 
-from asgi_project.parameters import Choice, Choices, Parameter, Pattern, PatternList, WholeNumber, by_name
-from history_app import queries
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
+from core.parameters import Choice, Choices, Parameter, Pattern, PatternList, WholeNumber, by_name
+from history_app.planning.window import EARLIEST_US, LATEST_US, RANGE_PATTERN, STEPS, YEAR, Step
 from history_app.rows import ROW_FORMATS
-from history_app.window import EARLIEST_US, LATEST_US, RANGE_PATTERN, STEPS, YEAR, Step
+from history_app.sql import readings
 from telemetry.names import DEVICE_ID
 
 PERIODS: dict[str, Step] = {"day": STEPS["1d"], "week": STEPS["1w"], "month": STEPS["1mo"], "year": YEAR}
@@ -59,7 +59,7 @@ METRICS = Choices(
 AGG = Choices(
     name="agg",
     description="Aggregates of each bucket.",
-    accepted=queries.AGGREGATES,
+    accepted=readings.AGGREGATES,
     default=["avg"],
     example=["avg", "max"],
 )

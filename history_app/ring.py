@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from telemetry.names import RING_FIELD
 from telemetry.reading import Reading, ReadingError, reading_decode
 from telemetry.redis import AsyncRedis, ring_of

@@ -8,59 +8,59 @@ import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 
-from asgi_project.operations import described
-from asgi_project.parameters import require_known
-from asgi_project.streaming import StreamedResponse
-from auth_app.http import hot_view, identify_request
+from auth_app.http.hot_view import hot_view, identify_request
 from auth_app.identity import Identity
+from core.catalogue import CATALOGUE
+from core.openapi import described
+from core.parameters import require_known
+from core.streaming import StreamedResponse
 from devices_app.access import access_require, visible_cached
-from history_app import operations, service
-from history_app.answers import answers, history_answer, is_known, known_tag
-from history_app.catalogue import CATALOGUE
-from history_app.energy_service import energy_document, energy_parse, energy_read
+from history_app import answer, openapi
+from history_app.conditional import answers, history_answer, is_known, known_tag
+from history_app.energy.answer import energy_document, energy_parse, energy_read
 from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
+from history_app.many_devices import query_document, query_parse
 from history_app.parameters import FORMAT, HISTORY
-from history_app.query import query_document, query_parse
 
 R = TypeVar("R", bound=HttpResponseBase)
 
 
-@described(operations.HISTORY)
+@described(openapi.HISTORY)
 @hot_view("GET")
 async def history(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
     parameters = _parameters(request)
     require_known(parameters, HISTORY)
     answer_format = FORMAT.parse(parameters.get("format"))
-    question = service.question_parse(parameters, default_zone=access.timezone)
+    question = answer.question_parse(parameters, default_zone=access.timezone)
     key = (device_id, access.timezone, tuple(sorted(parameters.items())))
     if_none_match = request.headers.get("If-None-Match", "")
     if if_none_match and (tag := await known_tag(key, device_id, question, if_none_match)):
         return _not_modified(tag)
-    answer = await answers.join(
+    found = await answers.join(
         key, lambda: history_answer(key, device_id, question, answer_format, is_conditional=bool(if_none_match))
     )
-    if is_known(if_none_match, answer.etag):
-        return _not_modified(answer.etag)
-    return _private(HttpResponse(answer.body, content_type=answer.content_type, headers={"ETag": answer.etag}))
+    if is_known(if_none_match, found.etag):
+        return _not_modified(found.etag)
+    return _private(HttpResponse(found.body, content_type=found.content_type, headers={"ETag": found.etag}))
 
 
 def _not_modified(tag: str) -> HttpResponse:
     return _private(HttpResponseNotModified(headers={"ETag": tag}))
 
 
-@described(operations.QUERY)
+@described(openapi.QUERY)
 @hot_view("POST")
 async def query(request: HttpRequest, identity: Identity) -> HttpResponse:
     asked = query_parse(request.body)
     access = await access_require(identity.user_id, asked.device_ids)
     zones = {access[device_id].timezone for device_id in asked.device_ids}
-    question = service.question_parse(asked.parameters, default_zone=zones.pop() if len(zones) == 1 else "UTC")
-    return _json(query_document(await service.histories_read(asked.device_ids, question)))
+    question = answer.question_parse(asked.parameters, default_zone=zones.pop() if len(zones) == 1 else "UTC")
+    return _json(query_document(await answer.histories_read(asked.device_ids, question)))
 
 
-@described(operations.EXPORT)
+@described(openapi.EXPORT)
 @hot_view("GET")
 async def export(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponseBase:
     async def still_allowed() -> None:
@@ -79,7 +79,7 @@ async def export(request: HttpRequest, identity: Identity, device_id: str) -> Ht
     return _private(StreamedResponse(export_chunks(asked, gzip=gzip, still_allowed=still_allowed), headers=headers))
 
 
-@described(operations.ENERGY)
+@described(openapi.ENERGY)
 @hot_view("GET")
 async def energy(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
@@ -87,7 +87,7 @@ async def energy(request: HttpRequest, identity: Identity, device_id: str) -> Ht
     return _json(energy_document(await energy_read(device_id, question)))
 
 
-@described(operations.LATEST)
+@described(openapi.LATEST)
 @hot_view("GET")
 async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
     device_ids = devices_parse(_parameters(request))
@@ -101,7 +101,7 @@ async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
     return _json(latest_document(device_ids, found))
 
 
-@described(operations.METRICS)
+@described(openapi.METRICS)
 @hot_view("GET")
 async def metrics(request: HttpRequest, identity: Identity) -> HttpResponse:
     catalogue = [

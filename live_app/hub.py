@@ -15,11 +15,11 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 
 from auth_app import events
-from history_app.catalogue import CATALOGUE
-from live_app import seam
-from live_app.feed import BACKLOG_ROWS_PER_FRAME, Feed, Subscription
+from core.catalogue import CATALOGUE
+from live_app import recovery
+from live_app.delivery.feed import BACKLOG_ROWS_PER_FRAME, Feed, Subscription
 from live_app.metrics import heartbeat_heard, metrics
-from live_app.stream import RECONNECT_PAUSE_S, stream_from
+from live_app.redis.subscriber import RECONNECT_PAUSE_S, stream_from
 from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL
 from telemetry.reading import ReadingError, reading_decode
 from telemetry.redis import RedisError
@@ -72,7 +72,7 @@ class Hub:
         subscription.on_joined(missed.after or None, missed.is_complete)
         await self._replay(feed, subscription, missed)
 
-    async def _replay(self, feed: Feed, subscription: Subscription, missed: seam.Missed) -> None:
+    async def _replay(self, feed: Feed, subscription: Subscription, missed: recovery.Missed) -> None:
         """Send what was missed as fast as the socket takes it. Then nothing is awaited any more, so that nothing
         can come in between: send what was held, and go live."""
         while True:
@@ -88,9 +88,9 @@ class Hub:
                 break
             missed = await self._fetch(feed, subscription, subscription.position)
         after = -1 if subscription.position is None else subscription.position
-        subscription.release(seam.in_order(subscription.held or [], after), rows)
+        subscription.release(recovery.in_order(subscription.held or [], after), rows)
 
-    async def _fetch(self, feed: Feed, subscription: Subscription, since: int | None) -> seam.Missed:
+    async def _fetch(self, feed: Feed, subscription: Subscription, since: int | None) -> recovery.Missed:
         """What to replay, from a stream that has not broken off since."""
         while True:
             await feed.subscribed.wait()
@@ -113,13 +113,13 @@ class Hub:
             del self._feeds[feed.device_id]
             self._stream.unsubscribe(feed.device_id)
 
-    async def _missed(self, subscription: Subscription, since: int | None) -> seam.Missed:
+    async def _missed(self, subscription: Subscription, since: int | None) -> recovery.Missed:
         """What to replay. Raises RedisError."""
         held, losses = subscription.held, subscription.losses
         assert held is not None, "a subscription joins once"
         if since is None:
-            return await seam.from_now(self._stream.server_of(subscription.device_id), subscription.device_id, held)
-        return await seam.missed_since(
+            return await recovery.from_now(self._stream.server_of(subscription.device_id), subscription.device_id, held)
+        return await recovery.missed_since(
             self._stream.server_of(subscription.device_id),
             subscription.device_id,
             since,
@@ -211,10 +211,10 @@ class Hub:
         while feed.losses == losses and feed.held is not None:
             since = feed.oldest_position
             if since is None:
-                feed.catch_up(seam.in_order(feed.held, -1), ())
+                feed.catch_up(recovery.in_order(feed.held, -1), ())
                 return
             try:
-                missed = await seam.missed_since(
+                missed = await recovery.missed_since(
                     self._stream.server_of(feed.device_id),
                     feed.device_id,
                     since,
@@ -230,17 +230,17 @@ class Hub:
                 self._resume(feed, missed)
                 return
 
-    def _resume(self, feed: Feed, missed: seam.Missed) -> None:
+    def _resume(self, feed: Feed, missed: recovery.Missed) -> None:
         """Go on with the stream. Who missed much is sent it at its own pace, the fetched readings are shared."""
         metrics.refills += 1
         metrics.refills_incomplete += not missed.is_complete
         after = missed.after or 0
-        readings = seam.in_order([*missed.readings, *(feed.held or [])], after)
+        readings = recovery.in_order([*missed.readings, *(feed.held or [])], after)
         feed.is_unverified = not missed.is_verified
         if not missed.is_complete:
             feed.skip_to(after)
         for subscription, behind in feed.catch_up(readings, missed.late):
-            piece = seam.Missed(behind, subscription.position)
+            piece = recovery.Missed(behind, subscription.position)
             subscription.joining = self._spawn(self._replay(feed, subscription, piece))
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:

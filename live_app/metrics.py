@@ -1,6 +1,6 @@
 """What the live part counts: plain numbers of this process, as they are touched for every frame.
 
-`asgi_project.metrics` publishes them; what each means to an operator stands in docs/operations.md.
+`asgi_project.observability.metrics` publishes them; what each means to an operator stands in docs/operations.md.
 """
 
 from __future__ import annotations

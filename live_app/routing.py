@@ -4,7 +4,7 @@ from typing import Any
 
 from django.urls import path, re_path
 
-from live_app.consumers import LiveConsumer, NoSuchSocket
+from live_app.transports.consumers import LiveConsumer, NoSuchSocket
 
 # Django's stubs do not know that Channels routes ASGI applications with these functions.
 live: Any = LiveConsumer.as_asgi()

@@ -7,16 +7,16 @@ from typing import Any, cast
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
-from asgi_project.operations import described
-from asgi_project.streaming import StreamedResponse
 from auth_app.credentials import remote_address
-from auth_app.http import hot_view
+from auth_app.http.hot_view import hot_view
 from auth_app.identity import Identity
 from auth_app.scopes import Scope
+from core.openapi import described
+from core.streaming import StreamedResponse
 from devices_app.access import access_require
-from live_app.event_stream import CONTENT_TYPE, EventStream, event_stream_parse
-from live_app.operations import EVENT_STREAM
-from live_app.protocol import DRAIN_EXTENSION
+from live_app.delivery.protocol import DRAIN_EXTENSION
+from live_app.openapi import EVENT_STREAM
+from live_app.transports.event_stream import CONTENT_TYPE, EventStream, event_stream_parse
 
 HEADERS = {
     "Content-Type": CONTENT_TYPE,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from live_app import protocol
-from live_app.shapes import CURSOR, RECEIVED, SENT, FrameShape
+from live_app.delivery import protocol
+from live_app.schemas import CURSOR, RECEIVED, SENT, FrameShape
 from telemetry import device_socket
 from telemetry.catalogue import DEFAULT_PATH, Catalogue, catalogue_load
 from telemetry.names import DEVICE_ID_RULE
-from telemetry.shapes import packet_schema, reading_schema
+from telemetry.schemas import packet_schema, reading_schema
 
 ABOUT = """\
 Text frames, one JSON object each. History first (`GET /api/history`, see the OpenAPI document), then `subscribe` with

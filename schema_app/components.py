@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework.serializers import Serializer
 
-from asgi_project.operations import Shape
+from core.openapi import Shape
 from schema_app.serializers import serializer_schema
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.conf import settings
 
-from asgi_project.errors import CONTENT_TYPE
-from asgi_project.operations import JSON, PROBLEM, STRING, Answer, Operation
-from asgi_project.parameters import Parameter
+from core.errors import CONTENT_TYPE
+from core.openapi import JSON, PROBLEM, STRING, Answer, Operation
+from core.parameters import Parameter
+from core.version import version
 from schema_app.components import Components
 from schema_app.routes import Route, described_routes
 from schema_app.serializers import query_parameters
-from schema_app.version import version
 from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
 
 TAGS: Mapping[str, tuple[str, str]] = {

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from asgi_project.operations import Operation, operation_of
 from auth_app.api import ApiView, PublicApiView
-from auth_app.http import is_hot
+from auth_app.http.hot_view import is_hot
 from auth_app.scopes import Scope
+from core.openapi import Operation, operation_of
 
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 

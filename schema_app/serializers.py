@@ -9,8 +9,8 @@ from typing import Any
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from asgi_project.operations import TIME, nullable
 from auth_app.fields import TimeField
+from core.openapi import TIME, nullable
 
 AnyField = serializers.Field[Any, Any, Any, Any]
 

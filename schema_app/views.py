@@ -8,20 +8,20 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from asgi_project.operations import described
-from asgi_project.public import public_view, unchanging
-from schema_app import operations
+from core.openapi import described
+from core.public import public_view, unchanging
+from schema_app import declarations
 from schema_app.openapi import openapi_document
 from schema_app.pages import page_context
 
 
-@described(operations.SCHEMA)
+@described(declarations.SCHEMA)
 @public_view
 async def schema(request: HttpRequest) -> HttpResponse:
     return unchanging(request, _schema_body(), "application/json")
 
 
-@described(operations.DOCS)
+@described(declarations.DOCS)
 @public_view
 async def docs(request: HttpRequest) -> HttpResponse:
     return unchanging(request, _docs_body(), "text/html; charset=utf-8")

@@ -14,11 +14,11 @@ import django
 import httpx
 import pytest
 
-from tests.support.process import Process
-from tests.support.stack import Stack, stack_start
+from testing.process import Process
+from testing.stack import Stack, stack_start
 
 if TYPE_CHECKING:
-    from tests.support.cast import Person
+    from testing.cast import Person
 
 _stack: Stack | None = None
 _folder: tempfile.TemporaryDirectory[str] | None = None
@@ -54,8 +54,8 @@ def pytest_sessionfinish() -> None:
     if _stack is not None:
         from django.db import connections
 
-        from asgi_project.accounts import accounts_close
-        from history_app.last_seen import last_seen_close
+        from core.accounts_database import accounts_close
+        from history_app.store.last_seen import last_seen_close
 
         connections.close_all()
         last_seen_close()
@@ -80,7 +80,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(stack: Stack, logs: Path) -> Iterator[Process]:
     """The production server on a free port."""
-    from tests.support.servers import server_process
+    from testing.servers import server_process
 
     with server_process(stack.env, logs / "server.log") as process:
         yield process
@@ -89,7 +89,7 @@ def server(stack: Stack, logs: Path) -> Iterator[Process]:
 @pytest.fixture(scope="session")
 def raw_server(stack: Stack, logs: Path) -> Iterator[Process]:
     """The production server without its rollup tiers: everything from raw rows."""
-    from tests.support.servers import server_process
+    from testing.servers import server_process
 
     with server_process({**stack.env, "HISTORY_USE_TIERS": "0"}, logs / "raw_server.log") as process:
         yield process
@@ -98,7 +98,7 @@ def raw_server(stack: Stack, logs: Path) -> Iterator[Process]:
 @pytest.fixture(scope="session")
 def writer(stack: Stack, logs: Path) -> Iterator[Process]:
     """The writer on a free port."""
-    from tests.support.servers import writer_process
+    from testing.servers import writer_process
 
     with writer_process(stack.env, logs / "writer.log") as process:
         yield process
@@ -107,14 +107,14 @@ def writer(stack: Stack, logs: Path) -> Iterator[Process]:
 @pytest.fixture
 def anonymous(server: Process) -> Iterator[httpx.Client]:
     """Nobody: an HTTP client without credentials."""
-    from tests.support.cast import client
+    from testing.cast import client
 
     with client(server.url) as http:
         yield http
 
 
 def _person(name: str, server: Process) -> Iterator[Person]:
-    from tests.support.cast import person_create
+    from testing.cast import person_create
 
     person = person_create(f"{name}_{secrets.token_hex(4)}", base_url=server.url)
     yield person
@@ -142,6 +142,6 @@ def charlie(server: Process) -> Iterator[Person]:
 @pytest.fixture
 def device(alice: Person) -> str:
     """The id of a fresh device that alice owns."""
-    from tests.support.cast import device_create
+    from testing.cast import device_create
 
     return device_create(owner=alice)

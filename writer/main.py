@@ -10,8 +10,8 @@ from typing import TypedDict
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
-from writer import ingest, sockets, status
-from writer.problems import ProblemError, http_error_response, problem_response
+from writer.http import ingest, sockets, status
+from writer.http.problems import ProblemError, http_error_response, problem_response
 from writer.service import Service, service_running
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from telemetry.catalogue import catalogue_load
 from telemetry.reading import Reading
 from telemetry.redis import AsyncRedis, redis_close, redis_connect
-from writer.heartbeat import heartbeat
-from writer.lanes import Lanes
 from writer.metrics import Metrics
+from writer.publishing.heartbeat import heartbeat
+from writer.publishing.lanes import Lanes
 from writer.settings import Settings, settings_from
-from writer.store import Store
+from writer.storage.store import Store
 from writer.validate import Validator
 
 log = logging.getLogger("writer.service")

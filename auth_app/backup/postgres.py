@@ -15,8 +15,8 @@ from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
-from asgi_project.accounts import accounts_close
 from auth_app.backup.files import SESSIONS, BackupError, Migration
+from core.accounts_database import accounts_close
 
 MAGIC = b"PGDMP"
 LOCK_TIMEOUT_S = 20

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from django.db import DatabaseError, connection
 
-from asgi_project.accounts import SQLITE_TIMEOUT_S
 from auth_app.backup.files import SESSIONS, BackupError, Migration
+from core.accounts_database import SQLITE_TIMEOUT_S
 
 MAGIC = b"SQLite format 3\0"
 

@@ -17,7 +17,7 @@ from bench.fanout.publisher import Done, Order
 from bench.fanout.servers import Server
 from bench.fanout.sockets import Socket, Tally, readings_arrived, sockets_open
 from bench.stack import ROOT, BenchStack
-from tests.support.process import Process
+from testing.process import Process
 
 WARM_UP_S = 1.0
 WARM_UP_SOCKETS = 200

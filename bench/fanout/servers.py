@@ -16,7 +16,7 @@ from bench.fanout.publisher import reading_now
 from bench.fanout.sockets import Dialogue
 from bench.stack import FOLDER, ROOT, BenchStack
 from telemetry.names import RING_FIELD, live_channel, ring_key
-from tests.support.process import Process, free_port
+from testing.process import Process, free_port
 
 MOSQUITTO_CONFIGURATION = """\
 user nobody
@@ -77,7 +77,7 @@ def servers(stack: BenchStack) -> list[Server]:
 
 def wattstream(stack: BenchStack) -> Server:
     """The production server, one process."""
-    command = [sys.executable, "-m", "asgi_project.serve", "--port", "{port}"]
+    command = [sys.executable, "-m", "asgi_project.server.serve", "--port", "{port}"]
     talk = _talk_to_wattstream(stack.token)
     return Server("wattstream", "wattstream", "redis", stack.env["REDIS_URL"], command, talk)
 

@@ -25,12 +25,13 @@ from starlette.routing import Route
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "asgi_project.settings")
 django.setup()
 
-from history_app import queries, service  # noqa: E402
-from history_app.catalogue import CATALOGUE  # noqa: E402
-from history_app.plan import plan  # noqa: E402
-from history_app.tier_queries import fetch_tier_buckets  # noqa: E402
-from history_app.tiers import sources_of  # noqa: E402
-from history_app.window import RAW, Window, choose_step  # noqa: E402
+from core.catalogue import CATALOGUE  # noqa: E402
+from history_app import answer  # noqa: E402
+from history_app.planning.plan import plan  # noqa: E402
+from history_app.planning.window import RAW, Window, choose_step  # noqa: E402
+from history_app.sql import readings  # noqa: E402
+from history_app.sql.tiers import fetch_tier_buckets  # noqa: E402
+from history_app.store.sources import sources_of  # noqa: E402
 from telemetry.times import iso_from_us, us_from_datetime  # noqa: E402
 
 
@@ -62,7 +63,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 async def history(request: Request) -> Response:
     device_id = request.path_params["device_id"]
-    question = service.question_parse({"range": request.query_params["range"]}, default_zone="UTC")
+    question = answer.question_parse({"range": request.query_params["range"]}, default_zone="UTC")
     window, text, parameters = await asked(request.app, device_id, question)
     sql, names = positional(text)
     async with request.app.state.pool.acquire() as connection:
@@ -76,7 +77,7 @@ async def asked(app: Starlette, device_id: str, question: Any) -> tuple[Window, 
     notebook: Any = Notebook()
     try:
         if step is RAW:
-            await queries.fetch_raw(notebook, [device_id], window, question.metrics, limit=721, live=True)
+            await readings.fetch_raw(notebook, [device_id], window, question.metrics, limit=721, live=True)
         else:
             chosen = plan([app.state.sources[device_id]], window, question.metrics)
             await fetch_tier_buckets(notebook, [device_id], chosen, question.metrics, question.aggs, live=True)

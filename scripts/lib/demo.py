@@ -80,7 +80,7 @@ def run(options: Options, started: float, cleanup: ExitStack) -> None:
         manage(env, "migrate", "--verbosity", "0")
         manage(env, "demo_accounts", *HOUSES, DEMO_PASSWORD=secret["password"])
     devices = [argument for house in HOUSES for argument in ("--device", house)]
-    simulator = [PYTHON, "-m", "writer.simulate"]
+    simulator = [PYTHON, "-m", "simulator.__main__"]
     call([*simulator, "load", "--days", str(options.days), *devices], env)
     parts = Supervisor(env)
     cleanup.callback(parts.stop)
@@ -90,7 +90,7 @@ def run(options: Options, started: float, cleanup: ExitStack) -> None:
         parts.start("writer", [PYTHON, "-m", "writer", "--port", ingest.rpartition(":")[2]])
         parts.wait_for("writer", ingest + "/livez", READY_TIMEOUT_S)
         parts.start("houses", [*simulator, "run", "--url", ingest, *devices])
-        parts.start("server", [PYTHON, "-m", "asgi_project.serve", "--port", page.rpartition(":")[2]])
+        parts.start("server", [PYTHON, "-m", "asgi_project.server.serve", "--port", page.rpartition(":")[2]])
         parts.wait_for("server", page + "/readyz", READY_TIMEOUT_S)
     cleanup.callback(RUNNING.unlink, missing_ok=True)
     remember({**{name: env[name] for name in EXPORTED}, "URL": page, "WRITER": ingest})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.accounts import accounts_create
-from tests.support.stack import Stack
+from testing.accounts import accounts_create
+from testing.stack import Stack
 
 NewAccounts = Callable[[], str]
 

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import httpx
 
-from tests.support.cast import PASSWORD
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.stack import Stack, manage
+from testing.cast import PASSWORD
+from testing.process import Process
+from testing.servers import server_process
+from testing.stack import Stack, manage
 
 TIMEOUT_S = 60
 

@@ -15,14 +15,14 @@ import httpx
 import psycopg
 import pytest
 
+from testing.accounts import accounts_create
+from testing.cast import PASSWORD
+from testing.process import ROOT
+from testing.stack import Stack, manage
 from tests.accounts.conftest import NewAccounts
 from tests.accounts.site import Site
 from tests.accounts.writers import Writers, makes_keys, shares
 from tests.auth_app.answers import sign_in
-from tests.support.accounts import accounts_create
-from tests.support.cast import PASSWORD
-from tests.support.process import ROOT
-from tests.support.stack import Stack, manage
 
 SPY = """#!/bin/sh
 [ "$1" = --version ] && exec echo "pg_dump (PostgreSQL) 99.0"

@@ -14,14 +14,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from testing.accounts import accounts_create
+from testing.proxy import TcpProxy
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.accounts.conftest import NewAccounts
 from tests.accounts.site import Site
 from tests.auth_app.answers import assert_problem
 from tests.chaos.services import TIMESCALE, Services
-from tests.support.accounts import accounts_create
-from tests.support.proxy import TcpProxy
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
 
 POOL = 3
 CLOSE_INTERNAL = 1011

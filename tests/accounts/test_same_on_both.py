@@ -11,10 +11,10 @@ from auth_app.models import AccessToken, User
 from auth_app.services import API_KEYS_PER_USER
 from auth_app.tokens import token_create
 from devices_app.models import Device, Grant
+from testing.cast import PASSWORD, Person
+from testing.process import Process
 from tests.auth_app.answers import assert_problem, browser
 from tests.devices_app.answers import assert_forbidden_alike
-from tests.support.cast import PASSWORD, Person
-from tests.support.process import Process
 
 NUL = "a\0b"
 FIELDS = [

@@ -9,12 +9,12 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from asgi_project.accounts import SQLITE_TIMEOUT_S
+from core.accounts_database import SQLITE_TIMEOUT_S
+from testing.process import ROOT
+from testing.stack import Stack, manage
 from tests.accounts.conftest import NewAccounts
 from tests.accounts.site import Site
 from tests.auth_app.answers import assert_problem
-from tests.support.process import ROOT
-from tests.support.stack import Stack, manage
 
 PRAGMAS = """
 import json

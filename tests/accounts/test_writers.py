@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from testing.cast import PASSWORD
+from testing.stack import Stack
 from tests.accounts.conftest import NewAccounts
 from tests.accounts.site import Site
 from tests.accounts.writers import Writers, makes_keys, shares, signs_in
-from tests.support.cast import PASSWORD
-from tests.support.stack import Stack
 
 
 def test_fifty_concurrent_writers_and_a_command(stack: Stack, new_accounts: NewAccounts, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import httpx
 
-from tests.support.cast import Person, client
-from tests.support.process import Process
+from testing.cast import Person, client
+from testing.process import Process
 
 
 def assert_problem(response: httpx.Response, status: int, *, code: str | None = None, naming: str = "") -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.stack import Stack
+from testing.process import Process
+from testing.servers import server_process
+from testing.stack import Stack
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from testing.cast import Person, person_create
+from testing.process import Process
+from testing.socket import LiveSocket
 from tests.auth_app.answers import assert_problem
-from tests.support.cast import Person, person_create
-from tests.support.process import Process
-from tests.support.socket import LiveSocket
 
 PER_ACCOUNT = 2
 PER_ADDRESS = 3

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from auth_app.models import AuditEntry
+from testing.cast import Person
+from testing.process import Process
+from testing.waiting import wait_until
 from tests.auth_app.answers import assert_problem, browser, csrf_field
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.waiting import wait_until
 
 URL = "/api/auth/audit"
 Entry = dict[str, Any]

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from psycopg import sql
 
+from testing.servers import server_process
+from testing.stack import Stack
 from tests.auth_app.answers import assert_problem, csrf_field
-from tests.support.servers import server_process
-from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="module")

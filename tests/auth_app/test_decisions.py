@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from auth_app.decisions import DecisionCache
 from auth_app.identity import Credentials
+from core.decision_cache import DecisionCache
 
 
 def test_what_was_read_before_a_purge_is_not_stored_after_it() -> None:

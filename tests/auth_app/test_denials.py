@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from auth_app.denials import Denial, Tally
+from auth_app.audit.denials import Denial, Tally
 
 
 def denial(user_id: int | None = 1, device_id: str = "ems_001") -> Denial:

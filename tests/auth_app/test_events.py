@@ -11,9 +11,9 @@ from django.conf import settings
 from auth_app.events import CHANNEL
 from auth_app.services import user_delete, user_disable
 from telemetry.redis import redis_client_sync
-from tests.support.cast import Person
-from tests.support.stack import Stack, manage
-from tests.support.waiting import wait_until
+from testing.cast import Person
+from testing.stack import Stack, manage
+from testing.waiting import wait_until
 
 Heard = Callable[[str, int], bool]
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.conf import settings
 
-from asgi_project.errors import TooManyAttempts, Unauthorized, Unavailable
-from auth_app.counters import Absence, Counter, LocalCounters, failures_counted
-from auth_app.limits import address_group
+from auth_app.limits.attempts import address_group
+from auth_app.limits.counters import Absence, Counter, LocalCounters, failures_counted
+from core.errors import TooManyAttempts, Unauthorized, Unavailable
 from telemetry.redis import RedisError, redis_client_sync
 
 

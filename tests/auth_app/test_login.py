@@ -12,10 +12,10 @@ from django.conf import settings
 from auth_app.models import AccessToken
 from auth_app.services import user_disable
 from auth_app.tokens import token_digest
+from testing.cast import Person
+from testing.process import Process
+from testing.waiting import wait_until
 from tests.auth_app.answers import assert_problem
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.waiting import wait_until
 
 URL = "/api/auth/login"
 

@@ -9,9 +9,9 @@ import pytest
 from django.utils import timezone
 
 from auth_app.services import user_disable
+from testing.cast import Person
+from testing.process import Process
 from tests.auth_app.answers import assert_problem, browser
-from tests.support.cast import Person
-from tests.support.process import Process
 
 URL = "/api/auth/me"
 

@@ -11,7 +11,7 @@ from django.db import connection
 
 from auth_app.models import AccessToken
 from auth_app.tokens import token_create
-from tests.support.cast import Person
+from testing.cast import Person
 
 scopes = import_module("auth_app.migrations.0003_older_keys_keep_their_abilities")
 

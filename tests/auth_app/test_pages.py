@@ -10,9 +10,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from auth_app.models import AccessToken
+from testing.cast import Person
+from testing.process import Process
 from tests.auth_app.answers import browser, csrf_field, sign_in
-from tests.support.cast import Person
-from tests.support.process import Process
 
 
 def make_staff(person: Person) -> None:

@@ -8,9 +8,9 @@ from django.conf import settings
 
 from auth_app.models import AccessToken
 from auth_app.tokens import token_create
+from testing.cast import Person
+from testing.process import Process
 from tests.auth_app.answers import assert_problem, browser, csrf_header
-from tests.support.cast import Person
-from tests.support.process import Process
 
 URL = "/api/auth/password"
 NEW = "quite-another-secret"

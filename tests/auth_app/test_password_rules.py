@@ -10,8 +10,8 @@ from typing import cast
 import httpx
 from django.conf import settings
 
+from testing.stack import Stack, manage
 from tests.auth_app.answers import assert_problem
-from tests.support.stack import Stack, manage
 
 
 def test_the_form_masks_the_password_and_lets_managers_fill_it_in(anonymous: httpx.Client) -> None:

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 import pytest
 from django.conf import settings
 
-from asgi_project.errors import Unavailable
 from auth_app import passwords
 from auth_app.passwords import hasher_slot, password_matches
-from tests.support.cast import Person
+from core.errors import Unavailable
+from testing.cast import Person
 
 
 def test_no_more_than_the_setting_hash_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from auth_app.models import User
+from testing.cast import Person
+from testing.process import Process
 from tests.auth_app.answers import assert_problem
-from tests.support.cast import Person
-from tests.support.process import Process
 
 URL = "/api/auth/register"
 PASSWORD = "a-long-enough-secret"

@@ -9,10 +9,10 @@ import pytest
 
 from auth_app.models import AccessToken
 from auth_app.scopes import Scope, scopes_of_text, scopes_text
+from testing.cast import Person
+from testing.process import Process
+from testing.socket import LiveSocket
 from tests.auth_app.answers import assert_problem
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.socket import LiveSocket
 
 KEYS = "/api/auth/tokens"
 # Every route, and what a key needs for it. `D`: the device.

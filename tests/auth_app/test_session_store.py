@@ -6,9 +6,9 @@ import httpx
 from django.contrib.sessions.models import Session
 
 from auth_app.session_store import SessionStore, stored_key
+from testing.cast import Person
+from testing.process import Process
 from tests.auth_app.answers import browser, csrf_field
-from tests.support.cast import Person
-from tests.support.process import Process
 
 
 def who(server: Process, key: str) -> int:

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from auth_app.services import API_KEY_DEFAULT_DAYS, API_KEY_MAX_DAYS
+from testing.cast import Person
 from tests.auth_app.answers import assert_problem
-from tests.support.cast import Person
 
 URL = "/api/auth/tokens"
 

@@ -11,9 +11,9 @@ from django.utils import timezone
 from auth_app.identity import Identity
 from auth_app.tickets import ticket_redeem
 from telemetry.redis import redis_client_sync
+from testing.cast import Person
+from testing.process import Process
 from tests.auth_app.answers import assert_problem, browser, csrf_header
-from tests.support.cast import Person
-from tests.support.process import Process
 
 URL = "/api/auth/ws-ticket"
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.__main__ import BENCHES
 from bench.report import PAGE, RENDERERS, rendered
-from tests.support.process import ROOT
+from testing.process import ROOT
 
 TIMEOUT_S = 60
 

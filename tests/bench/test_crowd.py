@@ -7,11 +7,11 @@ import time
 import pytest
 
 from bench.crowd import Crowd, Verdict
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.telemetry import publish, reading_at, store
-from tests.support.waiting import wait_until_async
+from testing.cast import Person
+from testing.process import Process
+from testing.stack import Stack
+from testing.telemetry import publish, reading_at, store
+from testing.waiting import wait_until_async
 
 MS_US = 1000
 
@@ -61,7 +61,7 @@ async def test_a_late_reading_is_named_and_not_lost(stack: Stack, server: Proces
 async def test_a_dashboard_whose_server_went_away_comes_back_with_its_cursor(
     stack: Stack, alice: Person, device: str, server: Process
 ) -> None:
-    from tests.support.proxy import TcpProxy
+    from testing.proxy import TcpProxy
 
     proxy = TcpProxy(("127.0.0.1", server.port))
     readings = readings_with_microseconds(device, 6)

@@ -8,8 +8,8 @@ import pytest
 
 from bench.devices import Fleet, missing
 from bench.locust_live import Readings
-from tests.support.process import Process
-from tests.support.stack import Stack
+from testing.process import Process
+from testing.stack import Stack
 
 AT = "2026-11-23T10:00:0{}.000Z"
 

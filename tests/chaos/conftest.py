@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.stack import Stack
+from testing.stack import Stack
 
 if TYPE_CHECKING:  # these import Django's models, for which tests/conftest.py has to set it up first
+    from testing.cast import Person
     from tests.chaos.drama import Drama
     from tests.chaos.site import Site
-    from tests.support.cast import Person
 
 DEVICES = 3
 
@@ -38,7 +38,7 @@ def site(shared_site: Site) -> Site:
 
 @pytest.fixture
 def watching_person(site: Site) -> Iterator[Person]:
-    from tests.support.cast import device_create, person_create
+    from testing.cast import device_create, person_create
 
     person = person_create(f"watcher_{device_create()}", base_url=site.url)
     yield person
@@ -47,7 +47,7 @@ def watching_person(site: Site) -> Iterator[Person]:
 
 @pytest.fixture
 def devices(watching_person: Person) -> list[str]:
-    from tests.support.cast import device_create
+    from testing.cast import device_create
 
     return [device_create(owner=watching_person) for _ in range(DEVICES)]
 

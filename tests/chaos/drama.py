@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from testing.cast import Person
+from testing.waiting import wait_until_async
 from tests.chaos.load import Load
 from tests.chaos.site import Site
 from tests.chaos.watcher import Watcher, assert_record_is_truth
-from tests.support.cast import Person
-from tests.support.waiting import wait_until_async
 
 WARM_READINGS = 10
 

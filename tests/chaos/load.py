@@ -10,12 +10,12 @@ from typing import Any, Self
 
 import httpx
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from telemetry.keys import device_key
 from telemetry.times import iso_from_us
+from testing.telemetry import now_us, reading_at
+from testing.waiting import wait_until_async
 from tests.chaos.site import Site
-from tests.support.telemetry import now_us, reading_at
-from tests.support.waiting import wait_until_async
 
 DEADLINE_S = 60
 MS_US = 1000

@@ -12,8 +12,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.process import ROOT
-from tests.support.stack import SERVICES
+from testing.process import ROOT
+from testing.stack import SERVICES
 
 NAMED = ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL")
 REDIS, TIMESCALE = "Redis", "TimescaleDB"

@@ -10,11 +10,11 @@ import psycopg
 import redis
 
 from telemetry.times import us_from_datetime
+from testing.process import Process
+from testing.proxy import TcpProxy
+from testing.servers import server_process, writer_process
+from testing.stack import manage
 from tests.chaos.services import Services
-from tests.support.process import Process
-from tests.support.proxy import TcpProxy
-from tests.support.servers import server_process, writer_process
-from tests.support.stack import manage
 
 
 class Site:

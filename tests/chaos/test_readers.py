@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
+from testing.cast import Person, device_create
+from testing.flood import flood
+from testing.stalled import StalledSocket, resident_bytes
+from testing.waiting import wait_until_async
 from tests.chaos.drama import Drama
-from tests.support.cast import Person, device_create
-from tests.support.flood import flood
-from tests.support.stalled import StalledSocket, resident_bytes
-from tests.support.waiting import wait_until_async
 
 MEMORY_BOUND_BYTES = 64 * 1024 * 1024
 

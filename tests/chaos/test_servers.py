@@ -7,12 +7,12 @@ import signal
 from pathlib import Path
 
 from telemetry.times import iso_from_us
+from testing.cast import Person, device_create
+from testing.flood import flood
+from testing.servers import server_process
+from testing.socket import LiveSocket
 from tests.chaos.drama import Drama
 from tests.chaos.site import Site
-from tests.support.cast import Person, device_create
-from tests.support.flood import flood
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
 
 
 async def test_killed_and_another_takes_over(act: Drama) -> None:

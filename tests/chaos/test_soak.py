@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from testing.cast import Person, device_create
 from tests.chaos.drama import Drama, drama
 from tests.chaos.services import REDIS, TIMESCALE
 from tests.chaos.site import Site
-from tests.support.cast import Person, device_create
 
 DEVICES = 3
 FAULTS_A_ROUND = 4

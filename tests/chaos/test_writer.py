@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from testing.waiting import wait_until_async
 from tests.chaos.drama import Drama
-from tests.support.waiting import wait_until_async
 
 
 async def test_stalls_and_bursts(act: Drama) -> None:

@@ -13,7 +13,7 @@ from wattstream_client import Backoff, Gap, History, Reading, Unreachable, Unrec
 from wattstream_client.stream import Timeouts
 
 from telemetry.times import us_from_iso
-from tests.support.waiting import wait_until_async
+from testing.waiting import wait_until_async
 
 Span = tuple[int, int]
 RETRY_PAUSE_S = 0.2

@@ -10,10 +10,10 @@ from wattstream_client import Forbidden, NotAuthenticated, WattstreamClient
 from wattstream_client import Reading as Given
 
 from telemetry.times import SECOND_US, iso_from_us
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
+from testing.cast import Person
+from testing.process import Process
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second, store
 
 DEADLINE_S = 30
 

@@ -14,12 +14,12 @@ from django.utils import timezone
 from auth_app.models import AuditEntry
 from devices_app.models import Device, Grant
 from devices_app.services import device_provision
+from testing.cast import Person, device_share
+from testing.process import Process
+from testing.socket import LiveSocket
+from testing.waiting import wait_until
 from tests.auth_app.answers import assert_problem, browser, csrf_field
 from tests.devices_app.answers import assert_forbidden_alike
-from tests.support.cast import Person, device_share
-from tests.support.process import Process
-from tests.support.socket import LiveSocket
-from tests.support.waiting import wait_until
 
 Entry = dict[str, Any]
 

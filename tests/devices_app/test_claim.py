@@ -11,8 +11,8 @@ from django.conf import settings
 
 from devices_app.models import Device
 from devices_app.services import device_provision
+from testing.cast import Person, device_share
 from tests.auth_app.answers import assert_problem
-from tests.support.cast import Person, device_share
 
 URL = "/api/devices/claim"
 

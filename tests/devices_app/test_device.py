@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from devices_app.models import Device
+from testing.cast import Person, device_share
 from tests.auth_app.answers import assert_problem
 from tests.devices_app.answers import assert_forbidden_alike
-from tests.support.cast import Person, device_share
 
 URL = "/api/devices"
 

@@ -15,9 +15,9 @@ from telemetry.names import RING_FIELD, ring_key
 from telemetry.reading import Reading, reading_encode
 from telemetry.redis import redis_client_sync
 from telemetry.times import us_from_datetime
+from testing.cast import Person, device_create, device_share
 from tests.auth_app.answers import assert_problem
 from tests.devices_app.answers import assert_forbidden_alike
-from tests.support.cast import Person, device_create, device_share
 
 URL = "/api/devices"
 CATALOGUE = catalogue_load()

@@ -14,10 +14,10 @@ from auth_app.services import user_delete
 from devices_app.models import Device
 from devices_app.services import device_release, device_transfer, device_update, share_remove, share_set
 from telemetry.redis import redis_client_sync
+from testing.cast import Person, device_share
+from testing.process import Process
+from testing.waiting import wait_until
 from tests.auth_app.answers import browser, csrf_field
-from tests.support.cast import Person, device_share
-from tests.support.process import Process
-from tests.support.waiting import wait_until
 
 
 @pytest.fixture

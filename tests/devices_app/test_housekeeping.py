@@ -12,15 +12,15 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError
 from django.utils import timezone
 
-from auth_app.denials import Denial, tally
+from auth_app.audit.denials import Denial, tally
 from auth_app.models import AccessToken, AuditEntry, User
 from auth_app.tokens import token_create
 from devices_app import denials, housekeeping
 from devices_app.housekeeping import CHUNK, TOKENS_KEPT_DAYS, Housekeeper, Job, purge
 from devices_app.models import Grant
-from tests.support.cast import Person, device_share
-from tests.support.stack import Stack, manage
-from tests.support.waiting import wait_until_async
+from testing.cast import Person, device_share
+from testing.stack import Stack, manage
+from testing.waiting import wait_until_async
 
 NOW = timezone.now()
 LONG_AGO = NOW - timedelta(days=TOKENS_KEPT_DAYS, minutes=1)

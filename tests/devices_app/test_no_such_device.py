@@ -16,14 +16,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import crypto
 
-from asgi_project.errors import Forbidden, Unauthorized
 from auth_app.services import user_authenticate
+from core.errors import Forbidden, Unauthorized
 from devices_app import services
 from devices_app.access import access_of
+from testing.cast import Person
+from testing.process import Process
+from testing.socket import LiveSocket
 from tests.devices_app.answers import assert_forbidden_alike
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.socket import LiveSocket
 
 UNKNOWN = "ems_nowhere"
 # Every route that a device id goes into. `D`: the device.

@@ -12,7 +12,7 @@ from django.conf import settings
 from devices_app import presence
 from telemetry.names import RING_FIELD, ring_key
 from telemetry.redis import redis_client_sync
-from tests.support.stack import Stack
+from testing.stack import Stack
 
 TIME = "2026-11-23T10:00:00.000Z"
 MOMENT = datetime(2026, 11, 23, 10, tzinfo=UTC)

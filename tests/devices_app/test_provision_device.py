@@ -9,8 +9,8 @@ import pytest
 
 from devices_app.models import Device
 from telemetry.keys import is_key_of
-from tests.support.cast import Person
-from tests.support.stack import Stack, manage
+from testing.cast import Person
+from testing.stack import Stack, manage
 
 PRINTED = re.compile(r"device key: (wsd_\S+)\nclaim code: ([0-9A-Z]{5}(?:-[0-9A-Z]{5}){3})\n")
 

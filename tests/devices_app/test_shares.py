@@ -9,9 +9,9 @@ import pytest
 
 from auth_app.services import user_disable
 from devices_app.models import Grant
+from testing.cast import Person, device_share
 from tests.auth_app.answers import assert_problem
 from tests.devices_app.answers import assert_forbidden_alike
-from tests.support.cast import Person, device_share
 
 
 def url(device: str, username: str = "") -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from testing.cast import Person, device_share
 from tests.auth_app.answers import assert_problem
 from tests.devices_app.answers import assert_forbidden_alike
-from tests.support.cast import Person, device_share
 
 
 def url(device: str) -> str:

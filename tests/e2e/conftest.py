@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from testing.process import ROOT, Process
+from testing.stack import Stack
 from tests.e2e.support import DashboardPage, Watch
-from tests.support.process import ROOT, Process
-from tests.support.stack import Stack
 
 if TYPE_CHECKING:
-    from tests.support.cast import Person
+    from testing.cast import Person
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -61,8 +61,8 @@ def dashboard(page: Page, server: Process) -> DashboardPage:
 
 
 def make_person(name: str, server: Process) -> Iterator[Person]:
+    from testing.cast import person_create
     from tests.e2e.houses import in_thread
-    from tests.support.cast import person_create
 
     person = in_thread(lambda: person_create(f"{name}_{secrets.token_hex(4)}", base_url=server.url))
     yield person

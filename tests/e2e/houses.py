@@ -18,11 +18,11 @@ from typing import TypeVar
 from django.db import connections
 
 from telemetry.times import SECOND_US
-from tests.support.cast import Person, device_create
-from tests.support.process import ROOT, START_DEADLINE_S, Process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, reading_at, store
-from tests.support.waiting import wait_until
+from testing.cast import Person, device_create
+from testing.process import ROOT, START_DEADLINE_S, Process
+from testing.stack import Stack
+from testing.telemetry import now_us, reading_at, store
+from testing.waiting import wait_until
 
 T = TypeVar("T")
 ZONE = "Europe/Berlin"
@@ -63,7 +63,7 @@ def store_month(stack: Stack, device_id: str) -> None:
 
 def simulate(stack: Stack, *arguments: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "writer.simulate", *arguments],
+        [sys.executable, "-m", "simulator.__main__", *arguments],
         cwd=ROOT, env={**os.environ, **stack.env}, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
 
@@ -72,7 +72,7 @@ def simulate(stack: Stack, *arguments: str) -> None:
 def simulator(stack: Stack, writer: Process, device_id: str, *, log: Path) -> Iterator[None]:
     """The real simulator, sending to the real writer; it has begun to when this is entered."""
     began = stored_readings(stack, device_id)
-    command = [sys.executable, "-m", "writer.simulate", "run", "--url", writer.url, "--device", device_id]
+    command = [sys.executable, "-m", "simulator.__main__", "run", "--url", writer.url, "--device", device_id]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **stack.env}, stdin=subprocess.DEVNULL, stdout=output, stderr=output

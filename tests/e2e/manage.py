@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
+from testing.cast import Person
+from testing.process import Process
 from tests.auth_app.answers import browser
 from tests.e2e.support import DEADLINE_MS
-from tests.support.cast import Person
-from tests.support.process import Process
 
 
 def enter(page: Page, server: Process, person: Person, path: str) -> None:

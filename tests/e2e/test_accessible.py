@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from testing.cast import Person, device_share
+from testing.process import ROOT, Process
 from tests.e2e.houses import in_thread, make_device
 from tests.e2e.manage import card, enter
-from tests.support.cast import Person, device_share
-from tests.support.process import ROOT, Process
 
 AXE = (ROOT / "dashboard/node_modules/axe-core/axe.min.js").read_text()
 # What can be reached with the Tab key, in the order of the page; a group of radio buttons would be one stop.

@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from auth_app.serializers import AUDIT_PAGE
+from testing.cast import Person
+from testing.process import Process
+from testing.waiting import wait_until
 from tests.e2e.manage import enter, problem, told, wait_path
 from tests.e2e.support import Watch
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.waiting import wait_until
 
 NEW_PASSWORD = "quite-another-horse"
 

@@ -10,17 +10,17 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import expect
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US
+from testing.cast import Person, device_share
+from testing.process import Process
+from testing.servers import server_process
+from testing.stack import Stack
+from testing.telemetry import now_us, store
+from testing.waiting import wait_until
 from tests.e2e.houses import ZONE, in_thread, make_device, simulator, stored_readings
 from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, utc_now
-from tests.support.cast import Person, device_share
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, store
-from tests.support.waiting import wait_until
 
 # Range: resolution, and the points it is made of; a window that does not begin at an edge has one bucket more.
 DRAWN = {

@@ -13,13 +13,13 @@ from playwright.sync_api import Page, expect
 from auth_app.tokens import tokens_revoke
 from devices_app.models import Device
 from devices_app.services import device_provision, device_reissue
+from testing.cast import Person
+from testing.process import Process
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, reading_at
 from tests.e2e.houses import in_thread, make_device
 from tests.e2e.manage import card, enter, problem, told, wait_path
 from tests.e2e.support import DEADLINE_MS, Watch
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, reading_at
 
 
 def provisioned() -> tuple[str, str]:

@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import expect
 
 from telemetry.times import SECOND_US
+from testing.cast import Person
+from testing.stack import Stack
+from testing.telemetry import now_us, reading_at, store
 from tests.e2e.houses import make_device
 from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, content, csv_of
-from tests.support.cast import Person
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, reading_at, store
 
 
 @pytest.fixture

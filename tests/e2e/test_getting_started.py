@@ -13,12 +13,12 @@ from playwright.sync_api import Page, expect
 from redis import Redis
 
 from telemetry.names import ring_key
+from testing.docs import Shell, block, blocks, clean_env
+from testing.process import ROOT
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.e2e.manage import card, told, wait_path
 from tests.e2e.support import DEADLINE_MS, DashboardPage
-from tests.support.docs import Shell, block, blocks, clean_env
-from tests.support.process import ROOT
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
 
 PAGE = "getting-started.md"
 READY = "Ctrl-C stops everything"

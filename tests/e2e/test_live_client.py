@@ -13,14 +13,14 @@ from playwright.sync_api import Page, Route
 
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us
+from testing.cast import Person, device_share
+from testing.process import Process
+from testing.proxy import TcpProxy
+from testing.servers import server_process
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second, store
 from tests.e2e.houses import in_thread, make_device
 from tests.e2e.support import DashboardPage, Watch
-from tests.support.cast import Person, device_share
-from tests.support.process import Process
-from tests.support.proxy import TcpProxy
-from tests.support.servers import server_process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
 
 # Everything that the stream says, in the order in which it says it. `gate`, where set, is what onReadings waits for.
 FOLLOW = """async ({ devices, options }) => {

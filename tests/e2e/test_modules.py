@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from testing.cast import Person
 from tests.e2e.support import DashboardPage
-from tests.support.cast import Person
 
 SERIES = "const { Series, bucketStart } = await import('/static/dashboard/series.js');"
 COLUMN = "new Map([['load_power', { avg: %s, min: [], max: [], count: %s }]])"

@@ -14,12 +14,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Error, Page, expect
 
+from testing.cast import Person
+from testing.process import Process
+from testing.servers import server_process
+from testing.stack import Stack
 from tests.e2e.houses import in_thread
 from tests.e2e.support import DashboardPage, Watch
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.stack import Stack
 
 COLLECT = """
 window.violations = [];

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from testing.cast import PASSWORD, Person
+from testing.process import Process
+from testing.servers import server_process
+from testing.stack import Stack
 from tests.e2e.manage import wait_path
 from tests.e2e.support import Watch
-from tests.support.cast import PASSWORD, Person
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.stack import Stack
 
 
 def register(page: Page, username: str, password: str, again: str) -> None:

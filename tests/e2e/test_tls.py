@@ -9,12 +9,12 @@ import pytest
 import trustme
 from playwright.sync_api import Browser, Page
 
+from testing.cast import Person
+from testing.process import Process, free_port
+from testing.servers import server_process
+from testing.stack import Stack
 from tests.e2e.support import DashboardPage, Watch
 from tests.project.front import front_before
-from tests.support.cast import Person
-from tests.support.process import Process, free_port
-from tests.support.servers import server_process
-from tests.support.stack import Stack
 
 
 @pytest.fixture

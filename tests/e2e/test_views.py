@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
 from telemetry.times import SECOND_US, us_from_datetime
+from testing.cast import Person, device_share
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, reading_at, store
 from tests.e2e.houses import in_thread, make_device
 from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, content, csv_of
-from tests.support.cast import Person, device_share
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, reading_at, store
 
 
 class Asked:

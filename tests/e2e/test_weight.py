@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import CDPSession
 
 from telemetry.times import SECOND_US
+from testing.cast import Person
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second
 from tests.e2e.houses import make_device
 from tests.e2e.support import DashboardPage
-from tests.support.cast import Person
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second
 
 logger = logging.getLogger(__name__)  # the figures, with --log-cli-level=INFO
 PAGE_BYTES = 150 * 1024

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from telemetry.times import SECOND_US, iso_from_us, us_from_iso
-from tests.support.cast import Person, device_create
-from tests.support.stack import Stack
-from tests.support.telemetry import readings_each_second, store
+from testing.cast import Person, device_create
+from testing.stack import Stack
+from testing.telemetry import readings_each_second, store
 
 # Where no other test has readings: chunks are dropped.
 OLD = us_from_iso("2001-02-03T04:05:00Z")

@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from history_app.catalogue import CATALOGUE
-from history_app.window import LADDER, Step, Window
+from core.catalogue import CATALOGUE
+from history_app.planning.window import LADDER, Step, Window
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us, us_from_iso
+from testing.cast import Person, device_create
+from testing.process import Process
+from testing.stack import Stack
+from testing.telemetry import store
 from tests.history_app.test_window import ZONES
-from tests.support.cast import Person, device_create
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.telemetry import store
 
 BASE = us_from_iso("2025-10-20T00:00:00Z")  # a change of clock lies within the drawn windows
 WIDTH = len(CATALOGUE.names)

@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from history_app.answers import is_known
+from history_app.conditional import is_known
 from telemetry.times import SECOND_US, iso_from_us
+from testing.cast import Person
+from testing.stack import Stack
+from testing.telemetry import now_us, reading_at, readings_each_second, store, waiting_queries
+from testing.waiting import wait_until
 from tests.history_app.test_history import MINUTE_US, us
-from tests.support.cast import Person
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, reading_at, readings_each_second, store, waiting_queries
-from tests.support.waiting import wait_until
 
 START = us("2026-06-15T12:00:00Z")
 CLOSED = {"start": iso_from_us(START), "end": iso_from_us(START + 10 * MINUTE_US), "resolution": "1m"}

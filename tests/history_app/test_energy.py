@@ -15,19 +15,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from history_app.catalogue import CATALOGUE
-from history_app.energy import QUANTITIES, mean_hold_s
+from core.catalogue import CATALOGUE
+from history_app.energy.rules import QUANTITIES, mean_hold_s
 from history_app.parameters import PERIODS
-from history_app.window import Window, floor
+from history_app.planning.window import Window, floor
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime
+from testing.cast import Person, device_create
+from testing.process import Process
+from testing.servers import server_process
+from testing.stack import Stack
+from testing.telemetry import now_us, store
 from tests.history_app.test_history import refused, us
 from tests.history_app.test_window import ZONES
-from tests.support.cast import Person, device_create
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, store
 
 HOUR_US = 3600 * SECOND_US
 HOLD_US = 60 * SECOND_US

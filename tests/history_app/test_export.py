@@ -16,18 +16,18 @@ import httpx
 import psycopg
 import pytest
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from history_app.export import accepts_gzip
 from telemetry.times import SECOND_US, datetime_from_us, iso_from_us
+from testing.cast import Person, device_create, device_share
+from testing.process import Process
+from testing.proxy import TcpProxy
+from testing.servers import daphne_process, server_process
+from testing.stack import Stack
+from testing.stalled import resident_bytes
+from testing.telemetry import readings_each_second, store
+from testing.waiting import wait_until
 from tests.history_app.test_history import refused, us
-from tests.support.cast import Person, device_create, device_share
-from tests.support.process import Process
-from tests.support.proxy import TcpProxy
-from tests.support.servers import daphne_process, server_process
-from tests.support.stack import Stack
-from tests.support.stalled import resident_bytes
-from tests.support.telemetry import readings_each_second, store
-from tests.support.waiting import wait_until
 
 START = us("2026-06-15T12:00:00Z")
 MANY = 120_000  # about 20 MB: more than the sockets between server and client can hold

@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.cast import Person, person_create
-from tests.support.process import Process
-from tests.support.proxy import TcpProxy
-from tests.support.servers import server_process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, readings_each_second, store, waiting_queries
-from tests.support.waiting import wait_until
+from testing.cast import Person, person_create
+from testing.process import Process
+from testing.proxy import TcpProxy
+from testing.servers import server_process
+from testing.stack import Stack
+from testing.telemetry import now_us, readings_each_second, store, waiting_queries
+from testing.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from history_app.flights import Flights
+from core.single_flight import Flights
 
 
 class Work:

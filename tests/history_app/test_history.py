@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime
-from tests.support.cast import Person, device_share
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, reading_at, readings_each_second, store
+from testing.cast import Person, device_share
+from testing.stack import Stack
+from testing.telemetry import now_us, reading_at, readings_each_second, store
 
 MINUTE_US = 60 * SECOND_US
 

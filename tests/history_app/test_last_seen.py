@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from telemetry.times import SECOND_US, iso_from_us
-from tests.support.cast import Person
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
+from testing.cast import Person
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second, store
 
 
 def shown(person: Person, device: str) -> tuple[str | None, bool]:

@@ -10,15 +10,15 @@ import httpx
 import pytest
 import redis
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from telemetry.names import ring_key
 from telemetry.times import SECOND_US, iso_from_us
+from testing.cast import Person, device_create, device_share
+from testing.proxy import TcpProxy
+from testing.servers import server_process
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, reading_at, store
 from tests.history_app.test_history import refused
-from tests.support.cast import Person, device_create, device_share
-from tests.support.proxy import TcpProxy
-from tests.support.servers import server_process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, reading_at, store
 
 FIRST = CATALOGUE.names[0]
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from history_app.catalogue import CATALOGUE
-from history_app.plan import KnownTier, Level, Plan, Sources, levels_of, plan
-from history_app.window import LADDER, RAW, STEPS, Window
+from core.catalogue import CATALOGUE
+from history_app.planning.plan import KnownTier, Level, Plan, Sources, levels_of, plan
+from history_app.planning.window import LADDER, RAW, STEPS, Window
 from telemetry.tiers import NEWEST, tiers_of
 from telemetry.times import SECOND_US, us_from_datetime
 from tests.history_app.test_window import ZONES

@@ -10,10 +10,10 @@ from django.conf import settings
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
-from history_app import pool
-from history_app.service import newest_stored
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until_async
+from history_app.answer import newest_stored
+from history_app.store import pool
+from testing.stack import Stack
+from testing.waiting import wait_until_async
 
 
 async def test_giving_up_while_a_connection_is_checked_closes_no_socket_that_is_waited_for(

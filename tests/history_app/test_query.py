@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from telemetry.times import SECOND_US, iso_from_us
+from testing.cast import Person, device_create, device_share
+from testing.servers import server_process
+from testing.stack import Stack
+from testing.telemetry import now_us, readings_each_second, store
 from tests.history_app.test_history import MINUTE_US, refused, us
-from tests.support.cast import Person, device_create, device_share
-from tests.support.servers import server_process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, readings_each_second, store
 
 START = us("2026-06-15T12:00:00Z")
 ROUTE = "/api/history/query"

@@ -11,15 +11,17 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from history_app import many, service, tier_queries, tiers
-from history_app.catalogue import CATALOGUE
-from history_app.pool import pool_close
-from history_app.window import STEPS, Window
+from core.catalogue import CATALOGUE
+from history_app import answer
+from history_app.planning.window import STEPS, Window
+from history_app.sql import devices, tiers
+from history_app.store import sources
+from history_app.store.pool import pool_close
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, us_from_datetime
-from tests.support.stack import Stack
-from tests.support.telemetry import reading_at, store
-from tests.support.tiers import is_timescale
+from testing.stack import Stack
+from testing.telemetry import reading_at, store
+from testing.tiers import is_timescale
 
 END = us_from_datetime(datetime.fromisoformat("2024-03-05T10:20:00+00:00"))
 DAYS = 40
@@ -57,12 +59,12 @@ async def statement_of(monkeypatch: pytest.MonkeyPatch, device_id: str, **parame
         asked.append((text, {**given, "device": device_id}))
         return await many_fetch_each(connection, device_ids, text, given)
 
-    many_fetch_each = many.fetch_each
-    tiers.sources_forget()
-    monkeypatch.setattr(tier_queries, "fetch_each", remember)
-    question = service.question_parse(parameters, default_zone="UTC")
+    many_fetch_each = devices.fetch_each
+    sources.sources_forget()
+    monkeypatch.setattr(tiers, "fetch_each", remember)
+    question = answer.question_parse(parameters, default_zone="UTC")
     try:
-        history = await service.history_read(device_id, question)
+        history = await answer.history_read(device_id, question)
     finally:
         monkeypatch.undo()
         await pool_close()
@@ -106,7 +108,7 @@ def _scanned(node: dict[str, Any]) -> int:
         ("3h", 30 * 86_400, 3, 7),
         ("6h", 30 * 86_400, 6, 10),
         ("12h", 30 * 86_400, 12, 16),
-        # Days of UTC are rows; the others are made of hours, see docs/decisions/004-rollup-tiers.md.
+        # Days of UTC are rows; the others are made of hours, see docs/decisions/004-rollup-sources.md.
         ("1d", 30 * 86_400, 24, 28),
         ("1w", 28 * 86_400, 31, 35),
     ],

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from history_app import window
-from history_app.window import LADDER, RAW, STEPS, Step, Window, WindowError
+from history_app.planning import window
+from history_app.planning.window import LADDER, RAW, STEPS, Step, Window, WindowError
 from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
 
 UTC_ZONE = ZoneInfo("UTC")

@@ -7,8 +7,8 @@ import secrets
 
 from django.conf import settings
 
-from auth_app.counters import Counter
-from live_app.admission import Gate
+from auth_app.limits.counters import Counter
+from live_app.access.admission import Gate
 from telemetry.redis import redis_client_sync
 
 

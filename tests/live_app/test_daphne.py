@@ -10,16 +10,16 @@ import httpx
 import pytest
 
 from telemetry.times import SECOND_US, us_from_iso
-from tests.support.cast import Person, device_create
-from tests.support.event_stream import EventStream
-from tests.support.flood import flood
-from tests.support.process import Process
-from tests.support.servers import daphne_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.stalled import StalledSocket, resident_bytes
-from tests.support.telemetry import now_us, publish, readings_each_second, store
-from tests.support.waiting import wait_until
+from testing.cast import Person, device_create
+from testing.event_stream import EventStream
+from testing.flood import flood
+from testing.process import Process
+from testing.servers import daphne_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.stalled import StalledSocket, resident_bytes
+from testing.telemetry import now_us, publish, readings_each_second, store
+from testing.waiting import wait_until
 
 MEMORY_BOUND_BYTES = 64 * 1024 * 1024
 

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from telemetry.times import SECOND_US, iso_from_us
-from tests.support.cast import Person, device_create, device_share
-from tests.support.event_stream import EventStream
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
+from testing.cast import Person, device_create, device_share
+from testing.event_stream import EventStream
+from testing.process import Process
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second, store
 
 
 def test_history_flows_into_the_stream(server: Process, stack: Stack, alice: Person, device: str) -> None:

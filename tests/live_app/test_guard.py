@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from live_app.guard import PORTION_DEVICES, _portions
+from live_app.access.guard import PORTION_DEVICES, _portions
 
 
 @dataclass(eq=False)

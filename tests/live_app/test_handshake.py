@@ -6,9 +6,9 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.socket import LiveSocket
+from testing.cast import Person
+from testing.process import Process
+from testing.socket import LiveSocket
 
 
 def ticket_of(person: Person) -> str:

@@ -12,13 +12,13 @@ import redis
 from telemetry.names import ring_key
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us
-from tests.support.cast import Person, device_create
-from tests.support.process import Process
-from tests.support.proxy import TcpProxy
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, reading_at, readings_each_second, store
+from testing.cast import Person, device_create
+from testing.process import Process
+from testing.proxy import TcpProxy
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, reading_at, readings_each_second, store
 
 
 @dataclass

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from telemetry.times import SECOND_US
-from tests.support.cast import Person, device_create
-from tests.support.hostile import CLOSING, PROTOCOL_CLOSES, HostileSocket, attacks, harmless
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, reading_at
+from testing.cast import Person, device_create
+from testing.hostile import CLOSING, PROTOCOL_CLOSES, HostileSocket, attacks, harmless
+from testing.process import Process
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, reading_at
 
 ROUNDS = 4
 LIMIT = 64 * 1024  # LIVE_FRAME_MAX_BYTES

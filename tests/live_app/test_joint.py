@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from history_app.pool import pool_close
-from live_app.seam import Missed, from_now, missed_since
+from history_app.store.pool import pool_close
+from live_app.recovery import Missed, from_now, missed_since
 from telemetry.names import RING_FIELD
 from telemetry.reading import Reading
 from telemetry.redis import AsyncRedis, redis_close, redis_connect, ring_of
 from telemetry.times import SECOND_US
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second, store
 
 NOT_YET_S = 0.5
 

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from auth_app.models import AccessToken
 from devices_app.models import Device, Grant
-from tests.support.cast import Person, device_share
-from tests.support.process import Process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, reading_at
+from testing.cast import Person, device_share
+from testing.process import Process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, reading_at
 
 
 def subscribed(server: Process, person: Person, device: str) -> LiveSocket:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from live_app.metrics import metrics
+from testing.waiting import wait_until_async
 from tests.live_app.test_outlet import MAX_FRAMES, Reader
-from tests.support.waiting import wait_until_async
 
 
 async def test_what_waits_for_a_slow_socket_is_told_and_then_what_was_dropped_for_it() -> None:

@@ -13,11 +13,11 @@ from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from live_app import protocol
-from live_app.outlet import DIRECT_MAX_BYTES, HOPELESS_OVERFLOWS, Outlet, Queued
-from live_app.protocol import Frame
+from live_app.delivery import protocol
+from live_app.delivery.outlet import DIRECT_MAX_BYTES, HOPELESS_OVERFLOWS, Outlet, Queued
+from live_app.delivery.protocol import Frame
 from telemetry.times import SECOND_US, us_from_iso
-from tests.support.waiting import wait_until_async
+from testing.waiting import wait_until_async
 
 MAX_FRAMES = 10
 DEADLINE_S = 5

@@ -11,18 +11,18 @@ import httpx
 import pytest
 import redis
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from telemetry.keys import device_key
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.proxy import TcpProxy
-from tests.support.servers import server_process, writer_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, reading_at
-from tests.support.waiting import wait_until
+from testing.cast import Person
+from testing.process import Process
+from testing.proxy import TcpProxy
+from testing.servers import server_process, writer_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us, reading_at
+from testing.waiting import wait_until
 
 
 @dataclass

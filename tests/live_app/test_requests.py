@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from telemetry.times import SECOND_US, iso_from_us
-from tests.support.cast import Person, device_create
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, reading_at, readings_each_second
+from testing.cast import Person, device_create
+from testing.process import Process
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, reading_at, readings_each_second
 
 
 def test_a_reading_arrives_as_it_was_published(server: Process, stack: Stack, alice: Person, device: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
+from testing.cast import Person
+from testing.process import Process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second, store
 
 
 def history_of(person: Person, device_id: str, **parameters: str) -> tuple[list[int], str | None]:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from testing.process import ROOT
 from tests.project.deployment import dockerfile
-from tests.support.process import ROOT
 
 
 @pytest.fixture(scope="session")

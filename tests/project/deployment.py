@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.process import ROOT
+from testing.process import ROOT
 
 COMPOSE_FILE = ROOT / "compose.yaml"
 COMPOSE_TEXT = COMPOSE_FILE.read_text()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from testing.process import Process, free_port
 from tests.project.deployment import NGINX_CONF, SERVICES, tool
-from tests.support.process import Process, free_port
 
 CONF = NGINX_CONF.read_text()
 

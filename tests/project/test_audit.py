@@ -15,7 +15,7 @@ from threading import Thread
 
 import pytest
 
-from tests.support.process import ROOT, free_port
+from testing.process import ROOT, free_port
 
 LOCK = f"left-behind==1.0 \\\n    --hash=sha256:{'0' * 64}\nsound==2.0 \\\n    --hash=sha256:{'1' * 64}\n"
 RANGE = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.1"}]}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.process import ROOT
+from testing.process import ROOT
 
 
 def check_deploy(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

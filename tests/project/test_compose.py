@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from django.core.management import get_commands
 
+from testing.process import ROOT, Process, free_port
+from testing.stack import Stack
 from tests.project.deployment import (
     COMPOSE,
     COMPOSE_FILE,
@@ -26,8 +28,6 @@ from tests.project.deployment import (
     tool,
 )
 from tests.project.variables import SECRET_NAME, documented, reads
-from tests.support.process import ROOT, Process, free_port
-from tests.support.stack import Stack
 
 DOCUMENTED = documented()
 SECRETS = sorted(name for name, entry in DOCUMENTED.items() if entry.is_set)

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 import redis
 
+from testing.process import ROOT, STOP_DEADLINE_S, free_port
+from testing.waiting import wait_until
 from tests.project.deployment import SERVICES, unescaped
-from tests.support.process import ROOT, STOP_DEADLINE_S, free_port
-from tests.support.waiting import wait_until
 
 sys.path.insert(0, str(ROOT / "scripts"))
 

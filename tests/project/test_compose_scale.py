@@ -19,11 +19,11 @@ import redis
 from psycopg.conninfo import conninfo_to_dict
 
 from telemetry.redis_url import redis_address
+from testing.process import ROOT, STOP_DEADLINE_S, free_port
+from testing.waiting import wait_until
 from tests.project.deployment import SERVICES, unescaped
 from tests.project.test_compose import compose, environment
 from tests.project.test_compose_databases import PASSWORD, PROGRAMS, psql, runnable
-from tests.support.process import ROOT, STOP_DEADLINE_S, free_port
-from tests.support.waiting import wait_until
 
 sys.path.insert(0, str(ROOT / "scripts"))
 

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from asgi_project.env import env_origins
-from tests.support.cast import Person
-from tests.support.process import ROOT, Process, free_port
-from tests.support.servers import server_process
-from tests.support.stack import Stack
+from core.env import env_origins
+from testing.cast import Person
+from testing.process import ROOT, Process, free_port
+from testing.servers import server_process
+from testing.stack import Stack
 
 FRIEND = "https://energy.example.com"
 STRANGER = "https://evil.example"
@@ -110,7 +110,7 @@ def test_what_is_no_origin_is_not_accepted(monkeypatch: pytest.MonkeyPatch, wron
 
 def test_the_server_does_not_start_open_to_everybody(stack: Stack) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "asgi_project.serve", "--port", str(free_port())],
+        [sys.executable, "-m", "asgi_project.server.serve", "--port", str(free_port())],
         cwd=ROOT, env={**os.environ, **stack.env, "ALLOWED_ORIGINS": "*"},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

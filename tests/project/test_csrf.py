@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from testing.cast import Person
+from testing.process import Process
 from tests.auth_app.answers import assert_problem, browser, csrf_header
 from tests.project.routes import routes
-from tests.support.cast import Person
-from tests.support.process import Process
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 # Look at no credentials at all, so a cookie gains nothing there; and set none.
@@ -29,7 +29,7 @@ def session(server: Process) -> Iterator[httpx.Client]:
     """A signed-in browser; a superuser, so that the admin's routes are all there."""
     from secrets import token_hex
 
-    from tests.support.cast import person_create
+    from testing.cast import person_create
 
     person = person_create(f"dora_{token_hex(4)}", base_url=server.url)
     person.user.is_staff = person.user.is_superuser = True

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.process import ROOT, free_port
-from tests.support.socket import LiveSocket
-from tests.support.waiting import wait_until
+from testing.process import ROOT, free_port
+from testing.socket import LiveSocket
+from testing.waiting import wait_until
 
 DATABASES = ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL", "DATABASE_URL")
 READY = "Ctrl-C stops everything"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from testing.process import ROOT, Process
+from testing.stack import Stack
 from tests.project.conftest import reaches_build
 from tests.project.deployment import SERVICES, dockerfile, image_environment
 from tests.project.variables import SECRET_NAME
-from tests.support.process import ROOT, Process
-from tests.support.stack import Stack
 
 INSTRUCTIONS = dockerfile()
 LAST = INSTRUCTIONS[-1].stage
@@ -119,7 +119,7 @@ def test_the_chart_library_is_among_the_static_files(image: Path) -> None:
 def test_the_server_writes_nothing_into_its_image(image: Path, stack: Stack, tmp_path: Path) -> None:
     before = snapshot(image)
     environment = {**stack.env, "STATIC_ROOT": str(image / ".static"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = ["env", "--chdir", str(image), sys.executable, "-m", "asgi_project.serve", "--port", "{port}"]
+    command = ["env", "--chdir", str(image), sys.executable, "-m", "asgi_project.server.serve", "--port", "{port}"]
     with Process(command, env=environment, log=tmp_path / "server.log"):
         assert snapshot(image) == before, "it would fail on a read-only file system"
     assert image_environment()["STATIC_ROOT"] == "/app/.static"

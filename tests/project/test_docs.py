@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from devices_app.models import Device
-from tests.support.cast import Person
-from tests.support.docs import Shell, block, clean_env
-from tests.support.process import ROOT, Process
+from testing.cast import Person
+from testing.docs import Shell, block, clean_env
+from testing.process import ROOT, Process
 
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 PAGES = sorted(page.relative_to(ROOT) for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from testing.process import ROOT
 from tests.project.deployment import COMPOSE_TEXT
 from tests.project.variables import EXAMPLE, SECRET_NAME, Documented, Read, documented, reads
-from tests.support.process import ROOT
 from writer.settings import settings_from
 
 DOCUMENTED = documented()

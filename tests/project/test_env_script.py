@@ -6,8 +6,8 @@ import stat
 import subprocess
 from pathlib import Path
 
+from testing.process import ROOT
 from tests.project.variables import DOCUMENTED_LINE, documented
-from tests.support.process import ROOT
 
 
 def env_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

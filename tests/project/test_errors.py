@@ -14,10 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
 
-from asgi_project import errors
 from asgi_project.asgi import django_application
-from asgi_project.hot import HotHandler
-from auth_app.http import is_hot
+from auth_app.http.handler import HotHandler
+from auth_app.http.hot_view import is_hot
+from core import errors
 
 SECRET = "postgresql://reader:hunter2@telemetry"
 

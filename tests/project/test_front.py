@@ -19,19 +19,19 @@ from django.conf import settings
 from django.urls import Resolver404, resolve
 from websockets.sync.client import connect
 
-from asgi_project.errors import CONTENT_TYPE
+from core.errors import CONTENT_TYPE
 from telemetry.keys import device_key
 from telemetry.times import iso_from_us
+from testing.cast import Person, device_create, person_create
+from testing.process import ROOT, Process, free_port
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us
 from tests.project.deployment import NGINX_CONF, SERVICES
 from tests.project.front import front_before
 from tests.project.recorder import Recorder
-from tests.support.cast import Person, device_create, person_create
-from tests.support.process import ROOT, Process, free_port
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us
-from writer import ingest, sockets
+from writer.http import ingest, sockets
 from writer.settings import LIMITS
 
 CONF = NGINX_CONF.read_text()
@@ -191,7 +191,7 @@ def test_without_a_front_nobody_is_believed(stack: Stack, tmp_path: Path, monkey
 def test_a_forwarder_that_cannot_be_read_is_refused_by_name(stack: Stack) -> None:
     for wrong in ("front", "10.0.0.1/24", "127.0.0.1,*"):
         done = subprocess.run(
-            [sys.executable, "-m", "asgi_project.serve", "--port", str(free_port())],
+            [sys.executable, "-m", "asgi_project.server.serve", "--port", str(free_port())],
             cwd=ROOT, env={**os.environ, **stack.env, "FORWARDED_ALLOW_IPS": wrong},
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip

@@ -9,11 +9,11 @@ import pytest
 from django.conf import settings
 
 from asgi_project.headers import DATA_POLICY, PAGE_POLICY, PERMISSIONS, headers_completed
+from testing.cast import Person
+from testing.process import Process
+from testing.stack import Stack
+from testing.telemetry import now_us
 from tests.project.routes import routes
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us
 
 ALWAYS = {
     "x-content-type-options": "nosniff",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack, manage
-from tests.support.waiting import wait_until
+from testing.cast import Person
+from testing.process import Process
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack, manage
+from testing.waiting import wait_until
 
 
 def ready(server: Process) -> tuple[int, dict[str, object]]:

@@ -17,12 +17,12 @@ from websockets.exceptions import WebSocketException
 
 from telemetry.keys import device_key
 from telemetry.logs import CONTEXT, JsonFormatter, LineFormatter, LogContext, note_user
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.servers import server_process, writer_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack, manage
-from tests.support.waiting import wait_until
+from testing.cast import Person
+from testing.process import Process
+from testing.servers import server_process, writer_process
+from testing.socket import LiveSocket
+from testing.stack import Stack, manage
+from testing.waiting import wait_until
 
 Line = dict[str, object]
 

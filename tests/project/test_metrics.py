@@ -11,14 +11,14 @@ import pytest
 
 from telemetry.keys import device_key
 from telemetry.times import iso_from_us
-from tests.support.cast import Person
-from tests.support.metrics import Scrape, scrape
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
-from tests.support.waiting import wait_until
+from testing.cast import Person
+from testing.metrics import Scrape, scrape
+from testing.process import Process
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second, store
+from testing.waiting import wait_until
 
 TOKEN = secrets.token_urlsafe(24)
 FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from django.urls import resolve
 
-from asgi_project.hot import route_pattern
+from auth_app.http.handler import route_pattern
+from testing.metrics import scrape
+from testing.process import ROOT, Process
 from tests.project.variables import documented
-from tests.support.metrics import scrape
-from tests.support.process import ROOT, Process
 
 TEXT = (ROOT / "docs/operations.md").read_text()
 RULES: list[dict[str, Any]] = [

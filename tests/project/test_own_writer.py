@@ -14,13 +14,13 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from telemetry.times import us_from_iso
-from tests.support.databases import database_drop, url_of
-from tests.support.docs import Shell, block, clean_env
-from tests.support.process import ROOT, free_port
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us
-from tests.support.waiting import wait_until
+from testing.databases import database_drop, url_of
+from testing.docs import Shell, block, clean_env
+from testing.process import ROOT, free_port
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.telemetry import now_us
+from testing.waiting import wait_until
 
 PAGE = "own-writer.md"
 LOCAL = ROOT / ".local"

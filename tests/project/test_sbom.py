@@ -12,7 +12,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.support.process import ROOT
+from testing.process import ROOT
 
 LOCK = (ROOT / "requirements/server.lock").read_text()
 NOT_ON_LINUX_CPYTHON = re.findall(r"^([a-z0-9-]+)==\S+ ; .*(?:PyPy|!= 'CPython'|< '3\.1[12])", LOCK, re.MULTILINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT
+from testing.process import ROOT
 
 PAGE = ROOT / "docs/security.md"
 TEXT = PAGE.read_text()

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from asgi_project.env import url_password
+from core.env import url_password
 from telemetry.secret import secret_fault
-from tests.support.process import ROOT, free_port
-from tests.support.stack import Stack
+from testing.process import ROOT, free_port
+from testing.stack import Stack
 
 GOOD = secrets.token_urlsafe(48)
 WEAK = {
@@ -44,11 +44,13 @@ def refused(done: subprocess.CompletedProcess[str], sentence: str, value: str) -
     [*(("SECRET_KEY", value) for value in WEAK), ("INGEST_SECRET", "ab" * 40), ("METRICS_TOKEN", "hunter2")],
 )
 def test_the_server_refuses_a_weak_secret(stack: Stack, name: str, value: str) -> None:
-    refused(start("asgi_project.serve", stack, **{name: value}), f"serve: {name} {WEAK[value]}; set it to", value)
+    refused(
+        start("asgi_project.server.serve", stack, **{name: value}), f"serve: {name} {WEAK[value]}; set it to", value
+    )
 
 
 def test_the_server_refuses_to_be_without_a_secret_key(stack: Stack) -> None:
-    refused(start("asgi_project.serve", stack, SECRET_KEY=""), "serve: SECRET_KEY is not set; set it to", "")
+    refused(start("asgi_project.server.serve", stack, SECRET_KEY=""), "serve: SECRET_KEY is not set; set it to", "")
 
 
 @pytest.mark.parametrize("value", ["", "hunter2", "ab" * 40])
@@ -69,11 +71,11 @@ def test_the_writer_refuses_a_weak_secret(stack: Stack, value: str) -> None:
     ],
 )
 def test_each_secret_has_to_be_its_own(stack: Stack, changed: dict[str, str], sentence: str) -> None:
-    refused(start("asgi_project.serve", stack, **changed), f"serve: {sentence}; set each to", GOOD)
+    refused(start("asgi_project.server.serve", stack, **changed), f"serve: {sentence}; set each to", GOOD)
 
 
 def test_databases_may_share_a_password_among_themselves() -> None:
-    from asgi_project.env import secrets_require_own
+    from core.env import secrets_require_own
 
     secrets_require_own({"SECRET_KEY": GOOD}, {"TELEMETRY_URL": "same", "DATABASE_URL": "same", "REDIS_URL": ""})
 

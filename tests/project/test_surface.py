@@ -7,7 +7,7 @@ import socket
 import httpx
 import pytest
 
-from tests.support.process import Process
+from testing.process import Process
 
 PATHS = ["/", "/login", "/livez", "/api/auth/me", "/api/latest", "/static/dashboard/page.js", "/admin/", "/nothing"]
 DEADLINE_S = 20

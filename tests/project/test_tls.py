@@ -9,11 +9,11 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.cast import Person
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
+from testing.cast import Person
+from testing.process import Process
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
 
 HOST = "energy.example.com"
 OVER_TLS = {"Host": HOST, "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}

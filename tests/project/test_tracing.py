@@ -14,12 +14,12 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.support.cast import Person
-from tests.support.process import ROOT
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.cast import Person
+from testing.process import ROOT
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.waiting import wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -38,7 +38,7 @@ WITHOUT_PACKAGES = """
 import sys
 sys.modules["opentelemetry.exporter.otlp.proto.http.trace_exporter"] = None
 sys.argv = ["serve", "--port", "1"]
-from asgi_project.serve import main
+from asgi_project.server.serve import main
 main()
 """
 

@@ -15,13 +15,13 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.cast import Person
-from tests.support.metrics import Scrape, scrape
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.cast import Person
+from testing.metrics import Scrape, scrape
+from testing.process import Process
+from testing.servers import server_process
+from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.waiting import wait_until
 
 TOKEN = secrets.token_urlsafe(24)
 REQUESTS = 40
@@ -143,7 +143,7 @@ def test_workers_end_with_the_process_that_watches_over_them(pair: Process) -> N
 
 @pytest.mark.parametrize("number", ["0", "-1"])
 def test_a_number_of_workers_that_makes_no_sense_is_refused(number: str, stack: Stack, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "asgi_project.serve", "--port", "{port}", "--workers", number]
+    command = [sys.executable, "-m", "asgi_project.server.serve", "--port", "{port}", "--workers", number]
     process = Process(command, env=stack.env, log=tmp_path / "server.log").start(wait=False)
     wait_until(lambda: not process.is_running, "it to give up", deadline_s=60)
     assert f"--workers is {number}; accepted is a whole number, at least 1" in process.log.read_text()

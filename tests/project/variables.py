@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asgi_project import env
-from tests.support.process import ROOT
+from core import env
+from testing.process import ROOT
 
 EXAMPLE = ROOT / ".env.example"
 SECRET_NAME = re.compile(r"(SECRET|PASSWORD|_TOKEN|_KEY|^TOKEN)$|SECRET")
@@ -100,7 +100,7 @@ class _Finder:
     def _of_call(self, call: ast.Call) -> Iterator[Read]:
         called = call.func
         arguments = call.args
-        if isinstance(called, ast.Name) and called.id in HELPERS and self._file != "asgi_project/env.py":
+        if isinstance(called, ast.Name) and called.id in HELPERS and self._file != "core/env.py":
             yield from self._read(call, arguments[0], self._helper_default(called.id, call))
         elif isinstance(called, ast.Attribute) and _is_environment(called.value):
             if called.attr in {"get", "pop", "setdefault"}:

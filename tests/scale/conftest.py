@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 if TYPE_CHECKING:  # these import Django's models, for which tests/conftest.py has to set it up first
+    from testing.cast import Person
     from tests.chaos.drama import Drama
     from tests.chaos.site import Site
     from tests.scale.site import ScaleSite
-    from tests.support.cast import Person
 
 DEVICES = 3
 
 
 @pytest.fixture
 def person(site: ScaleSite) -> Iterator[Person]:
-    from tests.support.cast import person_create
+    from testing.cast import person_create
 
     person = person_create(f"scale_{secrets.token_hex(4)}", base_url=site.url)
     yield person
@@ -28,7 +28,7 @@ def person(site: ScaleSite) -> Iterator[Person]:
 
 @pytest.fixture
 def devices(person: Person) -> list[str]:
-    from tests.support.cast import device_create
+    from testing.cast import device_create
 
     return [device_create(owner=person) for _ in range(DEVICES)]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from testing.process import Process, free_port
 from tests.project.deployment import NGINX_CONF, tool
-from tests.support.process import Process, free_port
 
 SCALE = NGINX_CONF.parent / "scale"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import psycopg
 
 from telemetry.times import us_from_datetime
+from testing.process import Process
+from testing.servers import server_process, writer_process
+from testing.waiting import wait_until
 from tests.scale.front import front_before
-from tests.support.process import Process
-from tests.support.servers import server_process, writer_process
-from tests.support.waiting import wait_until
 
 ESTABLISHED = "01"  # in /proc/net/tcp
 

@@ -15,10 +15,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.support.process import Process
-from tests.support.servers import server_process
-from tests.support.stack import Stack, manage
-from tests.support.waiting import wait_until
+from testing.process import Process
+from testing.servers import server_process
+from testing.stack import Stack, manage
+from testing.waiting import wait_until
 
 PASSWORD = "correct-horse-battery"
 

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 
 import pytest
 
-from live_app.stream import stream_from
+from live_app.redis.subscriber import stream_from
 from telemetry.cluster import device_slot
 from telemetry.names import live_channel, ring_key
+from testing.cast import PASSWORD, Person, device_create
+from testing.redis_servers import SLOTS, RedisCluster, RedisServer, running
+from testing.stack import Stack
+from testing.waiting import wait_until, wait_until_async
 from tests.chaos.drama import Drama
 from tests.scale.site import ScaleSite, site_running
-from tests.support.cast import PASSWORD, Person, device_create
-from tests.support.redis_servers import SLOTS, RedisCluster, RedisServer, running
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until, wait_until_async
 
 
 @pytest.fixture(scope="module")

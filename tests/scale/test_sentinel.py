@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from testing.cast import PASSWORD, Person
+from testing.redis_servers import SentinelSet, running
+from testing.stack import Stack
+from testing.waiting import wait_until, wait_until_async
 from tests.chaos.drama import Drama
 from tests.scale.site import ScaleSite, site_running
-from tests.support.cast import PASSWORD, Person
-from tests.support.redis_servers import SentinelSet, running
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until, wait_until_async
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ import pytest
 import redis
 
 from telemetry.times import us_from_iso
+from testing.cast import Person
+from testing.postgres_pair import PostgresPair
+from testing.stack import Stack, manage
+from testing.waiting import wait_until
 from tests.chaos.drama import Drama
 from tests.chaos.watcher import Watcher
 from tests.scale.site import ScaleSite, site_running
-from tests.support.cast import Person
-from tests.support.postgres_pair import PostgresPair
-from tests.support.stack import Stack, manage
-from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from testing.cast import Person, device_create, device_share, person_create
+from testing.socket import LiveSocket
+from testing.stack import Stack
 from tests.chaos.drama import Drama
 from tests.scale.site import ScaleSite, site_running
-from tests.support.cast import Person, device_create, device_share, person_create
-from tests.support.socket import LiveSocket
-from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="module")

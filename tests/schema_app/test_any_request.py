@@ -19,10 +19,10 @@ from auth_app.tokens import token_create
 from devices_app.models import Device
 from schema_app.openapi import openapi_document
 from telemetry.times import SECOND_US
-from tests.support.cast import Person, device_share, person_create
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, publish, readings_each_second, store
+from testing.cast import Person, device_share, person_create
+from testing.process import Process
+from testing.stack import Stack
+from testing.telemetry import now_us, publish, readings_each_second, store
 
 AnyCase = Case[Any]
 EXAMPLES = 12
@@ -106,7 +106,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(stack: Stack, logs: Path) -> Iterator[Site]:
-    from tests.support.servers import server_process
+    from testing.servers import server_process
 
     with server_process({**stack.env, **NO_LIMITS}, logs / "any_request.log") as server:
         site = Site(server, stack)

@@ -10,15 +10,15 @@ from asyncapi3.models.asyncapi import AsyncAPI3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from history_app.catalogue import CATALOGUE
-from live_app import protocol
-from live_app.protocol import MalformedFrame, RequestRefused, parse_request
-from live_app.shapes import RECEIVED, SENT
+from core.catalogue import CATALOGUE
+from live_app.delivery import protocol
+from live_app.delivery.protocol import MalformedFrame, RequestRefused, parse_request
+from live_app.schemas import RECEIVED, SENT
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US
-from tests.support.contract import SOCKETS, frame_check, frame_validator
-from tests.support.process import ROOT
-from tests.support.stack import Stack, manage
+from testing.contract import SOCKETS, frame_check, frame_validator
+from testing.process import ROOT
+from testing.stack import Stack, manage
 
 READING = Reading("ems_001", 1_795_132_800 * SECOND_US, (None, *map(float, range(1, len(CATALOGUE.names)))))
 FRAMES = [

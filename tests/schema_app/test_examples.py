@@ -16,10 +16,10 @@ from devices_app.models import Device
 from schema_app.openapi import openapi_document
 from schema_app.pages import page_context
 from telemetry.times import SECOND_US
-from tests.support.cast import Person, client
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.telemetry import now_us, readings_each_second, store
+from testing.cast import Person, client
+from testing.process import Process
+from testing.stack import Stack
+from testing.telemetry import now_us, readings_each_second, store
 
 OPERATIONS: list[dict[str, Any]] = [
     operation for group in page_context(openapi_document())["groups"] for operation in group["operations"]

@@ -12,12 +12,12 @@ import orjson
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from asgi_project.operations import operation_of
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
+from core.openapi import operation_of
 from schema_app.openapi import openapi_document
 from schema_app.routes import methods_of, url_patterns
-from tests.support.contract import validator
-from tests.support.process import ROOT
+from testing.contract import validator
+from testing.process import ROOT
 
 # Pages for browsers, and Django's own admin: no part of the API.
 NOT_THE_API = re.compile(r"/|/login|/logout|/register|/devices|/account|/favicon\.ico|/admin/.*")
@@ -43,7 +43,7 @@ def test_every_route_and_method_is_described() -> None:
         if NOT_THE_API.fullmatch(path):
             continue
         for method, function in methods_of(pattern.callback).items():
-            assert operation_of(function), f"{method.upper()} {path}: describe it (asgi_project/operations.py)"
+            assert operation_of(function), f"{method.upper()} {path}: describe it (core/openapi.py)"
             assert method in documented[path]
 
 

@@ -14,8 +14,8 @@ from psycopg import sql
 from telemetry.catalogue import Catalogue, catalogue_load
 from telemetry.ddl import table_of
 from telemetry.tiers import state_table, tier_table, tiers_of
-from tests.support.stack import Stack, manage
-from tests.support.tiers import Connection, is_timescale
+from testing.stack import Stack, manage
+from testing.tiers import Connection, is_timescale
 
 # Names of another installation, one of them in mixed case, and a metric whose name is not its column's.
 CATALOGUE_TEXT = """

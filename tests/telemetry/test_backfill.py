@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from telemetry.catalogue import catalogue_load
-from tests.support.stack import Stack
-from tests.support.tiers import assert_tiers_hold_what_raw_holds, is_timescale
+from testing.stack import Stack
+from testing.tiers import assert_tiers_hold_what_raw_holds, is_timescale
 from tests.telemetry.conftest import Table, fill
 
 METERS = ["m0", "m1"]

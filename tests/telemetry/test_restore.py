@@ -13,11 +13,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
+from testing.process import ROOT
+from testing.stack import Stack, manage
+from testing.tiers import assert_tiers_hold_what_raw_holds, is_timescale
 from tests.chaos.services import Services
-from tests.support.process import ROOT
-from tests.support.stack import Stack, manage
-from tests.support.tiers import assert_tiers_hold_what_raw_holds, is_timescale
 
 DEVICE = "ems_restored"
 ROWS = 3000

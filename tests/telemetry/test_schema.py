@@ -8,8 +8,8 @@ from django.core.management import call_command
 from django.db import connections, models
 from django.db.utils import DatabaseError
 
-from history_app.router import TelemetryRouter, TelemetryWriteRefused
-from tests.support.stack import Stack, manage
+from history_app.store.router import TelemetryRouter, TelemetryWriteRefused
+from testing.stack import Stack, manage
 
 SERVER_WRITES = [
     "INSERT INTO energy_data (time, device_id) VALUES (now(), 'x')",

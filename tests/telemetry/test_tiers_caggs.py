@@ -12,7 +12,7 @@ from psycopg import sql
 
 from telemetry.ddl import regclass
 from telemetry.tiers import tiers_of
-from tests.support.tiers import assert_tiers_hold_what_raw_holds
+from testing.tiers import assert_tiers_hold_what_raw_holds
 from tests.telemetry.conftest import Table, fill
 
 pytestmark = pytest.mark.usefixtures("caggs_only")

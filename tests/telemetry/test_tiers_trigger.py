@@ -11,8 +11,8 @@ import pytest
 from psycopg import sql
 
 from telemetry.tiers import tier_table, tiers_of
-from tests.support.tiers import assert_tiers_hold_what_raw_holds
-from tests.support.waiting import wait_until
+from testing.tiers import assert_tiers_hold_what_raw_holds
+from testing.waiting import wait_until
 from tests.telemetry.conftest import Table, fill
 
 pytestmark = pytest.mark.usefixtures("triggers_only")

@@ -10,9 +10,9 @@ from typing import Protocol
 import pytest
 import redis
 
-from tests.support.process import Process
-from tests.support.servers import writer_process
-from tests.support.stack import Stack
+from testing.process import Process
+from testing.servers import writer_process
+from testing.stack import Stack
 from tests.writer.support import Device, device_new
 
 

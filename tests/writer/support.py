@@ -17,8 +17,8 @@ from telemetry.catalogue import catalogue_load
 from telemetry.keys import device_key
 from telemetry.names import ring_key
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime, us_from_iso
-from tests.support.process import Process
-from tests.support.stack import Stack
+from testing.process import Process
+from testing.stack import Stack
 
 CATALOGUE = catalogue_load()
 Json = dict[str, Any]

@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from telemetry.times import SECOND_US
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
 from tests.writer.support import Device, device_new, metric, reading, recent_us
 

@@ -1,4 +1,4 @@
-"""`python -m writer.simulate run`."""
+"""`python -m simulator.__main__ run`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from simulator.house import METRICS, House
 from telemetry.keys import device_key
 from telemetry.times import SECOND_US
-from tests.support.process import ROOT, Process
-from tests.support.servers import writer_process
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.process import ROOT, Process
+from testing.servers import writer_process
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
 from tests.writer.support import Device
-from writer.house import METRICS, House
 
 CATCH_UP_S = 5_000  # more than one batch
 
@@ -30,7 +30,7 @@ def device_of(stack: Stack, writer: Process) -> Device:
 
 
 def command(device: Device) -> list[str]:
-    return [sys.executable, "-m", "writer.simulate", "run", "--url", device.writer.url, "--device", device.device_id]
+    return [sys.executable, "-m", "simulator.__main__", "run", "--url", device.writer.url, "--device", device.device_id]
 
 
 @contextmanager

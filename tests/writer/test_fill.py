@@ -1,4 +1,4 @@
-"""`python -m writer.simulate load`."""
+"""`python -m simulator.__main__ load`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
+from simulator.fill import days
+from simulator.house import METRICS, House
+from simulator.noise import DAY_S
 from telemetry.times import SECOND_US, us_from_iso
-from tests.support.process import ROOT, Process
-from tests.support.stack import Stack
+from testing.process import ROOT, Process
+from testing.stack import Stack
 from tests.writer.support import Device
-from writer.fill import days
-from writer.house import METRICS, House
-from writer.noise import DAY_S
 
 UNTIL = "2026-03-05T06:00:00Z"
 UNTIL_S = us_from_iso(UNTIL) // SECOND_US
@@ -23,7 +23,7 @@ UNTIL_S = us_from_iso(UNTIL) // SECOND_US
 
 def load(stack: Stack, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "writer.simulate", "load", *arguments],
+        [sys.executable, "-m", "simulator.__main__", "load", *arguments],
         cwd=ROOT,
         env={**os.environ, **stack.env},
         capture_output=True,
@@ -64,7 +64,7 @@ def test_loads_only_what_is_missing_before_and_after(stack: Stack, device: Devic
 
 def test_a_wrong_device_id_is_refused(stack: Stack) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "writer.simulate", "load", "--device", "a b"],
+        [sys.executable, "-m", "simulator.__main__", "load", "--device", "a b"],
         cwd=ROOT,
         env={**os.environ, **stack.env},
         capture_output=True,

@@ -8,8 +8,8 @@ import orjson
 
 from telemetry.names import HEARTBEAT_CHANNEL
 from telemetry.times import us_from_iso
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
 from tests.writer.support import recent_us
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from telemetry.times import SECOND_US
-from tests.support.hostile import CLOSING, PROTOCOL_CLOSES, HostileSocket, attacks, harmless
-from tests.support.process import Process
-from tests.support.servers import writer_process
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.hostile import CLOSING, PROTOCOL_CLOSES, HostileSocket, attacks, harmless
+from testing.process import Process
+from testing.servers import writer_process
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.writer.support import Device, device_new, reading, recent_us
 from tests.writer.test_device_socket import ask, opened
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from writer.battery import EFFICIENCY, EMPTY, FULL
-from writer.house import METRICS, House
-from writer.noise import DAY_S
-from writer.sun import sun_height
+from simulator.battery import EFFICIENCY, EMPTY, FULL
+from simulator.house import METRICS, House
+from simulator.noise import DAY_S
+from simulator.sun import sun_height
 
 WINTER, SUMMER = 20_445, 20_625  # 2025-12-23 and 2026-06-21
 DAYS = (WINTER, 20_530, SUMMER, 20_710)

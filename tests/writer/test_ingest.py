@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from telemetry.times import SECOND_US, iso_from_us
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.process import Process
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
 from tests.writer.support import Device, device_new, metric, reading, recent_us
 

@@ -13,9 +13,9 @@ import redis
 from telemetry.names import live_channel, ring_key
 from telemetry.reading import reading_decode
 from telemetry.times import SECOND_US, us_from_iso
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.process import Process
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
 from tests.writer.support import CATALOGUE, Device, device_new, metric, reading, recent_us
 

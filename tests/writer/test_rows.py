@@ -7,8 +7,8 @@ from psycopg.sql import SQL
 from telemetry.catalogue import catalogue_load
 from telemetry.reading import Reading
 from telemetry.times import datetime_from_us, us_from_iso
-from tests.support.stack import Stack
-from writer.rows import Statements, binary_rows
+from testing.stack import Stack
+from writer.storage.rows import Statements, binary_rows
 
 
 def test_postgresql_reads_what_was_written(stack: Stack) -> None:

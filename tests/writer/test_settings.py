@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.support.process import ROOT
-from tests.support.stack import Stack
+from testing.process import ROOT
+from testing.stack import Stack
 from writer.settings import SettingsError, settings_from
 
 ENVIRONMENT = {

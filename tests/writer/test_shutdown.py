@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.stack import Stack
+from testing.stack import Stack
 from tests.writer.conftest import StartWriter
 from tests.writer.support import device_new, recent_us
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.process import Process
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
 
 

@@ -12,9 +12,9 @@ from psycopg.sql import SQL, Identifier, Literal
 from telemetry.catalogue import catalogue_load
 from telemetry.ddl import table_of
 from telemetry.times import SECOND_US
-from tests.support.process import Process
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from testing.process import Process
+from testing.stack import Stack
+from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
 from tests.writer.support import device_new, metric, reading, recent_us
 

@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from asgi_project.accounts import made_private
 from auth_app.backup import postgres, sqlite
 from auth_app.backup.files import BackupError, require_empty, require_known
 from auth_app.models import User
+from core.accounts_database import made_private
 
 NEXT = """\
 Next: start the servers ({pending} migrations are still to come; ./scripts/serve applies them).

@@ -12,8 +12,8 @@ from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from auth_app.models import AccessToken
+from core.catalogue import CATALOGUE
 from devices_app.models import Device
-from history_app.catalogue import CATALOGUE
 
 _pool: AsyncConnectionPool | None = None
 _BUCKETS = {

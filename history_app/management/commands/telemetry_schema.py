@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from history_app.catalogue import CATALOGUE
+from core.catalogue import CATALOGUE
 from telemetry import ddl, tiers_ddl
 
 CONNECT_TIMEOUT_S = 5

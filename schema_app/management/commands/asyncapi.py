@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from core.version import version
 from schema_app.asyncapi import asyncapi_document
-from schema_app.version import version
 
 
 class Command(BaseCommand):

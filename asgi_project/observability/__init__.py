@@ -1,0 +1,1 @@
+"""Request ids, metrics, access log and health."""

@@ -1,0 +1,168 @@
+"""For who runs the server: is the process alive, should it be sent requests, and what has it counted?"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import time
+from collections.abc import Awaitable
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from asgi_project.observability.metrics import exposition
+from asgi_project.server.drain import drain
+from core.errors import Forbidden, Unauthorized, Unavailable
+from core.openapi import (
+    BOOLEAN,
+    NUMBER,
+    STRING,
+    Answer,
+    Operation,
+    Shape,
+    described,
+    json_answer,
+    nullable,
+    record,
+)
+from core.public import public_view
+from history_app.store.pool import telemetry_run
+from live_app.hub import hub_of_loop
+from telemetry.redis import RedisError, redis_client
+
+CHECK_TIMEOUT_S = 2.5
+_FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED", "HTTP_VIA")
+_READINESS = Shape(
+    "Readiness",
+    record(
+        {
+            "status": {"type": "string", "enum": ["ok", "unavailable", "draining"]},
+            "telemetry": BOOLEAN,
+            "accounts": BOOLEAN,
+            "redis": BOOLEAN,
+            "draining": BOOLEAN,
+            "writer_heartbeat_age_s": nullable(NUMBER),
+        }
+    ),
+)
+LIVEZ = Operation(
+    summary="Is the process alive",
+    answers={200: json_answer("It is.", record({"status": {"type": "string", "const": "ok"}}))},
+)
+READYZ = Operation(
+    summary="Is everything there that it needs",
+    description="The age of the writer's heartbeat is told, and does not decide.",
+    answers={
+        200: json_answer("Both databases and Redis answer.", _READINESS),
+        503: json_answer("One of them does not, or the process stops soon.", _READINESS, headers=("Retry-After",)),
+    },
+)
+METRICS = Operation(
+    summary="What the processes count, for Prometheus",
+    description="For who shows METRICS_TOKEN as a bearer token; where that is not set, for the server's machine alone.",
+    answers={200: Answer("The text exposition format.", {"text/plain": STRING})},
+)
+
+
+@described(LIVEZ)
+@public_view
+async def livez(request: HttpRequest) -> JsonResponse:
+    """200 while the process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@described(READYZ)
+@public_view
+async def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when both databases and Redis answer and the process is not about to stop, else 503 saying which.
+
+    `{status: "ok" | "unavailable" | "draining", telemetry, accounts, redis, draining, writer_heartbeat_age_s}`. The age
+    of the writer's heartbeat is told (null before the first) and does not decide: history works without the writer.
+    """
+    parts = ("telemetry", "accounts", "redis")
+    found = await asyncio.gather(*map(_in_time, (_telemetry_answers(), _accounts_answer(), _redis_answers())))
+    checks = dict(zip(parts, found, strict=True))
+    heartbeat_at = hub_of_loop().heartbeat_at
+    age_s = None if heartbeat_at is None else round(time.monotonic() - heartbeat_at, 1)
+    status = "draining" if drain.is_draining else "ok" if all(found) else "unavailable"
+    body = {"status": status, **checks, "draining": drain.is_draining, "writer_heartbeat_age_s": age_s}
+    answer = JsonResponse(body, status=200 if status == "ok" else 503)
+    if status != "ok":
+        answer["Retry-After"] = "2"
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+@described(METRICS)
+@public_view
+async def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus text: for whoever shows METRICS_TOKEN; where that is not set, for this machine alone."""
+    _require_scraper(request)
+    return HttpResponse(await exposition(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
+
+
+def _require_scraper(request: HttpRequest) -> None:
+    """Raises `Unauthorized`, or `Forbidden` where no token could help."""
+    if settings.METRICS_TOKEN:
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        is_right = hmac.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
+        if scheme.lower() != "bearer" or not is_right:
+            raise Unauthorized("Send Authorization: Bearer and the METRICS_TOKEN.")
+    elif not _is_loopback(request):
+        raise Forbidden("Metrics are for this machine alone unless METRICS_TOKEN is set.")
+
+
+def _is_loopback(request: HttpRequest) -> bool:
+    """Whether a program on this machine asks, itself. A proxy on this machine that nobody said to trust looks like one,
+    but for the headers that proxies add."""
+    if any(name in request.META for name in _FORWARDING_HEADERS):
+        return False
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+async def _in_time(check: Awaitable[bool]) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check
+    except TimeoutError:
+        return False
+
+
+async def _telemetry_answers() -> bool:
+    try:
+        await telemetry_run(lambda connection: connection.execute("SELECT 1"))
+    except Unavailable:
+        return False
+    return True
+
+
+async def _accounts_answer() -> bool:
+    return await asyncio.to_thread(_ask_accounts)
+
+
+def _ask_accounts() -> bool:
+    """On a connection of its own: this thread has no other."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+async def _redis_answers() -> bool:
+    try:
+        await redis_client(settings.REDIS_URL).ping()
+    except RedisError:
+        return False
+    return True

@@ -1,0 +1,182 @@
+"""What `GET /metrics` tells: of requests, the database pool, the live part, and this process.
+
+What is counted in hot places are plain numbers; they are handed to prometheus_client here, at each scrape and, where
+there are several workers, once a second. What each means to an operator stands in docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from asgi_project.server.workers import folder_of_workers, slots_forget_dead
+from history_app.store.pool import pool_stats
+from history_app.store.scan import scans_running
+from live_app.access.guard import guard_of_loop
+from live_app.hub import hub_of_loop
+from live_app.metrics import LiveMetrics
+from live_app.metrics import metrics as live
+
+PERIOD_S = 1.0
+NEVER_S = float("inf")
+_PAGE_BYTES = resource.getpagesize()
+
+for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):  # they know this process only
+    REGISTRY.unregister(collector)
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+REQUESTS = Counter(
+    "wattstream_http_requests", "Requests answered; status 499 where the client left.", ["route", "method", "status"]
+)
+REQUEST_SECONDS = Histogram(
+    "wattstream_http_request_seconds",
+    "From a request's first byte in the application to the end of its answer.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+DENIALS = Counter("wattstream_denials", "What was refused for who asked, or how often.", ["where", "reason"])
+CLOSES = Counter("wattstream_live_closes", "Sockets closed, by close code.", ["code"])
+
+
+def _gauge(name: str, help_text: str, mode: str = "livesum") -> Gauge:
+    return Gauge(f"wattstream_{name}", help_text, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+
+WORKERS = _gauge("workers", "Server processes behind this port.")
+REQUESTS_OPEN = _gauge("http_requests_open", "Requests being answered, this scrape among them.")
+LOOP_LAG = _gauge("event_loop_lag_seconds", "How late the event loop was the last time it was asked.", "livemax")
+RESIDENT = _gauge("process_resident_bytes", "Memory that the server processes hold.")
+CPU = Counter("wattstream_process_cpu_seconds", "CPU time of the server processes.")
+EXPORTS = _gauge("exports_running", "Exports under way.")
+HEARTBEAT_AGE = _gauge("heartbeat_age_seconds", "Since the writer's last heartbeat; +Inf before the first.", "livemax")
+DEVICES = _gauge("live_devices", "Devices watched, added up over the workers.")
+SOCKETS = _gauge("live_sockets", "Open live sockets.")
+SESSIONS = _gauge("live_sessions", "Live sessions: sockets whose user was let in, and event streams.")
+SLOW_SOCKETS = _gauge("live_slow_sockets", "Sockets that do not keep up, so that frames wait for them.")
+QUEUED_FRAMES = _gauge("live_queued_frames", "Frames that wait for slow sockets.")
+REDIS_CONNECTED = _gauge("live_redis_connected", "1 where every worker's hub has its Redis connection.", "livemin")
+POOL_CONNECTIONS = _gauge("pool_connections", "Connections to TimescaleDB in the pool.")
+POOL_IDLE = _gauge("pool_idle_connections", "Of these, the ones that nobody uses.")
+POOL_WAITING = _gauge("pool_waiting_requests", "Questions that wait for a connection.")
+MALFORMED = Counter("wattstream_live_malformed", "Messages on Redis that could not be read.")
+# By their names in psycopg_pool's `get_stats`, with what one of them is in ours.
+POOL_COUNTERS = {
+    "requests_num": (Counter("wattstream_pool_requests", "Connections asked for."), 1.0),
+    "requests_queued": (Counter("wattstream_pool_queued", "Of these, the ones that had to wait."), 1.0),
+    "requests_wait_ms": (Counter("wattstream_pool_wait_seconds", "How long they waited, altogether."), 0.001),
+    "requests_errors": (Counter("wattstream_pool_refused", "Of these, the ones that got none."), 1.0),
+    "connections_errors": (Counter("wattstream_pool_connect_errors", "Connections that could not be made."), 1.0),
+    "connections_lost": (Counter("wattstream_pool_lost", "Connections found broken."), 1.0),
+}
+LIVE_COUNTERS = {
+    entry.name: Counter(f"wattstream_live_{entry.name}", entry.metadata["help"])
+    for entry in fields(LiveMetrics)
+    if "help" in entry.metadata
+}
+
+
+class Publisher:
+    """Hands this process's plain numbers to prometheus_client. `requests_open` is kept by who serves them."""
+
+    def __init__(self) -> None:
+        self.requests_open = 0
+        self._published: dict[tuple[Counter, str], float] = {}
+
+    def publish(self) -> None:
+        """Only in the event loop that serves."""
+        hub = hub_of_loop()
+        WORKERS.set(1)
+        REQUESTS_OPEN.set(self.requests_open)
+        EXPORTS.set(scans_running())
+        RESIDENT.set(_resident_bytes())
+        HEARTBEAT_AGE.set(NEVER_S if hub.heartbeat_at is None else time.monotonic() - hub.heartbeat_at)
+        REDIS_CONNECTED.set(hub.is_connected)
+        DEVICES.set(hub.devices)
+        SOCKETS.set(live.sockets)
+        SESSIONS.set(guard_of_loop().sessions)
+        SLOW_SOCKETS.set(len(live.slow))
+        QUEUED_FRAMES.set(live.queued_frames)
+        self._advance(MALFORMED, hub.malformed)
+        self._advance(CPU, time.process_time())
+        for name, counter in LIVE_COUNTERS.items():
+            self._advance(counter, getattr(live, name))
+        for code, count in live.closes.items():
+            self._advance(CLOSES, count, code)
+        for code, count in live.refused.items():
+            self._advance(DENIALS, count, "frame", code)
+        self._publish_pool(pool_stats())
+
+    def _publish_pool(self, stats: Mapping[str, int]) -> None:
+        POOL_CONNECTIONS.set(stats.get("pool_size", 0))
+        POOL_IDLE.set(stats.get("pool_available", 0))
+        POOL_WAITING.set(stats.get("requests_waiting", 0))
+        for name, (counter, unit) in POOL_COUNTERS.items():
+            self._advance(counter, stats.get(name, 0) * unit)
+
+    def _advance(self, counter: Counter, value: float, *labels: str) -> None:
+        """Bring a counter to `value`, which this process has counted since it started."""
+        key = (counter, "/".join(labels))
+        grown = value - self._published.get(key, 0.0)
+        if grown > 0:
+            self._published[key] = value
+            (counter.labels(*labels) if labels else counter).inc(grown)
+
+
+publisher = Publisher()
+
+
+async def publish_for_ever() -> None:
+    """Once a second: look how late the loop is and, in a worker, publish. A worker whose parent has died ends."""
+    parent, is_worker = os.getppid(), folder_of_workers() is not None
+    loop = asyncio.get_running_loop()
+    while True:
+        wanted = loop.time() + PERIOD_S
+        if is_worker:
+            publisher.publish()
+            if os.getppid() != parent:
+                signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(wanted - loop.time())
+        LOOP_LAG.set(max(0.0, loop.time() - wanted))
+
+
+async def exposition() -> bytes:
+    """The metrics of all workers, as Prometheus text. The other workers' are at most PERIOD_S old."""
+    publisher.publish()
+    folder = folder_of_workers()
+    if folder is None:
+        return generate_latest(REGISTRY)
+    return await asyncio.to_thread(_exposition_of_all, folder)
+
+
+def _exposition_of_all(folder: Path) -> bytes:
+    slots_forget_dead(folder)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def _resident_bytes() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+    except OSError:  # not Linux
+        return 0

@@ -1,0 +1,1 @@
+"""The server process: start, workers, drain, and the adapters for uvicorn and daphne."""

@@ -1,0 +1,137 @@
+"""What daphne lacks: back-pressure (its `send` returns at once, however little the client has read), and a way to stop.
+
+Daphne binds its own protocol object into each `send` (daphne/server.py, `create_application`). Twisted tells a
+producer that is registered with a connection when the buffer of that connection is full, and when it is empty again
+(twisted.internet.interfaces.IPushProducer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+
+from core.streaming import Send
+
+FULL = 1 << 30  # for `get_write_buffer_size`: how much more than full it is, Twisted does not tell
+
+CLOSE_NORMAL, CLOSE_PRIVATE = 1000, 3000  # between them are codes that RFC 6455 and its registry define
+
+
+def daphne_protocol(send: object) -> Any:
+    """The protocol object behind `send`; None under any other server."""
+    if not isinstance(send, partial) or not send.args:
+        return None
+    protocol = send.args[0]
+    return protocol if type(protocol).__module__ in ("daphne.http_protocol", "daphne.ws_protocol") else None
+
+
+def before_daphne_stops(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Let Twisted wait for `work` before it closes every connection."""
+    from twisted.internet import defer, reactor
+
+    def start() -> Any:
+        return defer.Deferred.fromFuture(asyncio.ensure_future(work()))
+
+    reactor.addSystemEventTrigger("before", "shutdown", start)  # type: ignore[arg-type]
+
+
+class Pace:
+    """An IPushProducer: Twisted's word on whether a connection takes more."""
+
+    def __init__(self) -> None:
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    @property
+    def is_paused(self) -> bool:
+        return not self._has_room.is_set()
+
+    async def room(self) -> None:
+        """Wait until the connection takes more, or is gone."""
+        await self._has_room.wait()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self._has_room.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self._has_room.set()
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self._has_room.set()
+
+
+class SocketTransport(asyncio.WriteTransport):
+    """The connection of a websocket, as far as live_app/delivery/outlet.py writes to it."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._pace = Pace()
+        # Above these autobahn closes with 1009, or without a word if `failByDrop` is left on.
+        protocol.maxMessagePayloadSize = protocol.maxFramePayloadSize = settings.LIVE_FRAME_MAX_BYTES
+        protocol.failByDrop = False
+        protocol.transport.unregisterProducer()  # the HTTP channel that the connection came from
+        protocol.transport.registerProducer(self._pace, True)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._protocol.transport.write(data)
+
+    def get_write_buffer_size(self) -> int:
+        return FULL if self._pace.is_paused else 0
+
+    def is_closing(self) -> bool:
+        return bool(self._protocol.state != self._protocol.STATE_OPEN)
+
+    def abort(self) -> None:
+        self._protocol.transport.abortConnection()
+
+    def paced(self, send: Send) -> Send:
+        """`send`, waiting until the connection takes a frame. A peer that never does is found by daphne's pings."""
+
+        async def paced_send(message: dict[str, Any]) -> None:
+            if message["type"] == "websocket.send":
+                await self._pace.room()
+            code = message.get("code") or CLOSE_NORMAL
+            if CLOSE_NORMAL < code < CLOSE_PRIVATE and not self.is_closing():
+                self._protocol.sendCloseFrame(code=code)  # autobahn's `sendClose` refuses 1011 and 1012
+            else:
+                await send(message)
+
+        return paced_send
+
+
+class PacedResponse:
+    """`send` of one HTTP answer: a streamed one waits for the client after each chunk."""
+
+    def __init__(self, request: Any, send: Send) -> None:
+        self._request = request
+        self._send = send
+        self._pace: Pace | None = None
+
+    async def __call__(self, message: dict[str, Any]) -> None:
+        if message.get("more_body"):
+            self._register()
+        elif message["type"] == "http.response.body":
+            self._unregister()
+        await self._send(message)
+        if self._pace is not None:
+            await self._pace.room()
+
+    def close(self) -> None:
+        """The application has returned. An answer without its end is broken off, so that nobody takes it for whole."""
+        if self._pace is not None and self._request.channel is not None:
+            self._request.transport.abortConnection()
+
+    def _register(self) -> None:
+        if self._pace is None and self._request.channel is not None:
+            self._pace = Pace()
+            self._request.registerProducer(self._pace, True)
+
+    def _unregister(self) -> None:
+        if self._pace is not None:
+            self._pace = None
+            if self._request.channel is not None:
+                self._request.unregisterProducer()

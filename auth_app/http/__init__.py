@@ -1,0 +1,1 @@
+"""How HTTP requests are identified and how hot views are served."""

@@ -1,0 +1,1 @@
+"""The foundation of all apps. Imports no app."""

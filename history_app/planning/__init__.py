@@ -1,0 +1,1 @@
+"""Which buckets and tables answer a question. Pure."""

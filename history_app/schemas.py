@@ -1,0 +1,106 @@
+"""What the history routes answer, as JSON Schema. The tests hold every answer they get against it."""
+
+from __future__ import annotations
+
+from core.catalogue import CATALOGUE
+from core.openapi import (
+    BOOLEAN,
+    EPOCH_MS,
+    INTEGER,
+    NUMBER,
+    STRING,
+    TIME,
+    Shape,
+    listed,
+    nullable,
+    record,
+)
+from history_app.energy.rules import PEAKS, QUANTITIES
+from history_app.parameters import PERIODS
+from history_app.planning.window import STEPS
+
+_VALUE = nullable(NUMBER)
+_SHARE = nullable({"type": "number", "minimum": 0, "maximum": 1})
+
+SERIES = Shape(
+    "Series",
+    {
+        "type": "object",
+        "description": "One metric: a value a bucket for each aggregate asked for, null where nothing was measured.",
+        "properties": {
+            "unit": STRING,
+            **{agg: listed(_VALUE) for agg in ("avg", "min", "max")},
+            "count": listed(nullable(INTEGER), description="Readings in which the metric was not null."),
+        },
+        "required": ["unit"],
+    },
+)
+# As service.window_document and service.columns_document make them.
+_WINDOW = {
+    "start": {**TIME, "description": "Start of the first bucket."},
+    "end": {**TIME, "description": "End of the last bucket, not included."},
+    "resolution": {"type": "string", "enum": list(STEPS)},
+    "resolution_seconds": nullable({**INTEGER, "description": "Null for `raw` and `1mo`."}),
+    "tz": STRING,
+    "partial_last": {**BOOLEAN, "description": "Whether the last bucket is not over yet."},
+}
+_COLUMNS = {
+    "device_id": STRING,
+    "source": {**STRING, "description": "The table that answered."},
+    "points": INTEGER,
+    "cursor": nullable({**STRING, "description": "Stands for the newest stored reading: `since` of the live socket."}),
+    "time": listed(EPOCH_MS, description="Start of each bucket, oldest first."),
+    "count": listed(INTEGER, description="Readings in each bucket."),
+    "metrics": {"type": "object", "properties": dict.fromkeys(CATALOGUE.names, SERIES)},
+}
+HISTORY = Shape("History", record({**_WINDOW, **_COLUMNS}))
+DEVICE_HISTORY = Shape("DeviceHistory", record(_COLUMNS))
+HISTORIES = Shape("Histories", record({**_WINDOW, "devices": listed(DEVICE_HISTORY)}))
+
+VALUES = Shape("Values", record(dict.fromkeys(CATALOGUE.names, _VALUE), description="By name of the metric."))
+LATEST = Shape(
+    "Latest",
+    record(
+        {
+            "device_id": STRING,
+            "time": nullable(TIME),
+            "age_s": nullable({**NUMBER, "description": "Below zero where the device's clock is ahead."}),
+            "online": BOOLEAN,
+            "values": nullable(VALUES),
+        },
+        description="The newest reading of a device; nulls where it never reported.",
+    ),
+)
+METRIC = Shape("Metric", record(dict.fromkeys(("name", "unit", "kind", "sign", "description"), STRING)))
+
+ENERGY_PERIOD = Shape(
+    "EnergyPeriod",
+    record(
+        {
+            "start": TIME,
+            "end": TIME,
+            "partial": {**BOOLEAN, "description": "Whether the period is not over yet."},
+            "coverage": nullable({**_SHARE, "type": "number", "description": "Share of the time accounted for."}),
+            **{f"{name}_kwh": nullable({**NUMBER, "minimum": 0}) for name in QUANTITIES},
+            "self_consumption": _SHARE,
+            "self_sufficiency": _SHARE,
+            **{f"{name}_w": _VALUE for name in PEAKS.values()},
+            **{f"{name}_time": nullable(TIME) for name in PEAKS.values()},
+        },
+    ),
+)
+ENERGY = Shape(
+    "Energy",
+    record(
+        {
+            "device_id": STRING,
+            "period": {"type": "string", "enum": list(PERIODS)},
+            "tz": STRING,
+            "max_hold_s": INTEGER,
+            "source": STRING,
+            "periods": listed(ENERGY_PERIOD),
+            "total": ENERGY_PERIOD,
+        }
+    ),
+)
+EXPORT_LINE = Shape("Reading", record({"device_id": STRING, "time": TIME, **dict.fromkeys(CATALOGUE.names, _VALUE)}))

@@ -1,0 +1,1 @@
+"""Connections to the telemetry database, and the arrays that it returns."""

@@ -1,0 +1,96 @@
+"""Who may open a socket. Failures are counted for all processes and remembered in this one: a good one asks nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import NoReturn
+
+from django.conf import settings
+
+from auth_app.audit.denials import problem_denied
+from auth_app.identity import Identity
+from auth_app.limits.attempts import handshake_failures_of_account, handshake_failures_of_address
+from auth_app.limits.counters import Counter
+from auth_app.scopes import Scope
+from core.errors import Forbidden, Unavailable
+from devices_app.access import access_require
+from live_app.access import handshake
+from live_app.access.guard import guard_of_loop
+from live_app.delivery import protocol
+
+
+class Refused(Exception):
+    """The handshake fails. `code` is what to close with; the text, where there is one, is the close reason."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+AT_ONCE = 16  # failures that are counted at the same time, each on a connection to Redis
+
+
+class Gate:
+    """Shut for whoever failed too often, until their window ends. Remembers at most `size`; the oldest go first."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        self._size = size
+        self._ends: OrderedDict[str, float] = OrderedDict()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def is_shut(self, counter: Counter) -> bool:
+        return bool(self._ends) and self._ends.get(counter.key, 0.0) > time.monotonic()
+
+    async def failed(self, *counters: Counter) -> bool:
+        """Count a failure of each; whether it was one too many for any of them."""
+        async with self._turns:
+            waits_s = [await counter.take_wait_s() for counter in counters]
+        for counter, wait_s in zip(counters, waits_s, strict=True):
+            if wait_s:
+                self._ends[counter.key] = time.monotonic() + wait_s
+                self._ends.move_to_end(counter.key)
+        while len(self._ends) > self._size:
+            self._ends.popitem(last=False)
+        return any(waits_s)
+
+
+gate = Gate()
+
+
+async def admit(scope: handshake.Scope, device_id: str | None) -> Identity:
+    """Who opens this socket; `device_id` is the one device of the URL, if it names one. Raises `Refused`."""
+    of_address = handshake_failures_of_address(handshake.address_of(scope))
+    _require_open(of_address)
+    try:
+        identity = await handshake.identify_scope(scope)
+    except Unavailable as away:
+        raise Refused(protocol.CLOSE_INTERNAL) from away
+    if identity is None:
+        await _fail(Refused(protocol.CLOSE_UNAUTHENTICATED), of_address)
+    of_account = handshake_failures_of_account(identity.user_id)
+    _require_open(of_account)
+    if guard_of_loop().sessions_of(identity.user_id) >= settings.LIVE_SOCKETS_PER_USER:
+        raise Refused(protocol.CLOSE_TOO_MANY)
+    try:
+        identity.require(Scope.LIVE)
+        if device_id is not None:
+            await access_require(identity.user_id, [device_id])
+    except Unavailable as away:
+        raise Refused(protocol.CLOSE_INTERNAL) from away
+    except Forbidden as problem:
+        problem_denied(problem, identity=identity, what="live", address=handshake.address_of(scope))
+        await _fail(Refused(protocol.CLOSE_FORBIDDEN, problem.detail), of_account, of_address)
+    return identity
+
+
+def _require_open(counter: Counter) -> None:
+    if gate.is_shut(counter):
+        raise Refused(protocol.CLOSE_TOO_MANY)
+
+
+async def _fail(refused: Refused, *counters: Counter) -> NoReturn:
+    if await gate.failed(*counters):
+        raise Refused(protocol.CLOSE_TOO_MANY)
+    raise refused

@@ -1,0 +1,123 @@
+"""The live sockets: handshake and carrying. Readings do not pass through here, they go from the feed to the outlet."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any, cast
+from urllib.parse import parse_qs
+
+from channels.consumer import get_handler_name
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from auth_app.identity import Identity
+from live_app.access import handshake
+from live_app.access.admission import Refused, admit
+from live_app.delivery import protocol
+from live_app.delivery.outlet import Queued
+from live_app.transports.session import LiveSession
+from telemetry.logs import note_closed
+
+NO_CHANNEL_LAYER = "none"
+CLOSE_TIMEOUT_S = 5.0
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """`/ws/live` and `/ws/live/{device_id}`. One instance a socket."""
+
+    channel_layer_alias = NO_CHANNEL_LAYER
+    session: LiveSession | None = None
+    _closing: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """As Channels' own, less what serves a channel layer: a task and a waiter a socket, a thread hop an event."""
+        self.scope = scope
+        self.base_send = send
+        try:
+            with suppress(StopConsumer):
+                while True:
+                    message = await receive()
+                    await getattr(self, get_handler_name(message))(message)
+        finally:
+            if self.session is not None:
+                self.session.close()
+
+    async def connect(self) -> None:
+        if not handshake.origin_is_allowed(self.scope) or not handshake.host_is_allowed(self.scope):
+            await self.close()  # before accept: 403
+            return
+        only_device: str | None = self.scope["url_route"]["kwargs"].get("device_id")
+        try:
+            identity = await admit(self.scope, only_device)
+        except Refused as refused:
+            await self.accept(handshake.subprotocol_of(self.scope))
+            await self.close(refused.code, str(refused))
+            return
+        await self.accept(handshake.subprotocol_of(self.scope))
+        self._open(identity, only_device)
+        await self._subscribe_from_url(only_device)
+
+    def _open(self, identity: Identity, only_device: str | None) -> None:
+        self.session = LiveSession(
+            identity,
+            self._send,
+            on_end=self._end,
+            transport=self._transport,
+            address=handshake.address_of(self.scope),
+            ends_with=() if only_device is None else (only_device,),
+        )
+        if self._transport is not None:
+            cast(Any, self.scope)["extensions"][protocol.DRAIN_EXTENSION] = self.session.outlet.drain
+        cast(Any, self.scope["headers"]).clear()  # nobody reads them again, and they are a kilobyte of each socket
+        self.session.open()
+
+    async def _subscribe_from_url(self, only_device: str | None) -> None:
+        if only_device is None or self.session is None:
+            return
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        try:
+            since = protocol.parse_cursor(query.get("since", [None])[0])
+        except ValueError as error:
+            self.session.outlet.put(protocol.error(None, "bad_request", str(error)))
+            return
+        await self.session.subscribe(protocol.Subscribe(None, {only_device: since}, None, 0))
+
+    async def disconnect(self, code: int) -> None:
+        note_closed(code)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.session is None:
+            return
+        if text_data is None:
+            self.session.end(protocol.CLOSE_MALFORMED)
+        else:
+            await self.session.carry_out(text_data)
+
+    @property
+    def _transport(self) -> asyncio.WriteTransport | None:
+        """The socket's own, where the server hands it over."""
+        extensions = cast(Any, self.scope.get("extensions") or {})
+        return cast("asyncio.WriteTransport | None", extensions.get(protocol.TRANSPORT_EXTENSION))
+
+    async def _send(self, queued: Queued) -> None:
+        await self.base_send({"type": "websocket.send", "text": queued.frame.text})  # type: ignore[arg-type]
+
+    def _end(self, code: int) -> None:
+        self._closing = asyncio.create_task(self._close(code))
+        if self._transport is not None:  # a peer that reads nothing would keep what was written to it, for ever
+            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+
+    async def _close(self, code: int) -> None:
+        with suppress(OSError, RuntimeError):  # it is gone already
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.close(code)
+
+
+class NoSuchSocket(AsyncWebsocketConsumer):
+    """Any other path: refused at the handshake."""
+
+    channel_layer_alias = NO_CHANNEL_LAYER
+
+    async def connect(self) -> None:
+        await self.close()

@@ -1,0 +1,19 @@
+"""What the routes of this app answer."""
+
+from __future__ import annotations
+
+from core.openapi import STRING, Answer, Operation, json_answer
+from history_app.parameters import IF_NONE_MATCH
+
+_UNCHANGED = Answer("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
+
+SCHEMA = Operation(
+    summary="This document",
+    parameters={"If-None-Match": IF_NONE_MATCH},
+    answers={200: json_answer("OpenAPI 3.1.", {"type": "object"}, headers=("ETag",)), 304: _UNCHANGED},
+)
+DOCS = Operation(
+    summary="This document as a page",
+    parameters={"If-None-Match": IF_NONE_MATCH},
+    answers={200: Answer("The page.", {"text/html": STRING}, headers=("ETag",)), 304: _UNCHANGED},
+)

@@ -1,0 +1,1 @@
+"""Simulated households. Never imported by production code."""

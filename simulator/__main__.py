@@ -1,0 +1,143 @@
+"""`python -m simulator.__main__`: believable houses, as history (`load`) and live (`run`)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+
+import psycopg
+
+from simulator.feed import Feed
+from simulator.fill import Filler, Span
+from simulator.noise import DAY_S
+from telemetry.catalogue import CatalogueError, catalogue_load
+from telemetry.names import DEVICE_ID_RULE, is_device_id
+from writer.settings import SettingsError, database_url, secret
+
+ABOUT = """\
+Simulated houses with sun, load, battery and grid. A device id is a house; the same second of it is always the same
+reading, whether loaded as history or sent live.
+
+  load   fill the hypertable with history, one reading a second; a second run loads only what is missing
+  run    send one reading a second to a running writer, beginning after the newest stored row"""
+BAR_WIDTH = 30
+
+
+def main() -> int:
+    """Parse the arguments and do what is asked."""
+    options = parse_arguments()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return load(options) if options.action == "load" else run(options)
+    except (SettingsError, CatalogueError, PermissionError) as error:
+        print(error, file=sys.stderr)
+    except psycopg.errors.UniqueViolation:
+        print(
+            "another process is writing the same readings; stop it, or run this again when it is done", file=sys.stderr
+        )
+    except psycopg.Error as error:
+        print(f"the telemetry database failed: {' '.join(str(error).split())}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run it again to go on", file=sys.stderr)
+    return 1
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What was asked on the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m simulator.__main__", description=ABOUT, formatter_class=raw)
+    actions = parser.add_subparsers(dest="action", required=True)
+    load_parser = actions.add_parser("load", help="history, into the database of TELEMETRY_ADMIN_URL")
+    load_parser.add_argument("--days", type=_days, default=30, help="how much (default: %(default)s)")
+    load_parser.add_argument("--until", type=_moment, metavar="ISO", help="where it ends (default: now)")
+    run_parser = actions.add_parser("run", help="live, to a writer; needs INGEST_SECRET and TELEMETRY_ADMIN_URL")
+    run_parser.add_argument("--url", default="http://127.0.0.1:8001", help="the writer's (default: %(default)s)")
+    for action in (load_parser, run_parser):
+        action.add_argument("--device", action="append", required=True, type=_device, help="a device id; repeatable")
+    return parser.parse_args()
+
+
+def load(options: argparse.Namespace) -> int:
+    """Fill [until - days, until) and say how fast."""
+    until_s = options.until if options.until is not None else int(time.time())
+    span: Span = (until_s - options.days * DAY_S, until_s)
+    progress = Progress()
+    filler = Filler(database_url(os.environ), catalogue_load(), progress.advance)
+    work = {device_id: filler.missing(device_id, span) for device_id in dict.fromkeys(options.device)}
+    progress.begin(sum(end - start for spans in work.values() for start, end in spans))
+    filler.fill(work)
+    progress.end()
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Feed the writer until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    key_secret, database = secret(os.environ, "INGEST_SECRET"), database_url(os.environ)
+    Feed(options.url, key_secret, database, catalogue_load(), list(dict.fromkeys(options.device))).run(stop)
+    return 0
+
+
+class Progress:
+    """A bar with rows and rows per second, on standard error; only the last line where that is not a terminal."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._total = self._done = 0
+        self._started = 0.0
+
+    def begin(self, total: int) -> None:
+        """So many rows are to be loaded."""
+        self._total, self._started = total, time.monotonic()
+
+    def advance(self, rows: int) -> None:
+        """So many more are loaded. May be called from any thread."""
+        with self._lock:
+            self._done += rows
+            if sys.stderr.isatty():
+                filled = BAR_WIDTH * self._done // self._total
+                bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+                print(f"\r{bar} {self._line()}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Everything is loaded."""
+        if not self._total:
+            print("nothing to load, all of it is there", file=sys.stderr)
+        else:
+            print(f"{chr(10) if sys.stderr.isatty() else ''}loaded {self._line()}", file=sys.stderr)
+
+    def _line(self) -> str:
+        seconds = max(time.monotonic() - self._started, 1e-3)
+        return f"{self._done:,} of {self._total:,} readings, {self._done / seconds:,.0f} a second"
+
+
+def _device(text: str) -> str:
+    if not is_device_id(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {DEVICE_ID_RULE}")
+    return text
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 3650:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 3650")
+    return int(text)
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an ISO 8601 time") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Parts shared by tests and benchmarks: real processes, databases and sockets."""

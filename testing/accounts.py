@@ -1,0 +1,43 @@
+"""An accounts database on PostgreSQL: a role that has this database and nothing else."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from testing.databases import beside, database_drop, url_of
+
+
+@dataclass(frozen=True)
+class AccountsDatabase:
+    """`url` is a DATABASE_URL. The collation is a dictionary's, other than SQLite's: no order may depend on it."""
+
+    name: str
+    url: str
+    admin_url: str
+
+    def drop(self) -> None:
+        database_drop(self.admin_url, self.name)
+        with beside(self.admin_url) as admin:
+            admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(self.name)))
+
+
+def accounts_create(admin_url: str) -> AccountsDatabase:
+    """As docs/accounts-database.md says. `admin_url`: a role that may create roles and databases."""
+    name, password = f"accounts_test_{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+    role = sql.Identifier(name)
+    with beside(admin_url) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
+        admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+        admin.execute(
+            sql.SQL(
+                "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'"
+                " LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'"
+            ).format(role, role)
+        )
+        admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(role))
+    url = url_of(conninfo_to_dict(admin_url) | {"user": name, "password": password, "dbname": name})
+    return AccountsDatabase(name, url, admin_url)

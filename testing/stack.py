@@ -1,0 +1,121 @@
+"""The real databases for a test run: TimescaleDB with a database of its own, Redis, an accounts database."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from testing.accounts import AccountsDatabase, accounts_create
+from testing.databases import CONNECT_TIMEOUT_S, database_drop, url_of
+from testing.process import ROOT
+from testing.proxy import TcpProxy
+
+SERVICES_DATA = os.environ.get("TEST_SERVICES", ".local/test-services")  # of each run beside another its own
+SERVICES = [sys.executable, "scripts/services"]
+
+
+@dataclass
+class Stack:
+    """Where everything is. `env` is what the server and the writer are started with."""
+
+    env: dict[str, str]
+    database: str
+    started: bool
+    accounts: AccountsDatabase | None = None
+    _proxies: list[TcpProxy] = field(default_factory=list)
+
+    def telemetry_proxy(self, *, admin: bool = False) -> tuple[TcpProxy, str]:
+        """A proxy in front of TimescaleDB and the URL that goes through it."""
+        told = conninfo_to_dict(self.env["TELEMETRY_ADMIN_URL" if admin else "TELEMETRY_URL"])
+        proxy = self._proxy(str(told["host"]), int(str(told.get("port", 5432))))
+        return proxy, url_of(told | {"host": "127.0.0.1", "port": proxy.port})
+
+    def redis_proxy(self) -> tuple[TcpProxy, str]:
+        """A proxy in front of Redis and the URL that goes through it."""
+        parts = urlsplit(self.env["REDIS_URL"])
+        proxy = self._proxy(parts.hostname or "127.0.0.1", parts.port or 6379)
+        userinfo, at, _ = parts.netloc.rpartition("@")
+        return proxy, parts._replace(netloc=f"{userinfo}{at}127.0.0.1:{proxy.port}").geturl()
+
+    def _proxy(self, host: str, port: int) -> TcpProxy:
+        proxy = TcpProxy((host, port))
+        self._proxies.append(proxy)
+        return proxy
+
+    def admin(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection as the owner role."""
+        return psycopg.connect(self.env["TELEMETRY_ADMIN_URL"], autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+
+    def close(self) -> None:
+        for proxy in self._proxies:
+            proxy.close()
+        try:
+            if self.accounts is not None:
+                self.accounts.drop()
+            database_drop(self.env["TELEMETRY_ADMIN_URL"], self.database)
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self.started:
+            subprocess.run([*SERVICES, "stop", "--data", SERVICES_DATA], cwd=ROOT, check=True, timeout=60)
+
+
+def stack_start(folder: Path, *, accounts_on: str | None = None) -> Stack:
+    """Use the databases the environment names, else private ones; make a fresh telemetry database, schema applied.
+
+    `accounts_on`: `sqlite` or `postgresql`, each a fresh one; None: DATABASE_URL where that is set, else SQLite.
+    """
+    found = subprocess.run([*SERVICES, "status", "--data", SERVICES_DATA], cwd=ROOT, check=False, timeout=60)
+    is_running = found.returncode == 0
+    if not is_running:
+        subprocess.run([*SERVICES, "start", "--data", SERVICES_DATA], cwd=ROOT, check=True, timeout=300)
+    env = _services_env()
+    database = f"wattstream_test_{secrets.token_hex(4)}"
+    admin = conninfo_to_dict(env["TELEMETRY_ADMIN_URL"])
+    with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    env["TELEMETRY_ADMIN_URL"] = url_of(admin | {"dbname": database})
+    env["TELEMETRY_URL"] = url_of(conninfo_to_dict(env["TELEMETRY_URL"]) | {"dbname": database})
+    accounts = accounts_create(env["TELEMETRY_ADMIN_URL"]) if accounts_on == "postgresql" else None
+    given = os.environ.get("DATABASE_URL") if accounts_on is None else None
+    env.update(
+        SECRET_KEY=secrets.token_urlsafe(48),
+        INGEST_SECRET=secrets.token_urlsafe(48),
+        DATABASE_URL=accounts.url if accounts else given or f"sqlite:///{folder / 'accounts.sqlite3'}",
+        STATIC_ROOT=str(folder / "static"),
+        ALLOW_REGISTRATION="1",
+        DEBUG="0",
+    )
+    stack = Stack(env=env, database=database, started=not is_running, accounts=accounts)
+    for command in (["telemetry_schema", "--apply"], ["migrate", "--verbosity", "0"]):
+        manage(stack.env, *command)
+    return stack
+
+
+def manage(env: dict[str, str], *arguments: str) -> str:
+    """Run a management command as a process; its standard output."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"manage.py {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def _services_env() -> dict[str, str]:
+    told = subprocess.run(
+        [*SERVICES, "env", "--data", SERVICES_DATA], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60
+    )
+    exports = [shlex.split(line)[1].split("=", 1) for line in told.stdout.splitlines() if line.startswith("export ")]
+    return dict(exports)

@@ -1,0 +1,56 @@
+"""GET /livez, /readyz and /metrics: for whoever runs the writer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from telemetry.redis import RedisError
+from writer.http.problems import ProblemError
+from writer.metrics import CONTENT_TYPE
+from writer.service import Service
+
+router = APIRouter()
+
+
+@router.get("/livez")
+async def livez() -> Response:
+    """The process answers."""
+    return PlainTextResponse("ok\n")
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """TimescaleDB and Redis answer; 503 and which of them does not, otherwise."""
+    service: Service = request.state.service
+    failing = [name for name in await asyncio.gather(_database(service), _redis(service)) if name]
+    if failing:
+        raise ProblemError(503, f"Not reachable: {', '.join(failing)}.")
+    return PlainTextResponse("ok\n")
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Counters and gauges for Prometheus."""
+    service: Service = request.state.service
+    lines = service.metrics.lines(queued=len(service.store), to_publish=len(service.publisher))
+    return Response("".join(lines), media_type=CONTENT_TYPE)
+
+
+async def _database(service: Service) -> str | None:
+    try:
+        await service.store.ping()
+    except (psycopg.Error, OSError, TimeoutError):
+        return "the telemetry database"
+    return None
+
+
+async def _redis(service: Service) -> str | None:
+    try:
+        await service.redis.ping()
+    except (RedisError, OSError, TimeoutError):
+        return "Redis"
+    return None

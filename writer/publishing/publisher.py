@@ -1,0 +1,198 @@
+"""Publishing: every reading into its device's ring and onto its live channel, in order, through one pipeline at a time.
+
+It does not wait for the store, nor the store for it. Two promises to the live servers:
+
+Nothing is skipped. A pipeline that failed is repeated, in order, before anything newer. And since a connection to
+Redis that was lost, here or at the live servers, may have taken readings with it that were published but are not yet in
+TimescaleDB, everything not yet stored is published once more after a reconnect: a reader that refills from TimescaleDB
+finds the rest coming. Readers see some readings twice and drop what is not newer. (Dropping readings instead, counting
+on TimescaleDB alone, would lose the ones that were not stored yet at the moment when the reader looked.)
+
+A ring has no hole that cannot be seen. It is emptied (DEL) where readings of its device may be missing in it: at the
+first reading of a device after start or reconnect, after an error reply, after an overflow of the queue, and at a
+reading that is older than one already published. Such a late reading is published but not added, so a ring is always in
+time order, and whatever is older than its first entry is to be looked for in TimescaleDB. Where readings may be missing
+in the stream as well (all of these but the late reading), the device's id is published first: live servers then refill.
+A writer that was killed may have stored readings that nobody ever published.
+
+In a cluster everything about a device goes to the node that holds it, the device's id too: on its own live channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+
+from telemetry.backoff import Backoff
+from telemetry.catalogue import Catalogue
+from telemetry.names import BREAK_CHANNEL, RING_FIELD, RING_LENGTH, device_of, live_channel, ring_key
+from telemetry.reading import Reading, reading_encode
+from telemetry.redis import RedisError
+from telemetry.redis_url import redis_address
+from writer.metrics import Metrics
+from writer.publishing.pipe import Command, pipe_to
+
+log = logging.getLogger("writer.publishing.publisher")
+
+PIPELINE_READINGS = 500
+DRAIN_S = 2.0
+
+
+class Rings:
+    """Which rings are whole: for each device the time of the newest reading that this connection published."""
+
+    def __init__(self, *, is_cluster: bool) -> None:
+        self._is_cluster = is_cluster
+        self._publish = "SPUBLISH" if is_cluster else "PUBLISH"
+        self._newest_us: dict[str, int] = {}
+
+    def commands(self, reading: Reading, payload: bytes) -> Iterator[Command]:
+        """What to send for a reading. XADD goes before PUBLISH: a live server that was subscribed too late for the one
+        reads the ring late enough for the other."""
+        key = ring_key(reading.device_id, is_cluster=self._is_cluster)
+        channel = live_channel(reading.device_id, is_cluster=self._is_cluster)
+        newest_us = self._newest_us.get(reading.device_id)
+        if newest_us is None or reading.us < newest_us:
+            yield "DEL", key
+        if newest_us is None:
+            yield self._publish, channel if self._is_cluster else BREAK_CHANNEL, reading.device_id
+        if newest_us is None or reading.us >= newest_us:
+            self._newest_us[reading.device_id] = reading.us
+            yield "XADD", key, "MAXLEN", "~", RING_LENGTH, "*", RING_FIELD, payload
+        yield self._publish, channel, payload
+
+    def distrust(self, device_ids: Iterable[str] | None = None) -> None:
+        """Empty the rings of these devices, or of all, before anything is added to them again."""
+        if device_ids is None:
+            self._newest_us.clear()
+        for device_id in device_ids or ():
+            self._newest_us.pop(device_id, None)
+
+
+class Publisher:
+    """Constructed closed; one owner calls `open` and `close`. `offer` never waits.
+
+    `unstored` says which readings may not be in TimescaleDB yet, in the order in which they were offered here.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        catalogue: Catalogue,
+        metrics: Metrics,
+        unstored: Callable[[], Sequence[Reading]],
+        *,
+        max_readings: int,
+    ) -> None:
+        self._catalogue = catalogue
+        self._metrics = metrics
+        self._unstored = unstored
+        self._queue: deque[Reading] = deque()
+        self._max_readings = max_readings
+        self._some = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._rings = Rings(is_cluster=redis_address(redis_url).is_cluster)
+        self._is_connected = False
+        self._task: asyncio.Task[None] | None = None
+        self._pipe = pipe_to(redis_url)
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def open(self) -> asyncio.Task[None]:
+        """Start publishing; the task that does it ends at `close`. Redis need not be there yet."""
+        self._task = asyncio.create_task(self._run(), name="publisher")
+        return self._task
+
+    async def close(self) -> None:
+        """Publish what is queued, for at most `DRAIN_S`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self._empty.wait()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._pipe.aclose()
+        self._metrics.not_published += len(self._queue)
+
+    def has_room(self, count: int) -> bool:
+        """Whether so many readings can be queued without one being dropped: live servers would not notice.
+
+        While Redis is away there always is room. Its live servers refill from TimescaleDB, so the oldest may go.
+        """
+        return not self._is_connected or len(self._queue) + count <= self._max_readings
+
+    def offer(self, readings: Sequence[Reading]) -> None:
+        """Queue readings; where there is no room the oldest go, as they are most likely stored."""
+        self._queue.extend(readings)
+        self._trim()
+        if self._queue:
+            self._some.set()
+            self._empty.clear()
+
+    async def _run(self) -> None:
+        backoff = Backoff()
+        while True:
+            await self._some.wait()
+            chunk = [self._queue.popleft() for _ in range(min(PIPELINE_READINGS, len(self._queue)))]
+            try:
+                await self._publish(chunk)
+                if backoff.failures:
+                    log.warning("publishing again after %d failed attempts", backoff.failures)
+                backoff.reset()
+            except (RedisError, OSError, TimeoutError) as error:
+                self._put_back(chunk)
+                self._metrics.publish_errors += 1
+                if not backoff.failures:
+                    log.warning("not publishing, will go on trying: %s", error)
+                await backoff.wait()
+            except asyncio.CancelledError:
+                self._queue.extendleft(reversed(chunk))
+                raise
+            if not self._queue:
+                self._some.clear()
+                self._empty.set()
+
+    async def _publish(self, chunk: Sequence[Reading]) -> None:
+        """Send a chunk. Raises where it is not certain that all of it was published."""
+        commands: list[Command] = []
+        for reading in chunk:
+            commands += self._rings.commands(reading, reading_encode(reading, self._catalogue))
+        replies = await self._pipe.send(commands)
+        self._check(commands, replies)
+        self._is_connected = True
+        self._metrics.published += len(chunk)
+
+    def _check(self, commands: Sequence[Command], replies: Sequence[object]) -> None:
+        """Raise where a PUBLISH failed. A ring that refuses (memory is full) does not hold back the live stream."""
+        for command, reply in zip(commands, replies, strict=True):
+            self._metrics.ring_resets += command[0] == "DEL"
+            if isinstance(reply, RedisError):
+                if command[0] in ("PUBLISH", "SPUBLISH"):
+                    raise reply
+                self._metrics.ring_errors += 1
+                self._rings.distrust([device_of(str(command[1]))])
+
+    def _put_back(self, chunk: Sequence[Reading]) -> None:
+        """After a failure: begin again with the chunk, or earlier, with the first reading that is not stored.
+
+        Both queues are what is left of one sequence, so the longer one holds the other.
+        """
+        self._is_connected = False  # from here on, until a pipeline went well
+        self._rings.distrust()
+        self._queue.extendleft(reversed(chunk))
+        unstored = self._unstored()
+        if len(unstored) > len(self._queue):
+            self._queue = deque(islice(unstored, max(0, len(unstored) - self._max_readings), None))
+        self._trim()
+
+    def _trim(self) -> None:
+        while len(self._queue) > self._max_readings:
+            dropped = self._queue.popleft()
+            self._rings.distrust([dropped.device_id])
+            self._metrics.not_published += 1
