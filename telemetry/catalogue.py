@@ -23,7 +23,7 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604
 TIER_SECONDS = {"1m": 60, "15m": 900, "1h": 3_600, "1d": 86_400}
 # PostgreSQL cuts longer names off, silently. What the rollups append to a table's and to a metric's name:
 _NAME_BYTES = 63
-_LONGEST_OF_TABLE = "_tiers_recompute"
+_LONGEST_OF_TABLE = "_changes_truncate"
 _LONGEST_OF_METRIC = "_count"
 # Two of the coarsest buckets and the one in progress: what a refresh needs at least.
 _KEEP_AT_LEAST_S = 3 * TIER_SECONDS["1d"]

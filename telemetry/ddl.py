@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from telemetry.catalogue import Catalogue
 
@@ -20,6 +20,12 @@ def table_of(catalogue: Catalogue) -> Identifier:
 def regclass(catalogue: Catalogue, name: str) -> Composed:
     """A table or view of the catalogue's schema as a `regclass` value."""
     return SQL("{}::regclass").format(Literal(f'"{catalogue.schema}"."{name}"'))
+
+
+def finite(value: Composable) -> Composed:
+    """`value`, null where it is NaN, infinite or beyond ±1e290: a third-party writer may store those, and a sum of
+    larger values overflows."""
+    return SQL("CASE WHEN {0} BETWEEN -1e290 AND 1e290 THEN {0} END").format(value)
 
 
 def schema_statements(catalogue: Catalogue) -> Iterator[Composed]:

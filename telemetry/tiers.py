@@ -8,7 +8,7 @@ that are not null, and `_sum`, `_min`, `_max` are null where that is 0. A power 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -20,6 +20,9 @@ BUCKET = "bucket"
 DEVICE = "device_id"
 COUNT = "count"
 NEWEST = "newest"
+# Tiers with shorter buckets follow within a minute, the others and the energy tiers within a quarter of an hour.
+COARSE_SECONDS = 900
+ROLLUP_SECONDS = {"30s": 30, "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "1d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Tier:
     name: str
     table: str
     seconds: int
+
+    @property
+    def stage(self) -> int:
+        """The stage of the change log up to which a logged change may be missing in this tier."""
+        return 0 if self.seconds < COARSE_SECONDS else 1
 
     @property
     def interval(self) -> str:
@@ -51,6 +59,35 @@ class Column:
 def tiers_of(catalogue: Catalogue) -> tuple[Tier, ...]:
     """Finest first. Each length divides the next one."""
     return tuple(Tier(name, f"{catalogue.table}_{name}", seconds) for name, seconds in TIER_SECONDS.items())
+
+
+def rollup_tiers(catalogue: Catalogue) -> tuple[Tier, ...]:
+    """The tiers that the rollup builds, finest first. Each length divides the next one."""
+    return tuple(Tier(name, f"{catalogue.table}_{name}", seconds) for name, seconds in ROLLUP_SECONDS.items())
+
+
+def rollup_columns(catalogue: Catalogue) -> tuple[Column, ...]:
+    """Every column of a rollup tier but bucket and device, in the order of the table.
+
+    Values that are not finite count as null: `raw` sees the raw columns with those already removed (`ddl.finite`).
+    """
+    return tuple(column for column in columns_of(catalogue) if not column.name.endswith(("_pos", "_neg")))
+
+
+def rollup_statements(catalogue: Catalogue) -> Iterator[Composed]:
+    """The tiers' tables. Each statement is safe to repeat, and adds the columns of new metrics.
+
+    The device comes last: a column behind one of fixed length is found at once, behind a text it is not.
+    """
+    columns = [SQL("{} {}").format(Identifier(column.name), SQL(column.type)) for column in rollup_columns(catalogue)]
+    for tier in rollup_tiers(catalogue):
+        table = tier_table(catalogue, tier)
+        yield SQL(
+            "CREATE TABLE IF NOT EXISTS {table} ({b} timestamptz NOT NULL,\n    {columns},\n    {d} text NOT NULL,"
+            " PRIMARY KEY ({d}, {b}))"
+        ).format(table=table, columns=SQL(",\n    ").join(columns), b=Identifier(BUCKET), d=Identifier(DEVICE))
+        added = SQL(", ").join(SQL("ADD COLUMN IF NOT EXISTS {}").format(column) for column in columns)
+        yield SQL("ALTER TABLE {} {}").format(table, added)
 
 
 def state_table(catalogue: Catalogue) -> Identifier:

@@ -36,7 +36,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, named: str) -> 
 
 
 def test_names_as_long_as_the_rollups_leave_room_for(tmp_path: Path) -> None:
-    load(tmp_path, f'[table]\nname = "{"t" * 47}"\n[[metric]]\nname = "{"m" * 57}"\n')
+    load(tmp_path, f'[table]\nname = "{"t" * 46}"\n[[metric]]\nname = "{"m" * 57}"\n')
 
 
 def test_how_long_things_are_kept(tmp_path: Path) -> None:
