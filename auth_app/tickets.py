@@ -12,7 +12,8 @@ from auth_app.limits.attempts import tickets
 from auth_app.limits.counters import attempts_counted
 from core.accounts import accounts_ask
 from core.errors import Unavailable
-from telemetry.redis import RedisError, redis_client, redis_client_sync
+from core.redis import redis_client
+from telemetry.redis import RedisError, redis_client_sync
 
 _AWAY = "Redis does not answer, so there are no tickets at this moment."
 
@@ -39,7 +40,7 @@ async def ticket_redeem(ticket: str) -> Identity | None:
     Raises `Unavailable`.
     """
     try:
-        token_id = await redis_client(settings.REDIS_URL).getdel(_key(ticket))
+        token_id = await redis_client().getdel(_key(ticket))
     except RedisError as error:
         raise Unavailable(_AWAY) from error
     return None if token_id is None else await accounts_ask(identity_of_token, int(token_id))

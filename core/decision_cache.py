@@ -1,29 +1,29 @@
-"""A bounded cache for decisions about access: entries live a few seconds and are purged when something changes."""
+"""A bounded cache of access decisions: entries expire after a few seconds and are purged when access changes."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from core.bounded import BoundedDict
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class DecisionCache(Generic[K, V]):
-    """Least recently stored goes first. Safe to purge from another thread.
+    """Holds at most `size` entries for `lifetime_s` each. Safe to purge from another thread.
 
-    A decision read from the database before a purge must not be stored after it: take `generation` before reading
-    and hand it to `put`, which drops the value if a purge came in between.
+    A decision that was read from the database before a purge must not be stored after it. So read `generation` first
+    and pass it to `put`, which drops the value if a purge came in between.
     """
 
     def __init__(self, *, lifetime_s: float, size: int = 20_000) -> None:
         self._lifetime_s = lifetime_s
-        self._size = size
         self._lock = threading.Lock()
-        self._entries: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self._entries: BoundedDict[K, tuple[float, V]] = BoundedDict(size)
         self.generation = 0
 
     def get(self, key: K) -> V | None:
@@ -37,12 +37,9 @@ class DecisionCache(Generic[K, V]):
             if generation != self.generation:
                 return
             self._entries[key] = (time.monotonic() + self._lifetime_s, value)
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
 
     def purge(self, matches: Callable[[K, V], bool] | None = None) -> None:
-        """Forget the entries that match, or all of them."""
+        """Remove the entries that match, or all of them."""
         with self._lock:
             self.generation += 1
             for key, (_, value) in list(self._entries.items()):

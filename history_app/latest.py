@@ -12,12 +12,13 @@ from django.conf import settings
 from core.catalogue import CATALOGUE
 from core.errors import BadRequest, TooLarge, Unavailable
 from core.parameters import require_known
+from core.redis import redis_client
 from history_app.parameters import DEVICES, LATEST
 from history_app.ring import ring_newest
 from history_app.sql.devices import fetch_latest
 from history_app.store.pool import telemetry_run
 from telemetry.reading import Reading
-from telemetry.redis import RedisError, redis_client
+from telemetry.redis import RedisError
 from telemetry.times import SECOND_US, iso_from_us
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ async def latest_read(device_ids: Sequence[str]) -> dict[str, Reading]:
 
 async def _from_rings(device_ids: Sequence[str]) -> dict[str, Reading]:
     try:
-        return await ring_newest(redis_client(settings.REDIS_URL), device_ids)
+        return await ring_newest(redis_client(), device_ids)
     except RedisError as error:
         logger.warning("the rings cannot be read, the database is asked: %s", error)
         return {}

@@ -1,4 +1,4 @@
-"""How every part connects to Redis: with time-outs on each wait, and one client per running event loop.
+"""How every part connects to Redis: with a timeout on each wait.
 
 REDIS_URL names one server, a master by way of Sentinel, or a cluster (`telemetry/redis_url.py`); whoever asks for a
 client need not know which.
@@ -6,10 +6,8 @@ client need not know which.
 
 from __future__ import annotations
 
-import asyncio
 from functools import lru_cache
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -31,17 +29,6 @@ SENTINEL_TIMEOUT_S = 0.5  # they are asked one after the other
 
 RedisError = redis.RedisError
 AsyncRedis = redis.asyncio.Redis
-
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncRedis] = WeakKeyDictionary()
-
-
-def redis_client(url: str) -> AsyncRedis:
-    """The client of the running loop; a command fails within `COMMAND_TIMEOUT_S` rather than wait. Never retried."""
-    loop = asyncio.get_running_loop()
-    client = _clients.get(loop)
-    if client is None:
-        client = _clients[loop] = redis_connect(url)
-    return client
 
 
 def redis_connect(url: str, *, command_timeout_s: float | None = COMMAND_TIMEOUT_S) -> AsyncRedis:

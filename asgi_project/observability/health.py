@@ -29,9 +29,10 @@ from core.openapi import (
     record,
 )
 from core.public import public_view
+from core.redis import redis_client
 from history_app.store.pool import telemetry_run
 from live_app.hub import hub_of_loop
-from telemetry.redis import RedisError, redis_client
+from telemetry.redis import RedisError
 
 CHECK_TIMEOUT_S = 2.5
 _FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED", "HTTP_VIA")
@@ -162,7 +163,7 @@ def _ask_accounts() -> bool:
 
 async def _redis_answers() -> bool:
     try:
-        await redis_client(settings.REDIS_URL).ping()
+        await redis_client().ping()
     except RedisError:
         return False
     return True

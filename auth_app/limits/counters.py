@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from typing import Any, cast
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
+from core.bounded import BoundedDict
 from core.errors import BadRequest, Forbidden, TooManyAttempts, Unauthorized
-from telemetry.redis import RedisError, redis_client, redis_client_sync
+from core.redis import redis_client
+from telemetry.redis import RedisError, redis_client_sync
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Counter:
         """`take` for the event loop: 0 where the attempt was counted, else the seconds until the next one is."""
         try:
             _absence.require_over()
-            wait_ms = int(await cast(Any, redis_client(settings.REDIS_URL)).eval(_TAKE, 1, self.key, *self._limit))
+            wait_ms = int(await cast(Any, redis_client()).eval(_TAKE, 1, self.key, *self._limit))
         except RedisError as error:
             wait_ms = self._take_here(error)
         return wait_ms / 1000
@@ -105,9 +106,8 @@ class LocalCounters:
     """The same in memory. Holds at most `size` subjects; the oldest is forgotten first."""
 
     def __init__(self, size: int = 10_000) -> None:
-        self._size = size
         self._lock = threading.Lock()
-        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._counts: BoundedDict[str, tuple[int, float]] = BoundedDict(size)
 
     def take(self, key: str, most: int, window_ms: int) -> int:
         now = time.monotonic()
@@ -118,8 +118,6 @@ class LocalCounters:
             if count >= most:
                 return math.ceil((ends - now) * 1000)
             self._counts[key] = (count + 1, ends)
-            while len(self._counts) > self._size:
-                self._counts.popitem(last=False)
         return 0
 
     def give_back(self, key: str) -> None:
