@@ -14,8 +14,12 @@ from typing import Any
 
 DEFAULT_PATH = Path(__file__).with_name("catalogue.toml")
 KINDS = ("voltage", "current", "power", "percent", "frequency", "temperature", "energy", "other")
-ROLES = ("grid", "battery", "solar", "load")
-POWER_UNITS = ("W", "kW", "MW")
+# By kind: the roles that a metric of that kind may have, and the units that a role requires.
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "power": ("grid", "battery", "solar", "load"),
+    "energy": ("grid_import", "grid_export", "battery_charge", "battery_discharge", "solar", "load"),
+}
+ROLE_UNITS: Mapping[str, tuple[str, ...]] = {"power": ("W", "kW", "MW"), "energy": ("Wh", "kWh", "MWh")}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _INTERVAL = re.compile(r"(\d{1,6}) (second|minute|hour|day|week)s?")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
@@ -37,7 +41,8 @@ class CatalogueError(ValueError):
 class Metric:
     """One measured quantity. `minimum` and `maximum` bound what the writer accepts (both inclusive).
 
-    `role` says which flow of the house a power metric stands for, "" where none: energy is accounted by it.
+    `role` names the flow of the house that a power or an energy counter measures, "" where none: energy is
+    accounted by it.
     """
 
     name: str
@@ -55,6 +60,11 @@ class Metric:
     def is_power(self) -> bool:
         """Power metrics get their positive and negative parts summed apart in the rollup tiers."""
         return self.kind == "power"
+
+    @property
+    def is_counter(self) -> bool:
+        """Energy counters grow with the energy that has flowed; a value below the previous one is a reset."""
+        return self.kind == "energy"
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,13 @@ class Catalogue:
 
     @cached_property
     def by_role(self) -> Mapping[str, Metric]:
-        return {metric.role: metric for metric in self.metrics if metric.role}
+        """Power metrics by role."""
+        return {metric.role: metric for metric in self.metrics if metric.role and metric.is_power}
+
+    @cached_property
+    def by_counter_role(self) -> Mapping[str, Metric]:
+        """Energy counters by role."""
+        return {metric.role: metric for metric in self.metrics if metric.role and metric.is_counter}
 
 
 def catalogue_load(path: Path | None = None) -> Catalogue:
@@ -111,7 +127,7 @@ def _catalogue(document: Mapping[str, Any], path: str) -> Catalogue:
     device = _identifier(table.get("device", "device_id"), "table.device", path)
     columns = [time, device, *(metric.column for metric in metrics)]
     names = [metric.name for metric in metrics]
-    roles = [f"role {metric.role}" for metric in metrics if metric.role]
+    roles = [f"role {metric.role} of kind {metric.kind}" for metric in metrics if metric.role]
     for listed in (columns, names, roles):
         for twice in {name for name in listed if listed.count(name) > 1}:
             raise CatalogueError(f"{path}: {twice!r} is listed twice")
@@ -160,11 +176,11 @@ def _metric(entry: Mapping[str, Any], path: str) -> Metric:
     if kind not in KINDS:
         raise CatalogueError(f"{path}: {name}.kind is {kind!r}; accepted are {', '.join(KINDS)}")
     role = entry.get("role", "")
-    if role and (role not in ROLES or kind != "power" or entry.get("unit") not in POWER_UNITS):
-        raise CatalogueError(
-            f"{path}: {name}.role is {role!r}; accepted are {', '.join(ROLES)}, for a metric of kind power in"
-            f" {', '.join(POWER_UNITS)}"
+    if role and (role not in ROLES.get(kind, ()) or entry.get("unit") not in ROLE_UNITS[kind]):
+        accepted = "; ".join(
+            f"{', '.join(roles)} for kind {of_kind} in {', '.join(ROLE_UNITS[of_kind])}" for of_kind, roles in ROLES.items()
         )
+        raise CatalogueError(f"{path}: {name}.role is {role!r}; accepted are {accepted}")
     return Metric(
         name=name,
         column=_identifier(entry.get("column", name), f"{name}.column", path),
