@@ -178,7 +178,8 @@ def _metric(entry: Mapping[str, Any], path: str) -> Metric:
     role = entry.get("role", "")
     if role and (role not in ROLES.get(kind, ()) or entry.get("unit") not in ROLE_UNITS[kind]):
         accepted = "; ".join(
-            f"{', '.join(roles)} for kind {of_kind} in {', '.join(ROLE_UNITS[of_kind])}" for of_kind, roles in ROLES.items()
+            f"{', '.join(roles)} for kind {of_kind} in {', '.join(ROLE_UNITS[of_kind])}"
+            for of_kind, roles in ROLES.items()
         )
         raise CatalogueError(f"{path}: {name}.role is {role!r}; accepted are {accepted}")
     return Metric(

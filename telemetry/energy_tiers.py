@@ -3,15 +3,15 @@
 A row depends only on the readings inside its bucket. So a change of a reading touches one bucket per tier, and rows of
 adjoining buckets can be joined in time order (docs/energy.md). Times are UTC; buckets are multiples of their length.
 
-`count`                        non-null readings of the metric in the bucket, at least 1
-`first_1`, `first_2`, `first_3` times of the first three readings, null where there are fewer
-`value_1`, `value_2`           values of the first two
-`last_1`, `last_2`, `last_3`   times of the last three readings, newest first
-`last_value`                   value of the last reading
-`positive`, `negative`         power: unit × seconds of each direction, of readings 3 … count − 1, whose reach and end are
-                               known from the bucket alone. Counter: `positive` is the increase from first to last reading
-`held`                         power: seconds held by readings 3 … count − 1. Counter: seconds from first to last reading
-`highest`, `highest_time`      the highest value and the first time of it
+`count`                  non-null readings of the metric in the bucket, at least 1
+`first_1` … `first_3`    times of the first three readings, null where there are fewer
+`value_1`, `value_2`     values of the first two
+`last_1` … `last_3`      times of the last three readings, newest first
+`last_value`             value of the last reading
+`positive`, `negative`   power: unit × seconds of each direction, of readings 3 … count − 1: their reach and their end
+                         follow from the bucket alone. Counter: `positive` is the increase from first to last reading
+`held`                   power: seconds held by readings 3 … count − 1. Counter: seconds from first to last reading
+`highest`                the highest value, and in `highest_time` the first time of it
 """
 
 from __future__ import annotations
@@ -84,6 +84,6 @@ def energy_ddl(catalogue: Catalogue) -> Iterator[Composed]:
     """Tables of the energy tiers. Safe to repeat; a metric that joins the catalogue needs no change, only rows."""
     columns = SQL(",\n    ").join(SQL("{} ").format(Identifier(name)) + SQL(kind) for name, kind in COLUMNS)
     for table in energy_tables(catalogue):
-        yield SQL(
-            "CREATE TABLE IF NOT EXISTS {} (\n    {},\n    PRIMARY KEY (device_id, metric, bucket)\n)"
-        ).format(table, columns)
+        yield SQL("CREATE TABLE IF NOT EXISTS {} (\n    {},\n    PRIMARY KEY (device_id, metric, bucket)\n)").format(
+            table, columns
+        )
