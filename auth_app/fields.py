@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from telemetry.times import EPOCH
+from telemetry.times import EPOCH, datetime_from_us, us_from_text
 
 
 class TextField(serializers.CharField):
@@ -43,8 +43,7 @@ class TimeField(serializers.Field[datetime, Any, str, Any]):
 
 def _moment(data: object) -> datetime:
     if isinstance(data, str):
-        moment = datetime.fromisoformat(data)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return datetime_from_us(us_from_text(data))
     if isinstance(data, (int, float)) and not isinstance(data, bool):
         return EPOCH + timedelta(milliseconds=data)
     raise TypeError(f"{data!r} is neither text nor a number")

@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 
 import psycopg
 
@@ -18,6 +17,7 @@ from simulator.fill import Filler, Span
 from simulator.noise import DAY_S
 from telemetry.catalogue import CatalogueError, catalogue_load
 from telemetry.names import DEVICE_ID_RULE, is_device_id
+from telemetry.times import SECOND_US, TIME_RULE, us_from_text
 from writer.settings import SettingsError, database_url, secret
 
 ABOUT = """\
@@ -133,10 +133,9 @@ def _days(text: str) -> int:
 
 def _moment(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
+        return us_from_text(text) // SECOND_US
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an ISO 8601 time") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        raise argparse.ArgumentTypeError(f"{text!r} is not {TIME_RULE}") from None
 
 
 if __name__ == "__main__":

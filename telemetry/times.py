@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 SECOND_US = 1_000_000
+# The longest ISO 8601 time with six digits and an offset has 35 characters.
+MAX_TIME_CHARACTERS = 64
+TIME_RULE = "ISO 8601, e.g. 2026-11-23T10:00:00Z, or epoch milliseconds"
 
 
 def us_from_datetime(moment: datetime) -> int:
@@ -27,9 +30,31 @@ def iso_from_us(us: int) -> str:
 
 def us_from_iso(text: str) -> int:
     """Microseconds of an ISO 8601 time with an offset. Raises ValueError when malformed or without an offset."""
+    return _us_from_iso(text, None)
+
+
+def us_from_text(text: str, zone: tzinfo | None = UTC) -> int:
+    """Microseconds of an ISO 8601 time, or of epoch milliseconds in at most 17 digits.
+
+    A time without an offset is in `zone`; None: it is refused. Blanks around the time are ignored. Raises ValueError.
+    """
+    text = text.strip() if len(text) <= MAX_TIME_CHARACTERS else text
+    digits = text.removeprefix("-")
+    if len(digits) <= 17 and digits.isascii() and digits.isdecimal():
+        return int(text) * 1000
+    return _us_from_iso(text, zone)
+
+
+def _us_from_iso(text: str, zone: tzinfo | None) -> int:
+    if len(text) > MAX_TIME_CHARACTERS:
+        raise ValueError(f"a time has at most {MAX_TIME_CHARACTERS} characters")
+    if text[10:11] == "T":
+        text = text.replace(" ", "+", 1)  # an unescaped "+" in a query string arrives as a blank
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no offset; accepted is e.g. 2026-11-23T10:00:00Z")
+        if zone is None:
+            raise ValueError(f"{text!r} has no offset; accepted is e.g. 2026-11-23T10:00:00Z")
+        moment = moment.replace(tzinfo=zone)
     try:
         return us_from_datetime(moment)
     except OverflowError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from telemetry.catalogue import Catalogue, Metric
 from telemetry.names import DEVICE_ID_RULE, is_device_id
 from telemetry.reading import Reading
-from telemetry.times import SECOND_US, iso_from_us, us_from_datetime
+from telemetry.times import SECOND_US, iso_from_us, us_from_datetime, us_from_text
 
 EARLIEST_US = us_from_datetime(datetime(2000, 1, 1, tzinfo=UTC))
 TIME_RULE = "ISO 8601 (without an offset it is read as UTC) or epoch milliseconds"
@@ -79,11 +80,8 @@ def device_of(item: Mapping[str, object]) -> str:
 
 def _microseconds(name: str, value: object) -> int:
     if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-            return us_from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-        except (ValueError, OverflowError):
-            pass
+        with suppress(ValueError):
+            return us_from_text(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return round(value * 1000)
     raise RefusedError("time", f"{name}: {_shown(value)} is not {TIME_RULE}")

@@ -17,7 +17,14 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
+from telemetry.times import (
+    MAX_TIME_CHARACTERS,
+    SECOND_US,
+    TIME_RULE,
+    datetime_from_us,
+    us_from_datetime,
+    us_from_text,
+)
 
 HOUR_S = 3600
 DAY_S = 86_400
@@ -115,16 +122,10 @@ def parse_zone(text: str) -> ZoneInfo:
 
 def parse_time(parameter: str, text: str, zone: ZoneInfo) -> int:
     """ISO 8601 or epoch milliseconds; a time without an offset is read in `zone`. Raises `WindowError`."""
-    text = text.strip()
     try:
-        if re.fullmatch(r"-?[0-9]{1,17}", text):
-            us = int(text) * 1000
-        else:
-            # A "+" that was not escaped in a query string arrives as a blank.
-            moment = datetime.fromisoformat(re.sub(r"(T.*) (\d\d:?\d\d)$", r"\1+\2", text))
-            us = us_from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone))
-    except (ValueError, OverflowError):
-        raise WindowError(parameter, f"{text!r} is neither ISO 8601 nor epoch milliseconds") from None
+        us = us_from_text(text, zone)
+    except ValueError:
+        raise WindowError(parameter, f"{text[:MAX_TIME_CHARACTERS]!r} is not {TIME_RULE}") from None
     if not EARLIEST_US <= us <= LATEST_US:
         raise WindowError(parameter, f"{text!r} is outside 1970 to 2200")
     return us
