@@ -1,18 +1,26 @@
-"""Access changes: said once after the commit, heard by every server process over Redis."""
+"""Access changes: recorded in their own transaction, published to every server process over Redis after the commit.
+
+A process that misses the event on Redis reads the change from the log (auth_app/access_changes.py).
+"""
 
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import orjson
 from django.conf import settings
 from django.db import transaction
 
+from auth_app.access_changes import change_record
 from telemetry.redis import RedisError, redis_client_sync
 
 CHANNEL = "wattstream:access"
+APPLIED_KEPT = 1_000  # ids of changes: an event on Redis and its copy in the log are at most seconds apart
 logger = logging.getLogger(__name__)
 
 
@@ -27,37 +35,67 @@ class AccessChange:
 
 Listener = Callable[[AccessChange], None]
 _listeners: list[Listener] = []
+_applied: OrderedDict[int, None] = OrderedDict()
+_applied_lock = threading.Lock()
 
 
 def listen(listener: Listener) -> None:
-    """Call `listener` for every change this process makes or hears of. It may be called from any thread."""
+    """Call `listener` for every change that this process makes or learns of. The call may come from any thread."""
     _listeners.append(listener)
 
 
 def announce(change: AccessChange) -> None:
-    """Tell every process once the surrounding transaction is committed."""
-    transaction.on_commit(lambda: _spread(change))
+    """Record the change in the surrounding transaction, and publish it once that is committed.
+
+    Raises `TransactionManagementError` outside a transaction: the change and its record must not part.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("an access change needs a transaction")
+    fields = asdict(change)
+    pk = change_record(orjson.dumps(fields).decode())
+    transaction.on_commit(lambda: _publish(pk, fields))
 
 
-def hear(payload: bytes) -> None:
-    """Handle what came over Redis. Raises ValueError when it is not an access change."""
+def hear(payload: bytes | str) -> None:
+    """Apply a change that came over Redis. Raises ValueError where the payload is not an access change."""
     try:
         fields = orjson.loads(payload)
-        change = AccessChange(**{name: tuple(ids) for name, ids in fields.items()})
+        pk = fields.pop("id", None)
+        if not (pk is None or isinstance(pk, int)):
+            raise TypeError("id: a number")
+        apply(pk, fields)
     except (orjson.JSONDecodeError, TypeError, AttributeError) as error:
         raise ValueError(f"not an access change: {error}") from error
-    _tell(change)
 
 
-def _tell(change: AccessChange) -> None:
+def apply_recorded(pk: int, payload: str) -> None:
+    """Apply a change from the log, unless its event came over Redis before."""
+    apply(pk, orjson.loads(payload))
+
+
+def apply(pk: int | None, fields: dict[str, Any]) -> None:
+    """Tell every listener of a change once. Raises TypeError where `fields` are not those of an `AccessChange`."""
+    change = AccessChange(**{name: tuple(ids) for name, ids in fields.items()})
+    if pk is not None and not _is_first(pk):
+        return
     for listener in _listeners:
         listener(change)
 
 
-def _spread(change: AccessChange) -> None:
-    _tell(change)
+def _is_first(pk: int) -> bool:
+    with _applied_lock:
+        if pk in _applied:
+            return False
+        _applied[pk] = None
+        if len(_applied) > APPLIED_KEPT:
+            _applied.popitem(last=False)
+        return True
+
+
+def _publish(pk: int, fields: dict[str, Any]) -> None:
+    apply(pk, fields)
     try:
-        redis_client_sync(settings.REDIS_URL).publish(CHANNEL, orjson.dumps(asdict(change)))
+        redis_client_sync(settings.REDIS_URL).publish(CHANNEL, orjson.dumps({"id": pk, **fields}))
     except RedisError as error:
-        # Not fatal: every process asks again within ACCESS_CACHE_S.
-        logger.warning("access change not announced, others follow in %s s: %s", settings.ACCESS_CACHE_S, error)
+        # Not fatal: the other processes read the change from the log.
+        logger.warning("access change not published, other processes follow within 5 s: %s", error)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from auth_app.events import AccessChange, announce
@@ -46,11 +47,13 @@ def token_create(
 def tokens_revoke(tokens: Iterable[AccessToken]) -> None:
     """Revoke, and tell every process, which closes the sockets that came with them."""
     ids = tuple(token.pk for token in tokens)
-    AccessToken.objects.filter(pk__in=ids, revoked_at=None).update(revoked_at=timezone.now())
-    announce(AccessChange(tokens=ids))
+    with transaction.atomic():
+        AccessToken.objects.filter(pk__in=ids, revoked_at=None).update(revoked_at=timezone.now())
+        announce(AccessChange(tokens=ids))
 
 
 def tokens_revoke_others(*, user: User, keep: int) -> None:
     """Revoke every token of `user` but the one with the id `keep`."""
-    user.access_tokens.filter(revoked_at=None).exclude(pk=keep).update(revoked_at=timezone.now())
-    announce(AccessChange(users=(user.pk,)))
+    with transaction.atomic():
+        user.access_tokens.filter(revoked_at=None).exclude(pk=keep).update(revoked_at=timezone.now())
+        announce(AccessChange(users=(user.pk,)))

@@ -97,10 +97,15 @@ async def visible_cached(user_id: int) -> list[str]:
     return [device_id for device_id in candidates if device_id in found]
 
 
-def accesses_still_valid(pairs: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
-    """Those (user id, device id) pairs that are still a yes. Two queries however many there are."""
-    device_ids = {device_id for _, device_id in pairs}
-    owned = Device.objects.filter(device_id__in=device_ids, owner__isnull=False)
-    granted = Grant.objects.active().filter(device__device_id__in=device_ids)
-    yes = set(owned.values_list("owner_id", "device_id")) | set(granted.values_list("user_id", "device__device_id"))
-    return {(user_id, device_id) for user_id, device_id in yes if user_id is not None} & set(pairs)
+def accesses_still_valid(pairs: Collection[tuple[int, str]]) -> dict[tuple[int, str], float | None]:
+    """Those (user id, device id) pairs that are still a yes, and until when. Two queries however many there are."""
+    user_ids, device_ids = {user_id for user_id, _ in pairs}, {device_id for _, device_id in pairs}
+    owned = Device.objects.filter(device_id__in=device_ids, owner_id__in=user_ids)
+    granted = Grant.objects.active().filter(device__device_id__in=device_ids, user_id__in=user_ids)
+    yes: dict[tuple[int, str], float | None] = {}
+    for user_id, device_id, expires_at in granted.values_list("user_id", "device__device_id", "expires_at"):
+        yes[user_id, device_id] = expires_at.timestamp() if expires_at else None
+    for user_id, device_id in owned.values_list("owner_id", "device_id"):
+        if user_id is not None:
+            yes[user_id, device_id] = None
+    return {pair: yes[pair] for pair in pairs if pair in yes}

@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from auth_app.access_changes import changes_purge
 from auth_app.models import AccessToken, AuditEntry
 from devices_app.denials import denials_write
 from devices_app.services import grants_end_expired
@@ -90,6 +91,7 @@ class Job:
 JOBS = (
     Job(denials_write, first_s=2, every_s=2),
     Job(grants_end_expired, first_s=5, every_s=10),
+    Job(changes_purge, first_s=30, every_s=600),
     Job(purge, first_s=60, every_s=24 * 3600),
 )
 

@@ -101,6 +101,13 @@ class LiveSocket(FrameRecord):
     def next(self, deadline_s: float = DEADLINE_S) -> Frame:
         return self.record(json.loads(self._connection.recv(timeout=deadline_s)))
 
+    def is_greeted(self) -> bool:
+        """Whether the first thing the server says is the `welcome` frame; else it has closed."""
+        try:
+            return bool(self.next()["type"] == "welcome")
+        except ConnectionClosed:
+            return False
+
     def close_code(self, deadline_s: float = DEADLINE_S) -> int:
         """Read until the server closes; the close code."""
         with pytest.raises(ConnectionClosed) as closed:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NoReturn
-
-from django.conf import settings
 
 from auth_app.audit.denials import problem_denied
 from auth_app.identity import Identity
@@ -17,7 +17,7 @@ from auth_app.scopes import Scope
 from core.errors import Forbidden, Unavailable
 from devices_app.access import access_require
 from live_app.access import handshake
-from live_app.access.guard import guard_of_loop
+from live_app.access.guard import SessionLimitReached, guard_of_loop
 from live_app.delivery import protocol
 
 
@@ -59,8 +59,12 @@ class Gate:
 gate = Gate()
 
 
-async def admit(scope: handshake.Scope, device_id: str | None) -> Identity:
-    """Who opens this socket; `device_id` is the one device of the URL, if it names one. Raises `Refused`."""
+@asynccontextmanager
+async def admitted(scope: handshake.Scope, device_id: str | None) -> AsyncIterator[Identity]:
+    """Admit a handshake, and keep a place among the user's sockets for it while the block runs.
+
+    `device_id` is the one device of the URL, if the URL names one. Raises `Refused`.
+    """
     of_address = handshake_failures_of_address(handshake.address_of(scope))
     _require_open(of_address)
     try:
@@ -71,18 +75,24 @@ async def admit(scope: handshake.Scope, device_id: str | None) -> Identity:
         await _fail(Refused(protocol.CLOSE_UNAUTHENTICATED), of_address)
     of_account = handshake_failures_of_account(identity.user_id)
     _require_open(of_account)
-    if guard_of_loop().sessions_of(identity.user_id) >= settings.LIVE_SOCKETS_PER_USER:
-        raise Refused(protocol.CLOSE_TOO_MANY)
     try:
-        identity.require(Scope.LIVE)
-        if device_id is not None:
-            await access_require(identity.user_id, [device_id])
+        with guard_of_loop().reserved(identity.user_id):  # before anything is awaited: handshakes come in bursts
+            await _require_access(identity, device_id)
+            yield identity
+    except SessionLimitReached as full:
+        raise Refused(protocol.CLOSE_TOO_MANY) from full
     except Unavailable as away:
         raise Refused(protocol.CLOSE_INTERNAL) from away
     except Forbidden as problem:
         problem_denied(problem, identity=identity, what="live", address=handshake.address_of(scope))
         await _fail(Refused(protocol.CLOSE_FORBIDDEN, problem.detail), of_account, of_address)
-    return identity
+
+
+async def _require_access(identity: Identity, device_id: str | None) -> None:
+    """Raises `Forbidden`, `Unavailable`."""
+    identity.require(Scope.LIVE)
+    if device_id is not None:
+        await access_require(identity.user_id, [device_id])
 
 
 def _require_open(counter: Counter) -> None:

@@ -1,4 +1,9 @@
-"""Ends live delivery when access ends: at once on an access change or an expiry, by a sweep where an event was lost."""
+"""The open sessions of this process, and the checks that end them when access ends.
+
+A session is checked when an access change names its user, its token or one of its devices, and when something of it
+expires. Changes come over Redis at once, and from the log in the accounts database where an event was lost. A change
+that somebody made with SQL is in neither: for these, every session is checked once in `RECHECK_S`.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +11,36 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
-from auth_app.events import AccessChange, listen
-from auth_app.identity import Identity, identities_still_valid
+from django.conf import settings
+
+from auth_app.access_changes import ChangeReader
+from auth_app.events import AccessChange, apply_recorded, listen
 from core.accounts import accounts_ask
 from core.errors import Unavailable
-from devices_app.access import accesses_still_valid
+from live_app.access.checks import Guarded, portions, sessions_check
 
-SWEEP_S = 2.0
-PORTION_DEVICES = 200
+SWEEP_S = 2.0  # a lost event is made good within 5 s
+RECHECK_S = 300.0
+RECHECK_PARTS = int(RECHECK_S / SWEEP_S)
 logger = logging.getLogger(__name__)
 
 
-class Guarded(Protocol):
-    """What the guard needs of a live session."""
-
-    identity: Identity
-
-    @property
-    def devices(self) -> Collection[str]: ...
-
-    def revoke(self, device_id: str) -> None:
-        """Stop sending this device's readings."""
-
-    def sign_out(self) -> None:
-        """Close: the credentials are no longer valid."""
-
-    async def restart(self, timeout_s: float) -> None:
-        """Close after what is queued has gone: the server stops."""
+class SessionLimitReached(Exception):
+    """The user has LIVE_SOCKETS_PER_USER sessions in this process."""
 
 
 class Guard:
-    """The open sessions of this process, and the checks on them."""
+    """One per event loop."""
 
     def __init__(self) -> None:
         self._sessions: set[Guarded] = set()
-        self._per_user: Counter[int] = Counter()
+        self._per_user: Counter[int] = Counter()  # open sessions, and those about to open
+        self._unchecked: set[Guarded] = set()  # the accounts database did not answer
+        self._changes = ChangeReader()
         self._sweeper: asyncio.Task[None] | None = None
         self._checks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -64,43 +60,57 @@ class Guard:
 
     @property
     def sessions(self) -> int:
-        """How many there are in this process."""
+        """The number of open sessions in this process."""
         return len(self._sessions)
 
-    def sessions_of(self, user_id: int) -> int:
-        return self._per_user[user_id]
+    @contextmanager
+    def reserved(self, user_id: int) -> Iterator[None]:
+        """Reserve a session of the user while its handshake waits. Raises `SessionLimitReached`."""
+        if self._per_user[user_id] >= settings.LIVE_SOCKETS_PER_USER:
+            raise SessionLimitReached
+        self._per_user[user_id] += 1
+        try:
+            yield
+        finally:
+            self._release(user_id)
 
     def add(self, session: Guarded) -> None:
         self._sessions.add(session)
         self._per_user[session.identity.user_id] += 1
 
     def remove(self, session: Guarded) -> None:
-        """Safe to call again."""
-        if session not in self._sessions:
-            return
-        self._sessions.remove(session)
-        self._per_user[session.identity.user_id] -= 1
-        if not self._per_user[session.identity.user_id]:
-            del self._per_user[session.identity.user_id]
+        """Idempotent."""
+        if session in self._sessions:
+            self._sessions.remove(session)
+            self._unchecked.discard(session)
+            self._release(session.identity.user_id)
 
     def check_at(self, session: Guarded, moment: float) -> asyncio.TimerHandle:
         """Check this session at `moment` (seconds since the epoch), when something of it expires."""
         return self._loop.call_later(max(0.0, moment - time.time()) + 0.01, self._check_soon, [session])
 
+    def _release(self, user_id: int) -> None:
+        self._per_user[user_id] -= 1
+        if not self._per_user[user_id]:
+            del self._per_user[user_id]
+
+    # --- when to check ---
+
     def _changed(self, change: AccessChange) -> None:
-        """From any thread."""
+        """Called from any thread."""
         self._loop.call_soon_threadsafe(self._check_affected, change)
 
     def _check_affected(self, change: AccessChange) -> None:
-        devices = set(change.devices)
-        affected = [
-            session
-            for session in self._sessions
-            if session.identity.user_id in change.users
-            or session.identity.token_id in change.tokens
-            or not devices.isdisjoint(session.devices)
-        ]
-        self._check_soon(affected)
+        users, tokens, devices = set(change.users), set(change.tokens), set(change.devices)
+        self._check_soon(
+            [
+                session
+                for session in self._sessions
+                if session.identity.user_id in users
+                or session.identity.token_id in tokens
+                or not devices.isdisjoint(session.devices)
+            ]
+        )
 
     def _check_soon(self, sessions: Collection[Guarded]) -> None:
         if sessions:
@@ -109,50 +119,39 @@ class Guard:
             task.add_done_callback(self._checks.discard)
 
     async def _sweep(self) -> None:
-        """Every session once in `SWEEP_S`, a portion at a time.
-
-        One question about thousands of devices holds the interpreter's lock for so long that frames wait for it.
-        """
+        number = 0
         while True:
-            began = time.monotonic()
-            portions = list(_portions(self._sessions)) or [[]]
-            for number, portion in enumerate(portions, start=1):
-                await self._check(self._sessions.intersection(portion))
-                await asyncio.sleep(max(0.0, began + SWEEP_S * number / len(portions) - time.monotonic()))
+            due = self._unchecked | self._due(number) if await self._hear_recorded() else self._sessions
+            await self._check(due)
+            number += 1
+            await asyncio.sleep(SWEEP_S)
+
+    async def _hear_recorded(self) -> bool:
+        """Apply the changes in the log that this process has not heard of. False: any access may have changed."""
+        try:
+            changes = await accounts_ask(self._changes.read)
+        except Unavailable as error:
+            logger.warning("access changes not read: %s", error)
+            return True
+        for pk, change in (changes or {}).items():
+            apply_recorded(pk, change)
+        return changes is not None
+
+    def _due(self, number: int) -> set[Guarded]:
+        """The sessions whose turn it is: each once in `RECHECK_PARTS` sweeps."""
+        part = number % RECHECK_PARTS
+        return {session for session in self._sessions if hash(session) % RECHECK_PARTS == part}
+
+    # --- the check ---
 
     async def _check(self, sessions: Collection[Guarded]) -> None:
-        if not sessions:
-            return
-        tokens = {session.identity.token_id for session in sessions}
-        pairs = {(session.identity.user_id, device_id) for session in sessions for device_id in session.devices}
-        try:
-            valid_tokens = await accounts_ask(identities_still_valid, tokens)
-            valid_pairs = await accounts_ask(accesses_still_valid, pairs)
-        except Unavailable as error:
-            logger.warning("access not checked: %s", error)
-            return
-        for session in sessions:
-            if session.identity.token_id not in valid_tokens:
-                session.sign_out()
-                continue
-            for device_id in list(session.devices):
-                asked = (session.identity.user_id, device_id)
-                if asked in pairs and asked not in valid_pairs:
-                    session.revoke(device_id)
-
-
-def _portions(sessions: Iterable[Guarded]) -> Iterator[list[Guarded]]:
-    """Sessions with about `PORTION_DEVICES` devices each."""
-    portion: list[Guarded] = []
-    devices = 0
-    for session in list(sessions):
-        portion.append(session)
-        devices += 1 + len(session.devices)
-        if devices >= PORTION_DEVICES:
-            yield portion
-            portion, devices = [], 0
-    if portion:
-        yield portion
+        for portion in portions(sessions):
+            try:
+                await sessions_check(portion)
+                self._unchecked.difference_update(portion)
+            except Unavailable as error:
+                logger.warning("access not checked, another attempt follows: %s", error)
+                self._unchecked |= self._sessions.intersection(portion)
 
 
 _guards: WeakKeyDictionary[asyncio.AbstractEventLoop, Guard] = WeakKeyDictionary()

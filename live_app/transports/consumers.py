@@ -13,7 +13,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from auth_app.identity import Identity
 from live_app.access import handshake
-from live_app.access.admission import Refused, admit
+from live_app.access.admission import Refused, admitted
 from live_app.delivery import protocol
 from live_app.delivery.outlet import Queued
 from live_app.transports.session import LiveSession
@@ -49,13 +49,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         only_device: str | None = self.scope["url_route"]["kwargs"].get("device_id")
         try:
-            identity = await admit(self.scope, only_device)
+            async with admitted(self.scope, only_device) as identity:
+                await self.accept(handshake.subprotocol_of(self.scope))
+                self._open(identity, only_device)
         except Refused as refused:
             await self.accept(handshake.subprotocol_of(self.scope))
             await self.close(refused.code, str(refused))
             return
-        await self.accept(handshake.subprotocol_of(self.scope))
-        self._open(identity, only_device)
         await self._subscribe_from_url(only_device)
 
     def _open(self, identity: Identity, only_device: str | None) -> None:

@@ -18,7 +18,7 @@ from auth_app.identity import Identity
 from core.catalogue import CATALOGUE
 from core.errors import BadRequest, TooLarge, TooManyAttempts
 from core.parameters import require_known
-from live_app.access.guard import guard_of_loop
+from live_app.access.guard import SessionLimitReached, guard_of_loop
 from live_app.delivery import protocol
 from live_app.delivery.outlet import Queued
 from live_app.openapi import DEVICES, INTERVAL, PARAMETERS
@@ -71,10 +71,13 @@ class EventStream:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The first chunk at once. Raises `TooManyAttempts` before it where the user has too many streams."""
-        if guard_of_loop().sessions_of(self._session.identity.user_id) >= settings.LIVE_SOCKETS_PER_USER:
+        try:
+            with guard_of_loop().reserved(self._session.identity.user_id):
+                self._session.open()
+        except SessionLimitReached as full:
             limit = settings.LIVE_SOCKETS_PER_USER
-            raise TooManyAttempts(RETRY_AFTER_S, f"At most {limit} live sockets and streams of one user are open here.")
-        self._session.open()
+            message = f"A user may have at most {limit} live sockets and streams open; close one."
+            raise TooManyAttempts(RETRY_AFTER_S, message) from full
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
             await self._session.subscribe(self._request.subscribe)

@@ -71,14 +71,14 @@ class LiveSession:
         self._ends_with = ends_with
         self._subscriptions: dict[str, Subscription] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[str | None, asyncio.TimerHandle] = {}  # by device; None for the credentials
         self._second = self._count = 0
         self._is_over = False
 
     def open(self) -> None:
         guard = guard_of_loop()
         guard.add(self)
-        self._timers[""] = guard.check_at(self, self.identity.expires_at)
+        self._timers[None] = guard.check_at(self, self.identity.expires_at)
         self.outlet.put(protocol.welcome(self.identity.username, settings.LIVE_HEARTBEAT_S))
 
     def close(self) -> None:
@@ -173,16 +173,14 @@ class LiveSession:
             device_id, self.outlet, on_joined=on_joined, metrics=request.metrics, interval_ms=request.interval_ms
         )
         self._subscriptions[device_id] = subscription
-        if access.expires_at is not None:
-            self._timers[device_id] = guard_of_loop().check_at(self, access.expires_at)
+        self.expire(device_id, access.expires_at)
         subscription.joining = self._spawn(hub_of_loop().join(subscription, since))
 
     def _drop(self, device_id: str) -> bool:
         subscription = self._subscriptions.pop(device_id, None)
         if subscription is None:
             return False
-        if timer := self._timers.pop(device_id, None):
-            timer.cancel()
+        self.expire(device_id, None)
         hub_of_loop().leave(subscription)
         return True
 
@@ -198,6 +196,13 @@ class LiveSession:
         self.outlet.put(protocol.revoked(device_id))
         if device_id in self._ends_with and not self._subscriptions:
             self._spawn(self._end_after_queue(protocol.CLOSE_FORBIDDEN))
+
+    def expire(self, device_id: str, moment: float | None) -> None:
+        """Have access to a device checked when it ends (seconds since the epoch), None for no end."""
+        if timer := self._timers.pop(device_id, None):
+            timer.cancel()
+        if moment is not None:
+            self._timers[device_id] = guard_of_loop().check_at(self, moment)
 
     def sign_out(self) -> None:
         self.end(protocol.CLOSE_UNAUTHENTICATED)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from testing.cast import Person
 from testing.process import Process
+from testing.servers import server_process
 from testing.socket import LiveSocket
+from testing.stack import Stack
+from testing.waiting import wait_until
 
 
 def ticket_of(person: Person) -> str:
@@ -89,3 +97,23 @@ def test_the_device_of_the_url_is_not_yours(server: Process, charlie: Person, de
     for asked in (device, "no-such-device"):
         with LiveSocket(server.url, person=charlie, path=f"/ws/live/{asked}") as live:
             assert live.close_code() == 4403
+
+
+@pytest.mark.parametrize("path", ["/ws/live", "/ws/live/{device}"])
+def test_a_burst_of_handshakes_opens_no_more_sockets_than_the_limit(
+    stack: Stack, tmp_path: Path, alice: Person, device: str, path: str
+) -> None:
+    env = {**stack.env, "LIVE_SOCKETS_PER_USER": "5"}
+    with server_process(env, tmp_path / "server.log") as server, ExitStack() as sockets:
+        with ThreadPoolExecutor(60) as threads:
+            connect = partial(LiveSocket, server.url, person=alice, path=path.format(device=device))
+            opened = [sockets.enter_context(future.result()) for future in [threads.submit(connect) for _ in range(60)]]
+        greeted = [live for live in opened if live.is_greeted()]
+        assert len(greeted) == 5
+        greeted[0].close()
+        wait_until(lambda: _opens(server, alice), "a place is free again")
+
+
+def _opens(server: Process, person: Person) -> bool:
+    with LiveSocket(server.url, person=person) as live:
+        return live.is_greeted()
