@@ -19,25 +19,35 @@ class AccountsDatabase:
     url: str
     admin_url: str
 
+    def create(self) -> None:
+        """As docs/accounts-database.md says."""
+        role, password = sql.Identifier(self.name), str(conninfo_to_dict(self.url)["password"])
+        with beside(self.admin_url) as admin:
+            admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
+            admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+            admin.execute(
+                sql.SQL(
+                    "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'"
+                    " LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'"
+                ).format(role, role)
+            )
+            admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(role))
+
     def drop(self) -> None:
         database_drop(self.admin_url, self.name)
         with beside(self.admin_url) as admin:
             admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(self.name)))
 
 
-def accounts_create(admin_url: str) -> AccountsDatabase:
-    """As docs/accounts-database.md says. `admin_url`: a role that may create roles and databases."""
+def accounts_named(admin_url: str) -> AccountsDatabase:
+    """Name and URL of an accounts database to be created. `admin_url`: a role that may create roles and databases."""
     name, password = f"accounts_test_{secrets.token_hex(4)}", secrets.token_urlsafe(24)
-    role = sql.Identifier(name)
-    with beside(admin_url) as admin:
-        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
-        admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
-        admin.execute(
-            sql.SQL(
-                "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'"
-                " LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'"
-            ).format(role, role)
-        )
-        admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(role))
     url = url_of(conninfo_to_dict(admin_url) | {"user": name, "password": password, "dbname": name})
     return AccountsDatabase(name, url, admin_url)
+
+
+def accounts_create(admin_url: str) -> AccountsDatabase:
+    """A new accounts database. `admin_url`: may create roles and databases."""
+    accounts = accounts_named(admin_url)
+    accounts.create()
+    return accounts

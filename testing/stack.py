@@ -15,24 +15,43 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from testing.accounts import AccountsDatabase, accounts_create
-from testing.databases import CONNECT_TIMEOUT_S, database_drop, url_of
+from testing.accounts import AccountsDatabase, accounts_named
+from testing.databases import CONNECT_TIMEOUT_S, beside, database_drop, url_of
 from testing.process import ROOT
 from testing.proxy import TcpProxy
 
-SERVICES_DATA = os.environ.get("TEST_SERVICES", ".local/test-services")  # of each run beside another its own
+# Each run, and each process of pytest-xdist, has servers of its own: Redis channels know no databases.
+SERVICES_DATA = "-".join(
+    filter(None, [os.environ.get("TEST_SERVICES", ".local/test-services"), os.environ.get("PYTEST_XDIST_WORKER")])
+)
 SERVICES = [sys.executable, "scripts/services"]
 
 
 @dataclass
 class Stack:
-    """Where everything is. `env` is what the server and the writer are started with."""
+    """Where everything is. `env` is what the server and the writer are started with.
+
+    Constructed closed, with every address known; `open` starts the services and creates the databases.
+    """
 
     env: dict[str, str]
     database: str
-    started: bool
     accounts: AccountsDatabase | None = None
+    is_open: bool = False
     _proxies: list[TcpProxy] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Start the services where they are not running; make a fresh telemetry database, schema applied."""
+        if self.is_open:
+            return
+        services("start", timeout_s=300)
+        with beside(self.env["TELEMETRY_ADMIN_URL"]) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database)))
+        self.is_open = True
+        if self.accounts is not None:
+            self.accounts.create()
+        for command in (["telemetry_schema", "--apply"], ["migrate", "--verbosity", "0"]):
+            manage(self.env, *command)
 
     def telemetry_proxy(self, *, admin: bool = False) -> tuple[TcpProxy, str]:
         """A proxy in front of TimescaleDB and the URL that goes through it."""
@@ -59,35 +78,23 @@ class Stack:
     def close(self) -> None:
         for proxy in self._proxies:
             proxy.close()
-        try:
-            if self.accounts is not None:
-                self.accounts.drop()
-            database_drop(self.env["TELEMETRY_ADMIN_URL"], self.database)
-        finally:
-            self._stop()
-
-    def _stop(self) -> None:
-        if self.started:
-            subprocess.run([*SERVICES, "stop", "--data", SERVICES_DATA], cwd=ROOT, check=True, timeout=60)
+        if not self.is_open:
+            return
+        if self.accounts is not None:
+            self.accounts.drop()
+        database_drop(self.env["TELEMETRY_ADMIN_URL"], self.database)
 
 
-def stack_start(folder: Path, *, accounts_on: str | None = None) -> Stack:
-    """Use the databases the environment names, else private ones; make a fresh telemetry database, schema applied.
+def stack_of(folder: Path, *, accounts_on: str | None = None) -> Stack:
+    """A closed stack on the databases that the environment names, else on private ones.
 
     `accounts_on`: `sqlite` or `postgresql`, each a fresh one; None: DATABASE_URL where that is set, else SQLite.
     """
-    found = subprocess.run([*SERVICES, "status", "--data", SERVICES_DATA], cwd=ROOT, check=False, timeout=60)
-    is_running = found.returncode == 0
-    if not is_running:
-        subprocess.run([*SERVICES, "start", "--data", SERVICES_DATA], cwd=ROOT, check=True, timeout=300)
     env = _services_env()
     database = f"wattstream_test_{secrets.token_hex(4)}"
-    admin = conninfo_to_dict(env["TELEMETRY_ADMIN_URL"])
-    with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-    env["TELEMETRY_ADMIN_URL"] = url_of(admin | {"dbname": database})
-    env["TELEMETRY_URL"] = url_of(conninfo_to_dict(env["TELEMETRY_URL"]) | {"dbname": database})
-    accounts = accounts_create(env["TELEMETRY_ADMIN_URL"]) if accounts_on == "postgresql" else None
+    for name in ("TELEMETRY_ADMIN_URL", "TELEMETRY_URL"):
+        env[name] = url_of(conninfo_to_dict(env[name]) | {"dbname": database})
+    accounts = accounts_named(env["TELEMETRY_ADMIN_URL"]) if accounts_on == "postgresql" else None
     given = os.environ.get("DATABASE_URL") if accounts_on is None else None
     env.update(
         SECRET_KEY=secrets.token_urlsafe(48),
@@ -97,10 +104,17 @@ def stack_start(folder: Path, *, accounts_on: str | None = None) -> Stack:
         ALLOW_REGISTRATION="1",
         DEBUG="0",
     )
-    stack = Stack(env=env, database=database, started=not is_running, accounts=accounts)
-    for command in (["telemetry_schema", "--apply"], ["migrate", "--verbosity", "0"]):
-        manage(stack.env, *command)
-    return stack
+    return Stack(env, database, accounts)
+
+
+def services_are_running() -> bool:
+    command = [*SERVICES, "status", "--data", SERVICES_DATA]
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, timeout=60).returncode == 0
+
+
+def services(action: str, *, timeout_s: int = 60) -> None:
+    """Run `scripts/services` for the servers of this run."""
+    subprocess.run([*SERVICES, action, "--data", SERVICES_DATA], cwd=ROOT, check=True, timeout=timeout_s)
 
 
 def manage(env: dict[str, str], *arguments: str) -> str:
@@ -115,7 +129,12 @@ def manage(env: dict[str, str], *arguments: str) -> str:
 
 def _services_env() -> dict[str, str]:
     told = subprocess.run(
-        [*SERVICES, "env", "--data", SERVICES_DATA], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60
+        [*SERVICES, "env", "--reserve", "--data", SERVICES_DATA],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     exports = [shlex.split(line)[1].split("=", 1) for line in told.stdout.splitlines() if line.startswith("export ")]
     return dict(exports)

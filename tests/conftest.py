@@ -13,61 +13,91 @@ from typing import TYPE_CHECKING
 import django
 import httpx
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from testing.process import Process
-from testing.stack import Stack, stack_start
+from testing.stack import Stack, services, services_are_running, stack_of
 
 if TYPE_CHECKING:
     from testing.cast import Person
 
 _stack: Stack | None = None
 _folder: tempfile.TemporaryDirectory[str] | None = None
+_stops_services = False
+
+# A busy machine takes as long as it takes; pytest-timeout ends what hangs.
+hypothesis_settings.register_profile("project", deadline=None)
+hypothesis_settings.load_profile("project")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pure", action="store_true", help="only tests that need no database, server or browser")
     parser.addoption("--soak", type=float, metavar="MINUTES", help="also shake the site at random for so long")
     parser.addoption("--accounts", choices=["sqlite", "postgresql"], help="which database holds the accounts")
     parser.addoption("--seed", type=int, default=1, help="of what tests/chaos does at random (default: %(default)s)")
 
 
+def needs_stack(item: pytest.Item) -> bool:
+    return "stack" in getattr(item, "fixturenames", ())
+
+
+def is_pure(item: pytest.Item) -> bool:
+    return not needs_stack(item) and item.get_closest_marker("processes") is None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --soak the soak tests are not part of the run."""
-    if config.getoption("soak") is None:
-        soaks = [item for item in items if item.get_closest_marker("soak")]
-        items[:] = [item for item in items if item not in soaks]
-        config.hook.pytest_deselected(items=soaks)
+    """Without --soak the soak tests are not part of the run; with --pure only tests without a database are."""
+    unwanted = [item for item in items if config.getoption("soak") is None and item.get_closest_marker("soak")]
+    if config.getoption("pure"):
+        unwanted += [item for item in items if not is_pure(item) and item not in unwanted]
+    if unwanted:
+        items[:] = [item for item in items if item not in unwanted]
+        config.hook.pytest_deselected(items=unwanted)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Before collection: test modules import Django's models, whose settings name the databases."""
-    global _stack, _folder
+    """Before collection: test modules import Django's models, whose settings name the databases.
+
+    The addresses are only reserved here. `pytest_collection_finish` starts the databases if a test needs them.
+    """
+    global _stack, _folder, _stops_services
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it runs in the background ignore Ctrl-C
         signal.signal(ending, signal.default_int_handler)
+    _stops_services = not services_are_running()
     _folder = tempfile.TemporaryDirectory(prefix="wattstream-test-")
-    _stack = stack_start(Path(_folder.name), accounts_on=session.config.getoption("accounts"))
+    _stack = stack_of(Path(_folder.name), accounts_on=session.config.getoption("accounts"))
     os.environ.update(_stack.env)
     os.environ["DJANGO_SETTINGS_MODULE"] = "asgi_project.settings"
     django.setup()
 
 
-def pytest_sessionfinish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if _stack is not None and any(map(needs_stack, session.items)):
+        _stack.open()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
     if _stack is not None:
-        from django.db import connections
+        if _stack.is_open:
+            from django.db import connections
 
-        from core.accounts_database import accounts_close
-        from history_app.store.last_seen import last_seen_close
+            from core.accounts_database import accounts_close
+            from history_app.store.last_seen import last_seen_close
 
-        connections.close_all()
-        last_seen_close()
-        accounts_close()
+            connections.close_all()
+            last_seen_close()
+            accounts_close()
         _stack.close()
     if _folder is not None:
         _folder.cleanup()
+    if _stops_services and _stack is not None and _stack.is_open:
+        services("stop")
 
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
     assert _stack is not None
+    assert _stack.is_open, "started for tests that name this fixture"
     return _stack
 
 

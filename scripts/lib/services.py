@@ -65,9 +65,12 @@ def main() -> int:
     data = options.data.resolve() if options.data else folder / "data"
     if options.action == "start":
         return start(folder / "prefix", data, vars(options))
+    if options.reserve:
+        reserve(data)
     instance = Instance.load(data)
-    actions = {"stop": stop, "status": status, "env": print_environment}
-    return actions[options.action](instance)
+    if options.action == "env":
+        return print_environment(instance, reserved=options.reserve)
+    return stop(instance) if options.action == "stop" else status(instance)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -77,7 +80,21 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, metavar="DIR", help="another pair of servers, with its data in DIR")
     parser.add_argument("--postgres-port", type=int, metavar="N", help="to start on; default: the last, or a free one")
     parser.add_argument("--redis-port", type=int, metavar="N", help="to start on; default: the last, or a free one")
+    parser.add_argument(
+        "--reserve", action="store_true", help="with env: choose ports and passwords now, for servers started later"
+    )
     return parser.parse_args()
+
+
+def reserve(data: Path) -> None:
+    """Choose ports and passwords for servers that are not running yet, so that their addresses are known."""
+    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    with locked(data / "lock"):
+        instance = Instance.load(data) or Instance.create(data)
+        for service in SERVICES:
+            if not service.is_running(instance):
+                setattr(instance, service.port_field, choose_port(service.name, None, service.port(instance)))
+        instance.save()
 
 
 def start(programs: Path, data: Path, asked: dict[str, int | None]) -> int:
@@ -142,13 +159,16 @@ def status(instance: Instance | None) -> int:
     return NOT_RUNNING if missing else 0
 
 
-def print_environment(instance: Instance | None) -> int:
-    """Print the export lines: the environment's own values where it names a server, else those of ours."""
+def print_environment(instance: Instance | None, *, reserved: bool) -> int:
+    """Print the export lines: the environment's own values where it names a server, else those of ours.
+
+    `reserved`: also those of servers that are not running.
+    """
     values: dict[str, str] = {}
     for service in SERVICES:
         if is_given(service, instance):
             values |= {name: os.environ[name] for name in service.variables}
-        elif instance and service.is_running(instance):
+        elif instance and (reserved or service.is_running(instance)):
             values |= {name: instance.urls()[name] for name in service.variables}
         else:
             raise ScriptError(f"{service.name} is not running: run ./scripts/services start.")

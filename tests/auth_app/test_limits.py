@@ -13,6 +13,8 @@ from auth_app.limits.counters import Absence, Counter, LocalCounters, failures_c
 from core.errors import TooManyAttempts, Unauthorized, Unavailable
 from telemetry.redis import RedisError, redis_client_sync
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 
 def counter(most: int = 3) -> Counter:
     return Counter("test", secrets.token_hex(8), most)

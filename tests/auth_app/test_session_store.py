@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 from django.contrib.sessions.models import Session
 
 from auth_app.session_store import SessionStore, stored_key
 from testing.cast import Person
 from testing.process import Process
 from tests.auth_app.answers import browser, csrf_field
+
+pytestmark = pytest.mark.usefixtures("stack")
 
 
 def who(server: Process, key: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+import pytest
 from django.conf import settings
 from django.utils import timezone
 
@@ -14,6 +15,8 @@ from telemetry.redis import redis_client_sync
 from testing.cast import Person
 from testing.process import Process
 from tests.auth_app.answers import assert_problem, browser, csrf_header
+
+pytestmark = pytest.mark.usefixtures("stack")
 
 URL = "/api/auth/ws-ticket"
 

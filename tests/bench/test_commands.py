@@ -12,6 +12,8 @@ from bench.__main__ import BENCHES
 from bench.report import PAGE, RENDERERS, rendered
 from testing.process import ROOT
 
+pytestmark = pytest.mark.processes
+
 TIMEOUT_S = 60
 
 

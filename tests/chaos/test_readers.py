@@ -12,6 +12,8 @@ from testing.stalled import StalledSocket, resident_bytes
 from testing.waiting import wait_until_async
 from tests.chaos.drama import Drama
 
+pytestmark = pytest.mark.processes
+
 MEMORY_BOUND_BYTES = 64 * 1024 * 1024
 
 

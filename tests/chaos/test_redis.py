@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.chaos.drama import Drama
 from tests.chaos.services import REDIS
+
+pytestmark = pytest.mark.processes
 
 PAUSE_S = 10
 

@@ -6,6 +6,8 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from telemetry.times import iso_from_us
 from testing.cast import Person, device_create
 from testing.flood import flood
@@ -13,6 +15,8 @@ from testing.servers import server_process
 from testing.socket import LiveSocket
 from tests.chaos.drama import Drama
 from tests.chaos.site import Site
+
+pytestmark = pytest.mark.processes
 
 
 async def test_killed_and_another_takes_over(act: Drama) -> None:

@@ -16,6 +16,8 @@ from tests.chaos.drama import Drama, drama
 from tests.chaos.services import REDIS, TIMESCALE
 from tests.chaos.site import Site
 
+pytestmark = pytest.mark.processes
+
 DEVICES = 3
 FAULTS_A_ROUND = 4
 MINUTE_S = 60

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.chaos.drama import Drama
 from tests.chaos.services import TIMESCALE
+
+pytestmark = pytest.mark.processes
 
 
 async def test_killed_and_restarted(act: Drama) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
+
 from testing.waiting import wait_until_async
 from tests.chaos.drama import Drama
+
+pytestmark = pytest.mark.processes
 
 
 async def test_stalls_and_bursts(act: Drama) -> None:

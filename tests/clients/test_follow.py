@@ -27,6 +27,8 @@ from wattstream_client import (
 from wattstream_client.stream import Timeouts
 from websockets.asyncio.server import ServerConnection, serve
 
+pytestmark = pytest.mark.processes
+
 DEADLINE_S = 20
 Frame = dict[str, Any]
 Scene = Callable[[ServerConnection, Frame], Awaitable[None]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.conf import settings
@@ -22,9 +22,15 @@ from testing.cast import Person, device_share
 from testing.stack import Stack, manage
 from testing.waiting import wait_until_async
 
-NOW = timezone.now()
-LONG_AGO = NOW - timedelta(days=TOKENS_KEPT_DAYS, minutes=1)
-NOT_LONG_AGO = NOW - timedelta(days=TOKENS_KEPT_DAYS) + timedelta(minutes=10)
+
+def long_ago() -> datetime:
+    """Just long enough ago for a token to be deleted."""
+    return timezone.now() - timedelta(days=TOKENS_KEPT_DAYS, minutes=1)
+
+
+def not_long_ago() -> datetime:
+    """Ten minutes too recent, so that a test that takes long still finds it kept."""
+    return timezone.now() - timedelta(days=TOKENS_KEPT_DAYS) + timedelta(minutes=10)
 
 
 def token(person: Person, **changes: object) -> AccessToken:
@@ -34,7 +40,7 @@ def token(person: Person, **changes: object) -> AccessToken:
 
 
 def entry(person: Person, *, days: float) -> AuditEntry:
-    return AuditEntry.objects.create(event="login", user=person.user, time=NOW - timedelta(days=days))
+    return AuditEntry.objects.create(event="login", user=person.user, time=timezone.now() - timedelta(days=days))
 
 
 def refusal(user: User | None) -> Denial:
@@ -42,12 +48,12 @@ def refusal(user: User | None) -> Denial:
 
 
 def test_the_command_deletes_what_has_ended_long_ago(stack: Stack, alice: Person, bob: Person, device: str) -> None:
-    old = {token(alice, expires_at=LONG_AGO).pk, token(alice, revoked_at=LONG_AGO).pk}
-    kept = {token(alice).pk, token(alice, expires_at=NOT_LONG_AGO).pk, token(alice, revoked_at=NOT_LONG_AGO).pk}
+    old = {token(alice, expires_at=long_ago()).pk, token(alice, revoked_at=long_ago()).pk}
+    kept = {token(alice).pk, token(alice, expires_at=not_long_ago()).pk, token(alice, revoked_at=not_long_ago()).pk}
     old_entry = entry(alice, days=settings.AUDIT_RETENTION_DAYS + 0.01)
     kept_entry = entry(alice, days=settings.AUDIT_RETENTION_DAYS - 0.01)
-    Session.objects.create(session_key=(key := secrets.token_hex(16)), session_data="", expire_date=LONG_AGO)
-    Grant.objects.filter(pk=device_share(device, bob).pk).update(expires_at=LONG_AGO)
+    Session.objects.create(session_key=(key := secrets.token_hex(16)), session_data="", expire_date=long_ago())
+    Grant.objects.filter(pk=device_share(device, bob).pk).update(expires_at=long_ago())
     assert manage(stack.env, "purge_accounts").startswith("deleted: ")
     left = set(AccessToken.objects.filter(user=alice.user).values_list("pk", flat=True))
     assert not old & left
@@ -61,14 +67,14 @@ def test_the_command_deletes_what_has_ended_long_ago(stack: Stack, alice: Person
 
 
 def test_more_than_one_chunk_is_deleted(alice: Person) -> None:
-    age = NOW - timedelta(days=settings.AUDIT_RETENTION_DAYS + 1)
+    age = timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS + 1)
     AuditEntry.objects.bulk_create(AuditEntry(event="login", user=alice.user, time=age) for _ in range(CHUNK + 1))
     assert purge().audit_entries >= CHUNK + 1
     assert not AuditEntry.objects.filter(user=alice.user).exists()
 
 
 async def test_the_server_does_it_by_itself(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
-    old = await asyncio.to_thread(token, alice, expires_at=LONG_AGO)
+    old = await asyncio.to_thread(token, alice, expires_at=long_ago())
     monkeypatch.setattr(housekeeping, "JOBS", (Job(purge, first_s=0, every_s=3600),))
     housekeeper = Housekeeper()
     housekeeper.start()

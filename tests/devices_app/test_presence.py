@@ -14,6 +14,8 @@ from telemetry.names import RING_FIELD, ring_key
 from telemetry.redis import redis_client_sync
 from testing.stack import Stack
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 TIME = "2026-11-23T10:00:00.000Z"
 MOMENT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

@@ -13,6 +13,8 @@ from testing.process import ROOT, Process
 from tests.e2e.houses import in_thread, make_device
 from tests.e2e.manage import card, enter
 
+pytestmark = pytest.mark.processes
+
 AXE = (ROOT / "dashboard/node_modules/axe-core/axe.min.js").read_text()
 # What can be reached with the Tab key, in the order of the page; a group of radio buttons would be one stop.
 STOPS = """() => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll(

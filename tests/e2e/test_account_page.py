@@ -15,6 +15,8 @@ from testing.waiting import wait_until
 from tests.e2e.manage import enter, problem, told, wait_path
 from tests.e2e.support import Watch
 
+pytestmark = pytest.mark.processes
+
 NEW_PASSWORD = "quite-another-horse"
 
 

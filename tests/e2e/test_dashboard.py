@@ -22,6 +22,8 @@ from testing.waiting import wait_until
 from tests.e2e.houses import ZONE, in_thread, make_device, simulator, stored_readings
 from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, utc_now
 
+pytestmark = pytest.mark.processes
+
 # Range: resolution, and the points it is made of; a window that does not begin at an edge has one bucket more.
 DRAWN = {
     "10 min": ("raw", 598, 601),

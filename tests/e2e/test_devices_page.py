@@ -21,6 +21,8 @@ from tests.e2e.houses import in_thread, make_device
 from tests.e2e.manage import card, enter, problem, told, wait_path
 from tests.e2e.support import DEADLINE_MS, Watch
 
+pytestmark = pytest.mark.processes
+
 
 def provisioned() -> tuple[str, str]:
     """A device that nobody owns, and its claim code."""

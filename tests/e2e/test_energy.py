@@ -14,6 +14,8 @@ from testing.telemetry import now_us, reading_at, store
 from tests.e2e.houses import make_device
 from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, content, csv_of
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def measured(dashboard: DashboardPage, charlie: Person, stack: Stack) -> str:

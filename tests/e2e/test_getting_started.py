@@ -20,6 +20,8 @@ from testing.waiting import wait_until
 from tests.e2e.manage import card, told, wait_path
 from tests.e2e.support import DEADLINE_MS, DashboardPage
 
+pytestmark = pytest.mark.processes
+
 PAGE = "getting-started.md"
 READY = "Ctrl-C stops everything"
 # A day of history instead of thirty, to be quick: the only thing that is not as the page has it.

@@ -22,6 +22,8 @@ from testing.telemetry import now_us, publish, readings_each_second, store
 from tests.e2e.houses import in_thread, make_device
 from tests.e2e.support import DashboardPage, Watch
 
+pytestmark = pytest.mark.processes
+
 # Everything that the stream says, in the order in which it says it. `gate`, where set, is what onReadings waits for.
 FOLLOW = """async ({ devices, options }) => {
   const { LiveStream } = await import('/static/wattstream-client/index.js');

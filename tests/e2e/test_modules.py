@@ -9,6 +9,8 @@ import pytest
 from testing.cast import Person
 from tests.e2e.support import DashboardPage
 
+pytestmark = pytest.mark.processes
+
 SERIES = "const { Series, bucketStart } = await import('/static/dashboard/series.js');"
 COLUMN = "new Map([['load_power', { avg: %s, min: [], max: [], count: %s }]])"
 

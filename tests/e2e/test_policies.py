@@ -21,6 +21,8 @@ from testing.stack import Stack
 from tests.e2e.houses import in_thread
 from tests.e2e.support import DashboardPage, Watch
 
+pytestmark = pytest.mark.processes
+
 COLLECT = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from testing.cast import PASSWORD, Person
@@ -13,6 +14,8 @@ from testing.servers import server_process
 from testing.stack import Stack
 from tests.e2e.manage import wait_path
 from tests.e2e.support import Watch
+
+pytestmark = pytest.mark.processes
 
 
 def register(page: Page, username: str, password: str, again: str) -> None:

@@ -16,6 +16,8 @@ from testing.stack import Stack
 from tests.e2e.support import DashboardPage, Watch
 from tests.project.front import front_before
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def https_url(stack: Stack, writer: Process, tmp_path: Path) -> Iterator[str]:

@@ -16,6 +16,8 @@ from testing.telemetry import now_us, publish, reading_at, store
 from tests.e2e.houses import in_thread, make_device
 from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, content, csv_of
 
+pytestmark = pytest.mark.processes
+
 
 class Asked:
     """The requests for history since the last `take`."""

@@ -15,6 +15,8 @@ from testing.telemetry import now_us, publish, readings_each_second
 from tests.e2e.houses import make_device
 from tests.e2e.support import DashboardPage
 
+pytestmark = pytest.mark.processes
+
 logger = logging.getLogger(__name__)  # the figures, with --log-cli-level=INFO
 PAGE_BYTES = 150 * 1024
 # What a view may grow by in two hours of readings: noise of the heap, not readings (each is about 300 bytes).

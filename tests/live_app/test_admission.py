@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 
+import pytest
 from django.conf import settings
 
 from auth_app.limits.counters import Counter
 from live_app.access.admission import Gate
 from telemetry.redis import redis_client_sync
+
+pytestmark = pytest.mark.usefixtures("stack")
 
 
 def counter(most: int = 2) -> Counter:

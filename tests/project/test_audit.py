@@ -17,6 +17,8 @@ import pytest
 
 from testing.process import ROOT, free_port
 
+pytestmark = pytest.mark.processes
+
 LOCK = f"left-behind==1.0 \\\n    --hash=sha256:{'0' * 64}\nsound==2.0 \\\n    --hash=sha256:{'1' * 64}\n"
 RANGE = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.1"}]}
 FOUND = {

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from testing.process import ROOT
+
+pytestmark = pytest.mark.processes
 
 
 def check_deploy(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -29,6 +29,8 @@ from tests.project.deployment import (
 )
 from tests.project.variables import SECRET_NAME, documented, reads
 
+pytestmark = pytest.mark.processes
+
 DOCUMENTED = documented()
 SECRETS = sorted(name for name, entry in DOCUMENTED.items() if entry.is_set)
 INTERPOLATED = re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)(:[?-])?([^}]*)\}", COMPOSE_TEXT)

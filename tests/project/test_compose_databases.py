@@ -24,6 +24,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from lib.account import services_folder
 from lib.prefix import POSTGRES_BIN
 
+pytestmark = pytest.mark.processes
+
 PROGRAMS = services_folder() / "prefix"
 OWNER_SQL = ROOT / "deploy/timescaledb-owner.sql"
 PASSWORD = "a-Password_0f-this-test"

@@ -30,6 +30,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from lib.account import AS_SERVER
 from lib.prefix import POSTGRES_BIN
 
+pytestmark = pytest.mark.processes
+
 SCALE = {name: service for name, service in SERVICES.items() if "profiles" in service}
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
 

@@ -10,10 +10,13 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import pytest
 
 from testing.process import ROOT, free_port
 from testing.socket import LiveSocket
 from testing.waiting import wait_until
+
+pytestmark = pytest.mark.processes
 
 DATABASES = ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL", "DATABASE_URL")
 READY = "Ctrl-C stops everything"

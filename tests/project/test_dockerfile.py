@@ -17,6 +17,8 @@ from tests.project.conftest import reaches_build
 from tests.project.deployment import SERVICES, dockerfile, image_environment
 from tests.project.variables import SECRET_NAME
 
+pytestmark = pytest.mark.processes
+
 INSTRUCTIONS = dockerfile()
 LAST = INSTRUCTIONS[-1].stage
 KNOWN = {"FROM", "RUN", "COPY", "WORKDIR", "ENV", "USER", "EXPOSE", "CMD"}

@@ -34,6 +34,8 @@ from tests.project.recorder import Recorder
 from writer.http import ingest, sockets
 from writer.settings import LIMITS
 
+pytestmark = pytest.mark.processes
+
 CONF = NGINX_CONF.read_text()
 FAILURES = 3
 FORGED = {

@@ -19,7 +19,7 @@ EXAMPLE = ROOT / ".env.example"
 SECRET_NAME = re.compile(r"(SECRET|PASSWORD|_TOKEN|_KEY|^TOKEN)$|SECRET")
 # Not the project's: set by the system or for a program that the project starts.
 FOREIGN = {"PATH", "APT_CONFIG", "DJANGO_SETTINGS_MODULE", "PROMETHEUS_MULTIPROC_DIR"}
-NOT_CODE = {"tests", "bench", "node_modules"}
+NOT_CODE = {"tests", "testing", "bench", "node_modules"}
 HELPERS = {
     name: inspect.signature(function)
     for name, function in vars(env).items()

@@ -20,6 +20,8 @@ from testing.servers import server_process
 from testing.stack import Stack, manage
 from testing.waiting import wait_until
 
+pytestmark = pytest.mark.processes
+
 PASSWORD = "correct-horse-battery"
 
 

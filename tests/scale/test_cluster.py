@@ -17,6 +17,8 @@ from testing.waiting import wait_until, wait_until_async
 from tests.chaos.drama import Drama
 from tests.scale.site import ScaleSite, site_running
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:

@@ -17,6 +17,8 @@ from tests.chaos.drama import Drama
 from tests.chaos.watcher import Watcher
 from tests.scale.site import ScaleSite, site_running
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[PostgresPair]:

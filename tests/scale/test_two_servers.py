@@ -14,6 +14,8 @@ from testing.stack import Stack
 from tests.chaos.drama import Drama
 from tests.scale.site import ScaleSite, site_running
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def site(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaleSite]:

@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from lib import sources
 from lib.paths import ROOT
 
+pytestmark = pytest.mark.processes
+
 URLS = ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL")
 
 
