@@ -10,7 +10,7 @@ from live_app.schemas import CURSOR, RECEIVED, SENT, FrameShape
 from telemetry import device_socket
 from telemetry.catalogue import DEFAULT_PATH, Catalogue, catalogue_load
 from telemetry.names import DEVICE_ID_RULE
-from telemetry.schemas import packet_schema, reading_schema
+from telemetry.schemas import REPORT, packet_schema, reading_schema
 
 ABOUT = """\
 Text frames, one JSON object each. History first (`GET /api/history`, see the OpenAPI document), then `subscribe` with
@@ -60,7 +60,7 @@ def asyncapi_document(version: str, catalogue: Catalogue | None = None) -> dict[
             },
             "device": {
                 **_channel(
-                    "/ws/device/{device_id}", "One reading a message, one answer each.", "writer", device,
+                    "/ws/device/{device_id}", "One reading per message, one response each.", "writer", device,
                     {str(code): {"about": about} for code, about in device_socket.CLOSE_CODES.items()},
                 ),
                 "parameters": DEVICE_PARAMETER,
@@ -69,7 +69,7 @@ def asyncapi_document(version: str, catalogue: Catalogue | None = None) -> dict[
         "operations": {
             **_operations("live", RECEIVED, SENT),
             **_operations("liveDevice", RECEIVED, SENT),
-            **_operations("device", ["deviceReading", "devicePacket"], ["deviceAccepted", "deviceRefused"]),
+            **_operations("device", ["deviceReading", "devicePacket"], ["deviceReport"]),
         },
         "components": {
             "messages": {
@@ -128,7 +128,6 @@ def _device_messages(catalogue: Catalogue) -> dict[str, Any]:
     described = {
         "deviceReading": ("A flat reading.", reading_schema(catalogue)),
         "devicePacket": ("The nested packet.", packet_schema(catalogue)),
-        "deviceAccepted": ("The reading was taken.", device_socket.ACCEPTED),
-        "deviceRefused": ("The reading was not taken, and why.", device_socket.REFUSED),
+        "deviceReport": ("The response to one reading; each index in it is 0.", REPORT),
     }
     return {name: {"name": name, "summary": about, "payload": schema} for name, (about, schema) in described.items()}

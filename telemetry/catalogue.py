@@ -20,6 +20,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "energy": ("grid_import", "grid_export", "battery_charge", "battery_discharge", "solar", "load"),
 }
 ROLE_UNITS: Mapping[str, tuple[str, ...]] = {"power": ("W", "kW", "MW"), "energy": ("Wh", "kWh", "MWh")}
+# No metric of any unit is measured beyond this; sums of such values stay within a double's range.
+PLAUSIBLE = 1e15
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _INTERVAL = re.compile(r"(\d{1,6}) (second|minute|hour|day|week)s?")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
@@ -39,8 +41,9 @@ class CatalogueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measured quantity. `minimum` and `maximum` bound what the writer accepts (both inclusive).
+    """One measured quantity. `minimum` and `maximum` are its plausible bounds (inclusive), None if it has none.
 
+    The writer stores a value beyond a bound as null, or as the bound if it is within `tolerance` of it.
     `role` names the flow of the house that a power or an energy counter measures, "" where none: energy is
     accounted by it.
     """
@@ -54,7 +57,18 @@ class Metric:
     packet: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    tolerance: float = 0.0
     role: str = ""
+
+    @property
+    def low(self) -> float:
+        """The smallest plausible value."""
+        return -PLAUSIBLE if self.minimum is None else float(self.minimum)
+
+    @property
+    def high(self) -> float:
+        """The largest plausible value."""
+        return PLAUSIBLE if self.maximum is None else float(self.maximum)
 
     @property
     def is_power(self) -> bool:
@@ -182,6 +196,10 @@ def _metric(entry: Mapping[str, Any], path: str) -> Metric:
             for of_kind, roles in ROLES.items()
         )
         raise CatalogueError(f"{path}: {name}.role is {role!r}; accepted are {accepted}")
+    minimum = _bound(entry.get("min"), f"{name}.min", path)
+    maximum = _bound(entry.get("max"), f"{name}.max", path)
+    if minimum is not None and maximum is not None and minimum >= maximum:
+        raise CatalogueError(f"{path}: {name}.min is {minimum!r}; accepted is less than {name}.max, {maximum!r}")
     return Metric(
         name=name,
         column=_identifier(entry.get("column", name), f"{name}.column", path),
@@ -190,10 +208,21 @@ def _metric(entry: Mapping[str, Any], path: str) -> Metric:
         sign=str(entry.get("sign", "")),
         description=str(entry.get("description", "")),
         packet=tuple(str(entry.get("packet", "")).split(".")) if entry.get("packet") else (),
-        minimum=entry.get("min"),
-        maximum=entry.get("max"),
+        minimum=minimum,
+        maximum=maximum,
+        tolerance=_bound(entry.get("tolerance", 0), f"{name}.tolerance", path) or 0.0,
         role=role,
     )
+
+
+def _bound(value: object, what: str, path: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= PLAUSIBLE:
+        raise CatalogueError(f"{path}: {what} is {value!r}; accepted is a number from {-PLAUSIBLE:g} to {PLAUSIBLE:g}")
+    if what.endswith(".tolerance") and value < 0:
+        raise CatalogueError(f"{path}: {what} is {value!r}; accepted is a number of at least 0")
+    return float(value)
 
 
 def _identifier(value: object, what: str, path: str) -> str:

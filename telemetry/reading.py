@@ -28,6 +28,12 @@ class Reading:
     values: tuple[float | None, ...]
 
 
+def reading_merge(earlier: Reading, later: Reading) -> Reading:
+    """Two readings of the same device and time as one: a value replaces the earlier one, None never erases one."""
+    pairs = zip(earlier.values, later.values, strict=True)
+    return Reading(later.device_id, later.us, tuple([old if new is None else new for old, new in pairs]))
+
+
 def reading_encode(reading: Reading, catalogue: Catalogue) -> bytes:
     """The flat JSON object of contract section 2."""
     flat: dict[str, Any] = {"device_id": reading.device_id, "time": iso_from_us(reading.us)}

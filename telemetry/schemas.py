@@ -1,7 +1,8 @@
-"""A reading, as a device sends it, as JSON Schema made from the catalogue. Pure data."""
+"""JSON Schemas of what a device sends, made from the catalogue, and of the response. Pure data."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from telemetry.catalogue import Catalogue, Metric
@@ -10,6 +11,40 @@ from telemetry.names import DEVICE_ID
 _TIME = {
     "anyOf": [{"type": "string"}, {"type": "number"}],
     "description": "ISO 8601 (without an offset it is read as UTC) or epoch milliseconds.",
+}
+
+
+_INDEX = {"type": "integer", "minimum": 0, "description": "Of the reading in the body, from 0."}
+_REASON = {"type": "string", "description": "The field, its value and what is accepted."}
+REPORT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "accepted": {"type": "integer", "minimum": 0, "description": "The number of readings that are stored."},
+        "refused": {
+            "type": "array",
+            "description": "Readings that are not stored.",
+            "items": {
+                "type": "object",
+                "properties": {"index": _INDEX, "reason": _REASON},
+                "required": ["index", "reason"],
+            },
+        },
+        "adjusted": {
+            "type": "array",
+            "description": "Values that are stored as null, or as the bound that they exceed within the tolerance.",
+            "items": {
+                "type": "object",
+                "properties": {"index": _INDEX, "metric": {"type": "string"}, "reason": _REASON},
+                "required": ["index", "metric", "reason"],
+            },
+        },
+        "ignored": {
+            "type": "array",
+            "description": "Names that are not in the catalogue, each once, at most 100.",
+            "items": {"type": "string"},
+        },
+    },
+    "required": ["accepted", "refused", "adjusted", "ignored"],
 }
 
 
@@ -42,9 +77,9 @@ def _put(properties: dict[str, Any], metric: Metric) -> None:
 
 
 def _value(metric: Metric) -> dict[str, Any]:
-    bounds = {"minimum": metric.minimum, "maximum": metric.maximum}
     return {
         "type": ["number", "null"],
-        **{name: bound for name, bound in bounds.items() if bound is not None},
+        "minimum": metric.low - metric.tolerance,
+        "maximum": metric.high + metric.tolerance,
         "description": " ".join(filter(None, [metric.description, metric.unit and f"In {metric.unit}.", metric.sign])),
     }

@@ -20,6 +20,8 @@ class Metrics:
     """Counters since the process started; none ever goes down."""
 
     received: int = _counter("Readings received, over HTTP and websockets.")
+    adjusted: int = _counter("Values stored as null or clamped.")
+    ignored: int = _counter("Names in readings that are not in the catalogue, once per request.")
     accepted: int = _counter("Readings taken into the queue.")
     stored: int = _counter("Readings that are new rows in TimescaleDB.")
     duplicates: int = _counter("Readings whose device and time were stored already.")

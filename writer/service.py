@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from telemetry.catalogue import catalogue_load
-from telemetry.reading import Reading
+from telemetry.reading import Reading, reading_merge
 from telemetry.redis import AsyncRedis, redis_close, redis_connect
 from writer.metrics import Metrics
 from writer.publishing.heartbeat import heartbeat
 from writer.publishing.lanes import Lanes
+from writer.report import Report
 from writer.settings import Settings, settings_from
 from writer.storage.store import Store
 from writer.validate import Validator
@@ -34,15 +35,37 @@ class Service:
     publisher: Lanes
     redis: AsyncRedis
 
+    def count(self, received: int, report: Report) -> None:
+        """Count what was received, adjusted and ignored."""
+        self.metrics.received += received
+        self.metrics.adjusted += len(report.adjusted)
+        self.metrics.ignored += len(report.ignored)
+
     def take(self, readings: list[Reading]) -> bool:
-        """Queue readings for both, oldest first; or none of them, and say False, where a queue has no room."""
-        readings.sort(key=lambda reading: reading.us)
+        """Queue the readings of one device for both, oldest first; readings of the same time are merged.
+
+        Queues none of them and returns False if a queue has no room.
+        """
+        count = len(readings)
+        if count > 1:
+            readings = merged(sorted(readings, key=lambda reading: reading.us))
         if not self.publisher.has_room(len(readings)) or not self.store.offer(readings):
-            self.metrics.refused["queue_full"] += len(readings)
+            self.metrics.refused["queue_full"] += count
             return False
         self.publisher.offer(readings)
-        self.metrics.accepted += len(readings)
+        self.metrics.accepted += count
         return True
+
+
+def merged(readings: Iterable[Reading]) -> list[Reading]:
+    """Merge neighbours of the same device and time, in order of arrival."""
+    result: list[Reading] = []
+    for reading in readings:
+        if result and result[-1].us == reading.us and result[-1].device_id == reading.device_id:
+            result[-1] = reading_merge(result[-1], reading)
+        else:
+            result.append(reading)
+    return result
 
 
 @asynccontextmanager
@@ -55,9 +78,8 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
     store = Store(settings, catalogue, metrics)
     publisher = Lanes(settings, catalogue, metrics, lambda: store.unstored)
     redis = redis_connect(settings.redis_url)
-    service = Service(
-        settings, metrics, Validator(catalogue, max_future_s=settings.max_future_s), store, publisher, redis
-    )
+    validator = Validator(catalogue, max_future_s=settings.max_future_s, max_past_s=settings.max_past_s)
+    service = Service(settings, metrics, validator, store, publisher, redis)
     beating = asyncio.create_task(heartbeat(redis, store, metrics), name="heartbeat")
     for task in (store.open(), *publisher.open(), beating):
         task.add_done_callback(_end_process_if_failed)

@@ -30,6 +30,7 @@ class Settings:
     log_format: str
     log_level: str
     max_future_s: int
+    max_past_s: int
     max_body_bytes: int
     body_timeout_s: int
     queue_max_readings: int
@@ -45,6 +46,7 @@ class Settings:
 # never be taken.
 LIMITS = {
     "max_future_s": (300, 0),
+    "max_past_s": (400 * 86_400, 0),
     "max_body_bytes": (8 * 1024 * 1024, 1024),
     "body_timeout_s": (30, 1),
     "queue_max_readings": (200_000, MAX_LIST_READINGS),

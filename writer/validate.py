@@ -1,4 +1,8 @@
-"""Validation: one decoded JSON object in, one reading out, or the reason why not. Pure."""
+"""Validation of one decoded JSON object: a reading, or the reason why it is refused. Pure.
+
+The smallest invalid unit is refused. An invalid value becomes null, or is clamped if it is within the tolerance of its
+metric; the other values of the reading stay. A reading is refused if its device or time is invalid or no value is left.
+"""
 
 from __future__ import annotations
 
@@ -6,120 +10,167 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from telemetry.catalogue import Catalogue, Metric
 from telemetry.names import DEVICE_ID_RULE, is_device_id
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime, us_from_text
+from writer.report import Report, shown
 
 EARLIEST_US = us_from_datetime(datetime(2000, 1, 1, tzinfo=UTC))
 TIME_RULE = "ISO 8601 (without an offset it is read as UTC) or epoch milliseconds"
-SHOWN_LENGTH = 80
+DEVICE_FIELD = "device_id"
+TIME_FIELDS = ("time", "timestamp")
+RESERVED = frozenset((DEVICE_FIELD, *TIME_FIELDS))
 
 
 class RefusedError(ValueError):
-    """A reading that is not taken. `kind` is one of a few words, for counting; the message says field, value, rule."""
+    """Refuses a reading. `kind` is one of a few words, for a counter; the message names field, value and rule."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
 
+class Slot(NamedTuple):
+    """Where the value of a metric belongs in a reading, and the values that need no adjustment."""
+
+    place: int
+    low: float
+    high: float
+    metric: Metric
+
+
+Group = dict[str, Any]  # of a nested packet: a Slot or a Group per name
+
+
 class Validator:
-    """Knows the catalogue and how far ahead of the clock a reading may be."""
+    """Knows the catalogue and how far from the clock the time of a reading may be."""
 
-    def __init__(self, catalogue: Catalogue, *, max_future_s: int) -> None:
-        self._metrics = catalogue.metrics
-        self._groups = tuple({metric.packet[0] for metric in catalogue.metrics if len(metric.packet) > 1})
+    def __init__(self, catalogue: Catalogue, *, max_future_s: int, max_past_s: int) -> None:
+        self._slots = {
+            metric.name: Slot(index, metric.low, metric.high, metric) for index, metric in enumerate(catalogue.metrics)
+        }
+        self._groups: Group = {}
+        for metric in catalogue.metrics:
+            if metric.packet:
+                _put(self._groups, metric.packet, self._slots[metric.name])
+        self._empty: list[float | None] = [None] * len(catalogue.metrics)
         self._max_future_us = max_future_s * SECOND_US
+        self._max_past_us = max_past_s * SECOND_US
 
-    def reading(self, item: object, *, now_us: int) -> Reading:
-        """The reading of a flat object or of a nested packet; unknown keys do not count. Raises `RefusedError`."""
+    def reading(self, item: object, report: Report, index: int, *, device_id: str, now_us: int) -> Reading:
+        """Return the reading of a flat object or of a nested packet of `device_id`, the device of the key.
+
+        `report` is told what is adjusted or ignored in the item at `index` of the body. A flat value wins over the
+        same metric in a group. Raises `RefusedError`.
+        """
         if not isinstance(item, dict):
-            raise RefusedError("shape", f"a reading is a JSON object and not {_shown(item)}")
-        device_id = device_of(item)
+            raise RefusedError("shape", f"a reading is a JSON object, not {shown(item)}")
+        if item.get(DEVICE_FIELD) != device_id:
+            raise _other_device(item.get(DEVICE_FIELD))
         us = self._time(item, now_us)
-        nested = self._is_nested(item)
-        values = tuple([_value(metric, item, nested=nested) for metric in self._metrics])
-        if all(value is None for value in values):
-            raise RefusedError("empty", "there is no metric in it; at least one is needed")
-        return Reading(device_id, us, values)
+        values = self._empty.copy()
+        slots, others = self._slots, []
+        for name, value in item.items():
+            slot = slots.get(name)
+            if slot is None:
+                if name not in RESERVED:
+                    others.append(name)
+            elif (type(value) is float or type(value) is int) and slot.low <= value <= slot.high:
+                values[slot.place] = float(value)
+            elif value is not None:
+                if isinstance(value, dict) and name in self._groups:
+                    others.append(name)
+                else:
+                    values[slot.place] = _adjusted(slot, value, report, index)
+        if others:
+            self._read_groups(item, others, values, report, index)
+        if values == self._empty:
+            raise RefusedError("empty", "no metric with a valid value is left; at least one is needed")
+        return Reading(device_id, us, tuple(values))
 
     def _time(self, item: Mapping[str, object], now_us: int) -> int:
-        name = "time" if "time" in item else "timestamp"
+        name = TIME_FIELDS[0] if TIME_FIELDS[0] in item else TIME_FIELDS[1]
         value = item.get(name)
         us = _microseconds(name, value)
-        if us < EARLIEST_US:
-            raise RefusedError("time", f"{name}: {_shown(value)} is before {iso_from_us(EARLIEST_US)}")
-        # One reading from the far future would be the newest of its device for as long: every later one would be old,
-        # and the live stream, which goes forward only, would fall silent.
+        # The live stream goes forward only: after one reading from the far future it would be silent until then.
         if us > now_us + self._max_future_us:
             ahead = f"more than {self._max_future_us // SECOND_US} s ahead of the clock, {iso_from_us(now_us)}"
-            raise RefusedError("time", f"{name}: {_shown(value)} is {ahead}")
+            raise RefusedError("time", f"{name}: {shown(value)} is {ahead}")
+        if us < now_us - self._max_past_us:
+            behind = f"more than {self._max_past_us // SECOND_US} s behind the clock, {iso_from_us(now_us)}"
+            raise RefusedError("time", f"{name}: {shown(value)} is {behind}; import older history instead")
+        if us < EARLIEST_US:
+            raise RefusedError("time", f"{name}: {shown(value)} is before {iso_from_us(EARLIEST_US)}")
         return us
 
-    def _is_nested(self, item: Mapping[str, object]) -> bool:
-        found = False
-        for group in self._groups:
-            part = item.get(group)
-            if part is None:
-                continue
-            if not isinstance(part, dict):
-                raise RefusedError("shape", f"{group}: {_shown(part)} is not an object of metrics")
-            found = True
-        return found
+    def _read_groups(
+        self, item: Group, names: list[str], values: list[float | None], report: Report, index: int
+    ) -> None:
+        for name in names:
+            if name in self._groups:
+                _read_group(self._groups[name], name, item[name], values, report, index)
+            else:
+                report.ignore(name)
 
 
-def device_of(item: Mapping[str, object]) -> str:
-    """The device id of a decoded reading. Raises `RefusedError`."""
-    device_id = item.get("device_id")
-    if not isinstance(device_id, str) or not is_device_id(device_id):
-        raise RefusedError("device", f"device_id: {_shown(device_id)} is not {DEVICE_ID_RULE}")
-    return device_id
+def _put(groups: Group, path: tuple[str, ...], slot: Slot) -> None:
+    *parents, name = path
+    for parent in parents:
+        groups = groups.setdefault(parent, {})
+    groups[name] = slot
+
+
+def _read_group(
+    known: Group | Slot, path: str, value: object, values: list[float | None], report: Report, index: int
+) -> None:
+    """Read a group of a nested packet, or one value of it. The depth is that of the catalogue."""
+    if value is None:
+        return
+    if isinstance(known, Slot):
+        if values[known.place] is None:
+            values[known.place] = _adjusted(known, value, report, index)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name in known:
+                _read_group(known[name], f"{path}.{name}", inner, values, report, index)
+            else:
+                report.ignore(f"{path}.{name}")
+    else:
+        report.adjust(index, path, f"{shown(value)} is not an object of metrics")
+
+
+def _adjusted(slot: Slot, value: object, report: Report, index: int) -> float | None:
+    """Return `value`, clamped or None if it is out of bounds, which is reported."""
+    metric, low, high = slot.metric, slot.low, slot.high
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        report.adjust(index, metric.name, f"{shown(value)} is not a finite number; stored as null")
+    elif low <= value <= high:
+        return float(value)
+    elif low - metric.tolerance <= value <= high + metric.tolerance:
+        bound = low if value < low else high
+        reason = f"{shown(value)} is beyond {bound:.15g} by at most {metric.tolerance:.15g}; stored as {bound:.15g}"
+        report.adjust(index, metric.name, reason)
+        return bound
+    elif value in (math.inf, -math.inf):
+        report.adjust(index, metric.name, f"{shown(value)} is not a finite number; stored as null")
+    else:
+        report.adjust(index, metric.name, f"{shown(value)} is not between {low:.15g} and {high:.15g}; stored as null")
+    return None
+
+
+def _other_device(value: object) -> RefusedError:
+    if isinstance(value, str) and is_device_id(value):
+        return RefusedError("other_device", f"device_id: {value!r} is not the device that the key belongs to")
+    return RefusedError("device", f"device_id: {shown(value)} is not {DEVICE_ID_RULE}")
 
 
 def _microseconds(name: str, value: object) -> int:
     if isinstance(value, str):
         with suppress(ValueError):
             return us_from_text(value)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and -math.inf < value < math.inf:
         return round(value * 1000)
-    raise RefusedError("time", f"{name}: {_shown(value)} is not {TIME_RULE}")
-
-
-def _value(metric: Metric, item: Mapping[str, object], *, nested: bool) -> float | None:
-    value = item.get(metric.name)
-    name = metric.name
-    if value is None and nested:
-        value, name = _walk(metric, item), ".".join(metric.packet)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise RefusedError("value", f"{name}: {_shown(value)} is not a finite number or null")
-    below = metric.minimum is not None and value < metric.minimum
-    above = metric.maximum is not None and value > metric.maximum
-    if below or above:
-        raise RefusedError("value", f"{name}: {_shown(value)} is not {_bounds(metric)}")
-    return float(value)
-
-
-def _walk(metric: Metric, item: Mapping[str, object]) -> object:
-    part: object = item if metric.packet else None
-    for step in metric.packet:
-        if not isinstance(part, dict):
-            return None
-        part = part.get(step)
-    return part
-
-
-def _bounds(metric: Metric) -> str:
-    if metric.maximum is None:
-        return f"at least {metric.minimum}"
-    if metric.minimum is None:
-        return f"at most {metric.maximum}"
-    return f"between {metric.minimum} and {metric.maximum}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "…"
+    raise RefusedError("time", f"{name}: {shown(value)} is not {TIME_RULE}")

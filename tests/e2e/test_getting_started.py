@@ -83,7 +83,8 @@ def test_the_page_leads_from_a_clone_to_the_own_devices_readings_on_the_chart(
 
         claim(page, code)
         expect(card(page, "My house")).to_contain_text("Offline, no readings yet")
-        assert shell.run(block(PAGE, "sh", "$(date")).strip() == '{"accepted":1,"refused":[]}'
+        answer = shell.run(block(PAGE, "sh", "$(date")).strip()
+        assert answer == '{"accepted":1,"refused":[],"adjusted":[],"ignored":[]}'
         expect(card(page, "My house").get_by_text("Online", exact=True)).to_be_visible(timeout=DEADLINE_MS)
 
         log = tmp_path / "my_device.log"

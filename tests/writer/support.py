@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,17 @@ def reading(device_id: str, us: int, **values: float | None) -> Json:
     return {"device_id": device_id, "time": iso_from_us(us), **(values or {"load_power": 1.0})}
 
 
+def accepted(
+    count: int = 1,
+    *,
+    refused: Sequence[Json] = (),
+    adjusted: Sequence[Json] = (),
+    ignored: Sequence[str] = (),
+) -> Json:
+    """The response to readings of which `count` are accepted."""
+    return {"accepted": count, "refused": [*refused], "adjusted": [*adjusted], "ignored": [*ignored]}
+
+
 @dataclass
 class Device:
     """A device with its key, and the writer that it sends to."""
@@ -57,7 +69,7 @@ class Device:
         readings = [reading(self.device_id, first_us + index * SECOND_US, **values) for index in range(count)]
         answer = self.post(readings)
         assert answer.status_code == 200, answer.text
-        assert answer.json() == {"accepted": count, "refused": []}
+        assert answer.json() == accepted(count)
 
     def stored(self) -> dict[int, dict[str, float | None]]:
         """Every stored row: metrics by time in µs."""

@@ -19,7 +19,7 @@ from telemetry.times import SECOND_US
 from testing.stack import Stack
 from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
-from tests.writer.support import Device, device_new, metric, reading, recent_us
+from tests.writer.support import Device, accepted, device_new, metric, reading, recent_us
 
 DEADLINE_S = 20
 
@@ -41,27 +41,45 @@ def test_each_reading_is_answered_and_stored(device_of_writer: Device) -> None:
     device, us = device_of_writer, recent_us()
     with opened(device) as connection:
         for index in range(3):
-            assert ask(connection, reading(device.device_id, us + index * SECOND_US)) == {"accepted": 1}
+            assert ask(connection, reading(device.device_id, us + index * SECOND_US)) == accepted()
     wait_until(lambda: len(device.stored()) == 3, "three readings stored")
 
 
 def test_a_binary_message_is_read_like_a_text(device_of_writer: Device) -> None:
     with opened(device_of_writer) as connection:
-        assert ask(connection, json.dumps(reading(device_of_writer.device_id, recent_us())).encode()) == {"accepted": 1}
+        assert ask(connection, json.dumps(reading(device_of_writer.device_id, recent_us())).encode()) == accepted()
 
 
 def test_a_refused_reading_says_why_and_the_socket_lives_on(device_of_writer: Device) -> None:
     device, us = device_of_writer, recent_us()
+
+    def reason(message: Any) -> str:
+        answer = ask(connection, message)
+        ((refused),) = answer["refused"]
+        assert (answer["accepted"], refused["index"]) == (0, 0)
+        return str(refused["reason"])
+
     with opened(device) as connection:
-        assert ask(connection, reading(device.device_id, us, battery_soc=101)) == {
-            "refused": "battery_soc: 101 is not between 0 and 100"
-        }
-        assert "not JSON" in ask(connection, "{")["refused"]
-        assert "JSON object" in ask(connection, [reading(device.device_id, us)])["refused"]
-        assert ask(connection, reading("somebody_else", us)) == {
-            "refused": "device_id: 'somebody_else' is not the device that the key belongs to"
-        }
-        assert ask(connection, reading(device.device_id, us)) == {"accepted": 1}
+        assert "not JSON" in reason("{")
+        assert "JSON object" in reason([reading(device.device_id, us)])
+        assert "not the device that the key belongs to" in reason(reading("somebody_else", us))
+        assert "no metric" in reason(reading(device.device_id, us, battery_soc=150))
+        assert ask(connection, reading(device.device_id, us)) == accepted()
+
+
+def test_adjusted_values_and_ignored_names_are_listed(device_of_writer: Device) -> None:
+    device, us = device_of_writer, recent_us()
+    with opened(device) as connection:
+        sent = {**reading(device.device_id, us, solar_power=-3, grid_power=float("nan"), load_power=5), "slar_power": 3}
+        answer = ask(connection, json.dumps(sent))
+    assert (answer["accepted"], answer["refused"], answer["ignored"]) == (1, [], ["slar_power"])
+    assert {(entry["index"], entry["metric"]) for entry in answer["adjusted"]} == {
+        (0, "solar_power"),
+        (0, "grid_power"),
+    }
+    wait_until(lambda: device.stored(), "stored")
+    values = {name: value for name, value in device.stored()[us].items() if value is not None}
+    assert values == {"solar_power": 0.0, "load_power": 5.0}
 
 
 @pytest.mark.parametrize("wrong", ["key", "device", "device_id"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import time
+
 import httpx
 import pytest
 
@@ -10,7 +14,7 @@ from testing.process import Process
 from testing.stack import Stack
 from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
-from tests.writer.support import Device, device_new, metric, reading, recent_us
+from tests.writer.support import Device, accepted, device_new, metric, reading, recent_us
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
 def test_stores_a_flat_reading(device: Device) -> None:
     us = recent_us()
     answer = device.post(reading(device.device_id, us, battery_soc=50.5, grid_power=-10))
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "refused": []})
+    assert (answer.status_code, answer.json()) == (200, accepted())
     wait_stored(device, 1)
     row = device.stored()[us]
     assert {name: value for name, value in row.items() if value is not None} == {"battery_soc": 50.5, "grid_power": -10}
@@ -47,46 +51,92 @@ def test_stores_a_nested_packet(device: Device) -> None:
     assert (device.stored()[us]["battery_soc"], device.stored()[us]["solar_power"]) == (40, 7)
 
 
-def test_the_same_reading_twice_is_one_row_and_the_first_stays(device: Device) -> None:
-    us = recent_us()
-    device.send(us, load_power=1.0)
-    wait_stored(device, 1)
-    device.send(us, load_power=2.0)
-    device.send(us + SECOND_US)
-    wait_stored(device, 2)
-    assert len(device.stored()) == 2
-    assert device.stored()[us]["load_power"] == 1.0
-
-
-def test_the_same_reading_twice_in_one_list_is_one_row(device: Device) -> None:
-    us = recent_us()
-    answer = device.post([reading(device.device_id, us, load_power=float(value)) for value in range(5)])
-    assert answer.json()["accepted"] == 5
-    wait_stored(device, 1)
-    assert device.stored()[us]["load_power"] == 0.0
-
-
 def test_refuses_one_by_one_and_stores_the_rest(device: Device) -> None:
     us = recent_us()
     good = [reading(device.device_id, us + index * SECOND_US) for index in range(3)]
-    bad = reading(device.device_id, us, battery_soc=101)
+    bad = reading(device.device_id, us, battery_soc=150)
     answer = device.post([good[0], bad, good[1], 5, reading("somebody_else", us), good[2]])
     assert answer.status_code == 200
-    assert answer.json() == {
-        "accepted": 3,
-        "refused": [
-            {"index": 1, "reason": "battery_soc: 101 is not between 0 and 100"},
-            {"index": 3, "reason": "a reading is a JSON object and not 5"},
+    assert answer.json() == accepted(
+        3,
+        refused=[
+            {"index": 1, "reason": "no metric with a valid value is left; at least one is needed"},
+            {"index": 3, "reason": "a reading is a JSON object, not 5"},
             {"index": 4, "reason": "device_id: 'somebody_else' is not the device that the key belongs to"},
         ],
-    }
+        adjusted=[
+            {"index": 1, "metric": "battery_soc", "reason": "150 is not between 0 and 100; stored as null"},
+        ],
+    )
     wait_stored(device, 3)
 
 
+def test_a_value_that_is_not_plausible_is_adjusted_and_named(device: Device) -> None:
+    us = recent_us()
+    answer = device.post(reading(device.device_id, us, grid_power=1e307, load_power=5))
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+    assert [entry["metric"] for entry in answer.json()["adjusted"]] == ["grid_power"]
+    wait_stored(device, 1)
+    assert (device.stored()[us]["grid_power"], device.stored()[us]["load_power"]) == (None, 5)
+
+
+def test_values_within_the_tolerance_are_clamped_and_the_rest_is_stored(device: Device) -> None:
+    us = recent_us()
+    answer = device.post(reading(device.device_id, us, solar_power=-3, grid_power=412, battery_soc=100.4))
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+    assert [entry["metric"] for entry in answer.json()["adjusted"]] == ["solar_power", "battery_soc"]
+    wait_stored(device, 1)
+    row = {name: value for name, value in device.stored()[us].items() if value is not None}
+    assert row == {"solar_power": 0, "grid_power": 412, "battery_soc": 100}
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 400, "-" + "1" * 5000])
+def test_numbers_as_python_writes_them_cost_only_themselves(device: Device, literal: str) -> None:
+    us = recent_us()
+    texts = [json.dumps(reading(device.device_id, us + index * SECOND_US, grid_power=100)) for index in range(3)]
+    texts[1] = texts[1].replace("100}", f'{literal}, "load_power": 7}}')
+    answer = device.post(f"[{','.join(texts)}]".encode())
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 3)
+    ((adjusted),) = answer.json()["adjusted"]
+    assert (adjusted["index"], adjusted["metric"]) == (1, "grid_power")
+    wait_stored(device, 3)
+    stored = list(device.stored().values())
+    assert [row["grid_power"] for row in stored] == [100, None, 100]
+    assert stored[1]["load_power"] == 7
+
+
+def test_names_that_are_not_in_the_catalogue_are_listed_once(device: Device) -> None:
+    us = recent_us()
+    sent = [{**reading(device.device_id, us + index), "solar_power": 100, "slar_power": 3} for index in range(3)]
+    assert device.post(sent).json() == accepted(3, ignored=["slar_power"])
+
+
+def test_text_that_is_not_valid_unicode_costs_only_itself(device: Device) -> None:
+    body = json.dumps({**reading(device.device_id, recent_us()), "a\ud800": "\ud800"}).encode()
+    answer = device.post(body)
+    assert (answer.status_code, answer.json()) == (200, accepted(ignored=["a?"]))
+
+
+def test_times_too_far_ahead_or_behind_are_refused(device: Device) -> None:
+    now = time.time()
+    times = [now + 290, now + 310, now - 399 * 86_400, now - 401 * 86_400]
+    sent = [{**reading(device.device_id, 0), "time": at * 1000} for at in times]
+    answer = device.post(sent)
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 2)
+    ahead, behind = answer.json()["refused"]
+    assert (ahead["index"], "ahead of the clock" in ahead["reason"]) == (1, True)
+    assert (behind["index"], "behind the clock" in behind["reason"]) == (3, True)
+
+
 def test_everything_refused_is_400_and_says_why(device: Device) -> None:
-    answer = device.post([reading(device.device_id, recent_us(), battery_soc=-1)])
+    answer = device.post([reading(device.device_id, recent_us(), battery_soc=-50)])
     assert_problem(answer, 400, "bad_request")
-    assert answer.json()["refused"] == [{"index": 0, "reason": "battery_soc: -1 is not between 0 and 100"}]
+    document = answer.json()
+    assert (document["accepted"], document["ignored"]) == (0, [])
+    assert document["refused"] == [
+        {"index": 0, "reason": "no metric with a valid value is left; at least one is needed"}
+    ]
+    assert [entry["metric"] for entry in document["adjusted"]] == ["battery_soc"]
 
 
 def test_a_body_that_names_no_device_is_400_with_the_reason(device: Device) -> None:
@@ -97,10 +147,10 @@ def test_a_body_that_names_no_device_is_400_with_the_reason(device: Device) -> N
 
 def test_an_empty_list_is_accepted(device: Device) -> None:
     answer = device.post([])
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 0, "refused": []})
+    assert (answer.status_code, answer.json()) == (200, accepted(0))
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"device_id": NaN}', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{", b'{"device_id": NaN', b"\xff", b"[" * 100_000, b'{"a":' * 100_000])
 def test_malformed_json_is_400(device: Device, body: bytes) -> None:
     assert_problem(device.post(body), 400, "bad_request")
 
@@ -113,9 +163,18 @@ def test_no_key_or_a_wrong_one_is_401(device: Device, header: str | None) -> Non
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_the_key_of_another_device_is_401(device: Device, stack: Stack, writer: Process) -> None:
+def test_the_key_is_checked_before_the_body_is_read(device: Device) -> None:
+    url = device.writer.url.removeprefix("http://").split(":")
+    with socket.create_connection((url[0], int(url[1])), timeout=20) as raw:
+        raw.sendall(b"POST /ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nAuthorization: Bearer no\r\n\r\n")
+        assert raw.recv(64).startswith(b"HTTP/1.1 401")
+
+
+def test_the_key_of_another_device_stores_nothing(device: Device, stack: Stack, writer: Process) -> None:
     other = device_new(stack, writer)
-    assert_problem(other.post(reading(device.device_id, recent_us())), 401, "unauthorized")
+    answer = other.post(reading(device.device_id, recent_us()))
+    assert_problem(answer, 400, "bad_request")
+    assert "not the device that the key belongs to" in answer.json()["refused"][0]["reason"]
 
 
 def test_more_than_10000_readings_are_413(device: Device) -> None:

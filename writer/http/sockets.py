@@ -1,20 +1,22 @@
-"""WS /ws/device/{device_id}: one reading a message, one answer a reading."""
+"""WS /ws/device/{device_id}: one reading per message, one response per reading."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from telemetry.bearer import bearer_token
 from telemetry.device_socket import CLOSE_SLOW, CLOSE_UNAUTHORIZED
 from telemetry.keys import is_key_of
-from telemetry.names import is_device_id
-from writer.http.ingest import bearer_key, validated
+from writer.http.body import json_decode
+from writer.http.ingest import validated
 from writer.publishing.heartbeat import now_us
+from writer.report import Report
 from writer.service import Service
-from writer.validate import RefusedError
 
 log = logging.getLogger("writer.http.sockets")
 
@@ -25,15 +27,15 @@ CLOSE_TIMEOUT_S = 1.0
 
 @router.websocket("/ws/device/{device_id}")
 async def device_socket(socket: WebSocket, device_id: str) -> None:
-    """Answer each reading with `{"accepted": 1}` or `{"refused": reason}`. A bad key is closed with 4401, a client that
-    does not read its answers with 4408.
+    """Respond to each reading as POST /ingest does. Closes with 4401 for an invalid key, with 4408 if the device does
+    not read the responses.
 
-    Waiting for the next reading needs no time-out of its own: uvicorn pings, and closes where no pong comes.
+    Waiting for the next reading needs no timeout: uvicorn pings, and closes the socket if no pong comes.
     """
     service: Service = socket.state.service
     await socket.accept()
-    key = bearer_key(socket.headers.get("authorization"))
-    if key is None or not is_device_id(device_id) or not is_key_of(service.settings.ingest_secret, device_id, key):
+    key = bearer_token(socket.headers.get("authorization"))
+    if key is None or not is_key_of(service.settings.ingest_secret, device_id, key):
         await socket.close(CLOSE_UNAUTHORIZED, "send Authorization: Bearer <device key>")
         return
     try:
@@ -45,7 +47,7 @@ async def device_socket(socket: WebSocket, device_id: str) -> None:
         return
     except TimeoutError:
         service.metrics.slow_sockets += 1
-        log.warning("closing the socket of %s: it does not read its answers", device_id)
+        log.warning("closing the socket of %s: the device does not read the responses", device_id)
         await _close_slow(socket)
 
 
@@ -57,26 +59,24 @@ async def _message(socket: WebSocket) -> str | bytes:
     return payload
 
 
-def _take(payload: str | bytes, device_id: str, service: Service) -> dict[str, object]:
-    service.metrics.received += 1
+def _take(payload: str | bytes, device_id: str, service: Service) -> dict[str, Any]:
+    report, reading = Report(), None
     try:
-        item = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
+        reading = validated(json_decode(payload), 0, device_id, service, report, now_us())
+    except ValueError as error:
         service.metrics.refused["shape"] += 1
-        return {"refused": f"not JSON: {error}"}
-    try:
-        reading = validated(item, device_id, service, now_us())
-    except RefusedError as refusal:
-        return {"refused": str(refusal)}
-    if not service.take([reading]):
-        return {"refused": "the queue of readings is full; send it again later"}
-    return {"accepted": 1}
+        report.refuse(0, f"not JSON: {error}")
+    service.count(1, report)
+    if reading is not None and not service.take([reading]):
+        reading = None
+        report.refuse(0, "the queue of readings is full; send it again later")
+    return report.document(int(reading is not None))
 
 
 async def _close_slow(socket: WebSocket) -> None:
-    """Say why, where there still is room for it; uvicorn closes the connection either way when the route ends."""
+    """Send the close frame if there is room for it; uvicorn closes the connection when the route ends."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await socket.close(CLOSE_SLOW, "answers are not read")
+            await socket.close(CLOSE_SLOW, "responses are not read")
     except TimeoutError:
         pass
