@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from auth_app.access_changes import change_record
+from core.bounded import BoundedDict
 from telemetry.redis import RedisError, redis_client_sync
 
 CHANNEL = "wattstream:access"
@@ -35,7 +35,7 @@ class AccessChange:
 
 Listener = Callable[[AccessChange], None]
 _listeners: list[Listener] = []
-_applied: OrderedDict[int, None] = OrderedDict()
+_applied: BoundedDict[int, None] = BoundedDict(APPLIED_KEPT)
 _applied_lock = threading.Lock()
 
 
@@ -87,8 +87,6 @@ def _is_first(pk: int) -> bool:
         if pk in _applied:
             return False
         _applied[pk] = None
-        if len(_applied) > APPLIED_KEPT:
-            _applied.popitem(last=False)
         return True
 
 

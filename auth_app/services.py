@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -134,9 +134,18 @@ def user_disable(*, user: User) -> None:
     user.save(update_fields=["is_active"])
 
 
+_before_deletion: list[Callable[[User], object]] = []
+
+
+def before_user_deletion(work: Callable[[User], object]) -> None:
+    """Call `work` in the transaction that deletes a user, before it does: for apps that store something per user."""
+    _before_deletion.append(work)
+
+
 def user_delete(*, user: User) -> None:
-    """Delete a user. Their devices are left without an owner, so the viewers of these lose them too."""
+    """Delete a user, and announce that their access has ended."""
     with transaction.atomic():
-        devices = tuple(user.devices.values_list("device_id", flat=True))
-        announce(AccessChange(users=(user.pk,), devices=devices))
+        for work in _before_deletion:
+            work(user)
+        announce(AccessChange(users=(user.pk,)))
         user.delete()

@@ -1,35 +1,21 @@
-"""Views for everybody: no credentials, nothing that changes anything."""
+"""Public views: hot views that need no credentials and change nothing."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
-from django.views.decorators.csrf import csrf_exempt
 
-from core.errors import MethodNotAllowed, Problem, problem_response
-
-_ACCEPTED = ("GET", "HEAD")
+from core.hot import READ_METHODS, Hot, hot_mark
 
 
 def public_view(view: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> Callable[..., Any]:
-    """Make an async view answer GET and HEAD, to anybody, with problems turned into answers."""
-
-    @wraps(view)
-    async def public(request: HttpRequest) -> HttpResponseBase:
-        try:
-            if request.method not in _ACCEPTED:
-                raise MethodNotAllowed(_ACCEPTED)
-            return await view(request)
-        except Problem as problem:
-            return problem_response(problem)
-
-    public.methods = _ACCEPTED  # type: ignore[attr-defined]
-    return csrf_exempt(public)
+    """Make an async view public and hot. It accepts GET and HEAD, and raises problems."""
+    hot_mark(view, Hot(READ_METHODS, scope=None))
+    return view
 
 
 def unchanging(request: HttpRequest, body: bytes, content_type: str) -> HttpResponse:

@@ -156,6 +156,11 @@ def grants_end_expired() -> int:
     return ended
 
 
+def devices_of_deleted_user_announce(user: User) -> None:
+    """Announce the devices that lose their owner with `user`: their viewers lose access too."""
+    announce(AccessChange(devices=tuple(Device.objects.filter(owner=user).values_list("device_id", flat=True))))
+
+
 def _lock_owned(*, user: User, device_id: str) -> Device:
     """`device_owned`, the row locked until the transaction ends, so that it cannot change hands meanwhile."""
     device = Device.objects.select_for_update().filter(pk=device_owned(user.pk, device_id).pk).first()

@@ -10,8 +10,8 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from auth_app.api import ApiView, PublicApiView
-from auth_app.http.hot_view import is_hot
 from auth_app.scopes import Scope
+from core.hot import hot_of
 from core.openapi import Operation, operation_of
 
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -65,21 +65,23 @@ def methods_of(callback: Callable[..., Any]) -> Mapping[str, Any]:
     if view_class is not None:
         names = [name for name in view_class.http_method_names if name not in ("head", "options")]
         return {name: getattr(view_class, name) for name in names if hasattr(view_class, name)}
-    accepted: Sequence[str] = getattr(callback, "methods", ("GET",))
+    hot = hot_of(callback)
+    accepted: Sequence[str] = hot.methods if hot else ("GET",)
     return {name.lower(): callback for name in accepted if name != "HEAD"}
 
 
 def _route(path: str, pattern: URLPattern, method: str, operation: Operation) -> Route:
     callback: Any = pattern.callback
     view_class = getattr(callback, "view_class", None)
+    hot = hot_of(callback)
     return Route(
         path=path,
         method=method,
         name=str(pattern.name),
         app=callback.__module__.partition(".")[0],
         operation=operation,
-        is_public=issubclass(view_class, PublicApiView) if view_class else not is_hot(callback),
-        is_hot=is_hot(callback),
+        is_public=issubclass(view_class, PublicApiView) if view_class else hot is None or hot.scope is None,
+        is_hot=hot is not None,
         scope=_scope(view_class or callback, method),
     )
 
@@ -89,4 +91,5 @@ def _scope(view: Any, method: str) -> Scope | None:
         return None
     if isinstance(view, type) and issubclass(view, ApiView):
         return view.reading if method == "get" else view.writing
-    return getattr(view, "scope", None)
+    hot = hot_of(view)
+    return None if hot is None or hot.scope is None else Scope(hot.scope)

@@ -18,7 +18,7 @@ def server_process(env: Mapping[str, str], log: Path, *, port: int | None = None
 def daphne_process(env: Mapping[str, str], log: Path) -> Process:
     """The same application under daphne, with static files gathered as `scripts/serve` does it."""
     manage(dict(env), "collectstatic", "--noinput")
-    command = ["-b", "127.0.0.1", "-p", "{port}", "asgi_project.asgi:application"]
+    command = ["-b", "127.0.0.1", "-p", "{port}", "asgi_project.server.daphne:application"]
     return Process([sys.executable, "-m", "daphne", *command], env=env, log=log)
 
 

@@ -145,7 +145,7 @@ class Publisher:
 publisher = Publisher()
 
 
-async def publish_for_ever() -> None:
+async def publish_forever() -> None:
     """Once a second: look how late the loop is and, in a worker, publish. A worker whose parent has died ends."""
     parent, is_worker = os.getppid(), folder_of_workers() is not None
     loop = asyncio.get_running_loop()

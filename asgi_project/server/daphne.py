@@ -1,4 +1,7 @@
-"""What daphne lacks: back-pressure (its `send` returns at once, however little the client has read), and a way to stop.
+"""The application for daphne: `daphne asgi_project.server.daphne:application`.
+
+It adds two things that daphne lacks: back-pressure (daphne's `send` returns at once, however little the client has
+read) and a shutdown that closes sockets and services. Under daphne, `asgi_project.asgi:application` works without them.
 
 Daphne binds its own protocol object into each `send` (daphne/server.py, `create_application`). Twisted tells a
 producer that is registered with a connection when the buffer of that connection is full, and when it is empty again
@@ -10,23 +13,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+
+from asgi_project.asgi import application as server_application  # first: it sets Django up
+
+# isort: split
 from django.conf import settings
 
+from asgi_project.services import services_of_loop
 from core.streaming import Send
+from live_app.access.guard import guard_of_loop
+from live_app.delivery.protocol import TRANSPORT_EXTENSION
 
+DRAIN_SHARE = 0.8  # of SHUTDOWN_GRACE_S; the rest is for closing
+FLUSH_S = 0.1  # Twisted drops what it has not written when it stops
 FULL = 1 << 30  # for `get_write_buffer_size`: how much more than full it is, Twisted does not tell
 
 CLOSE_NORMAL, CLOSE_PRIVATE = 1000, 3000  # between them are codes that RFC 6455 and its registry define
 
 
 def daphne_protocol(send: object) -> Any:
-    """The protocol object behind `send`; None under any other server."""
+    """The protocol object that daphne has bound into `send`. Raises `TypeError` under any other server."""
     if not isinstance(send, partial) or not send.args:
-        return None
-    protocol = send.args[0]
-    return protocol if type(protocol).__module__ in ("daphne.http_protocol", "daphne.ws_protocol") else None
+        raise TypeError("asgi_project.server.daphne is for daphne only; other servers run asgi_project.asgi")
+    return send.args[0]
 
 
 def before_daphne_stops(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -135,3 +147,37 @@ class PacedResponse:
             self._pace = None
             if self._request.channel is not None:
                 self._request.unregisterProducer()
+
+
+class DaphneApplication:
+    """`application`, with back-pressure on every response and socket, and with a shutdown. One instance per process."""
+
+    def __init__(self, application: ASGI3Application) -> None:
+        self._application: Any = application
+        self._has_begun = False
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        protocol = daphne_protocol(send)
+        if not self._has_begun:
+            self._has_begun = True
+            before_daphne_stops(_stop)
+        if scope["type"] == "websocket":
+            transport = SocketTransport(protocol)
+            cast(Any, scope)["extensions"] = {TRANSPORT_EXTENSION: transport}
+            await self._application(scope, receive, transport.paced(cast(Any, send)))
+            return
+        response = PacedResponse(protocol, cast(Any, send))
+        try:
+            await self._application(scope, receive, response)
+        finally:
+            response.close()
+
+
+async def _stop() -> None:
+    """Close every socket with 1012 and then the services, while Twisted still writes."""
+    await guard_of_loop().restart(settings.SHUTDOWN_GRACE_S * DRAIN_SHARE)
+    await services_of_loop().aclose()
+    await asyncio.sleep(FLUSH_S)
+
+
+application = DaphneApplication(cast(ASGI3Application, server_application))

@@ -80,6 +80,7 @@ def serve(*, host: str, port: int, forwarders: list[str], workers: int) -> None:
             workers=workers,
             timeout_worker_healthcheck=WORKER_START_TIMEOUT_S,
             loop="uvloop",
+            lifespan="on",
             http="asgi_project.server.uvicorn:DrainedHttpProtocol",
             ws="asgi_project.server.uvicorn:DirectProtocol",
             ws_max_size=settings.LIVE_FRAME_MAX_BYTES,

@@ -1,7 +1,7 @@
-"""A lean way to the hot views, in front of Django's own handler.
+"""Serves hot views, in front of Django's own handler.
 
-Django's handler opens a thread context and sends signals with synchronous receivers for every request; both cost more
-than a whole history answer (docs/decisions/003-hot-path.md). Views marked with `hot_view` need neither.
+Django's handler opens a thread context and sends signals with synchronous receivers for every request. Both cost more
+than a whole history response (docs/decisions/003-hot-path.md), and hot views need neither.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
-from auth_app.http.hot_view import is_hot
-from core.errors import BadRequest, Problem, TooLarge, problem_response
+from auth_app.audit.denials import problem_denied
+from auth_app.credentials import remote_address
+from auth_app.http.hot_view import identify_request
+from auth_app.scopes import Scope as TokenScope
+from core.errors import BadRequest, MethodNotAllowed, Problem, TooLarge, problem_response
+from core.hot import hot_of
 from core.streaming import Send, StreamedResponse, stream_send
 from telemetry.logs import note_route
 
@@ -31,11 +35,11 @@ logger = logging.getLogger(__name__)
 
 
 class Disconnected(Exception):
-    """The client went away before its answer was ready."""
+    """The client closed the connection before its request was complete."""
 
 
 class HotHandler:
-    """Serves marked views itself and leaves everything else to `cold`."""
+    """Serves hot views and passes every other request to `cold`."""
 
     def __init__(self, cold: ASGI3Application) -> None:
         self._cold = cold
@@ -45,24 +49,56 @@ class HotHandler:
         if match is None:
             await self._cold(scope, receive, send)
             return
+        body = BytesIO()
+        request = ASGIRequest(cast(dict[str, Any], scope), body)
+        watch = _Watch(receive)
         try:
-            body = await _read_body(receive)
+            response = await _respond(match, request, body, watch)
+            await _send_response(response, send, is_head=request.method == "HEAD")
         except Disconnected:
             return
-        except Problem as problem:
-            await _send_response(problem_response(problem), send)
-            return
-        request = ASGIRequest(cast(dict[str, Any], scope), BytesIO(body))
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        watch = asyncio.create_task(_cancel_when_gone(receive, task))
-        try:
-            await _send_response(await _answer(match, request), send, is_head=request.method == "HEAD")
         except asyncio.CancelledError:
-            if not watch.done():
+            if not watch.has_cancelled:
                 raise
-            task.uncancel()
+            watch.request_task.uncancel()
         finally:
-            watch.cancel()
+            watch.close()
+
+
+class _Watch:
+    """Reads from the client on behalf of one request: its body, and after that the end of its connection."""
+
+    def __init__(self, receive: ASGIReceiveCallable) -> None:
+        self._receive = receive
+        self.request_task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._task: asyncio.Task[None] | None = None
+        self.has_cancelled = False
+
+    async def read_body(self, body: BytesIO) -> None:
+        """Fill `body`. Raises `TooLarge`, `Disconnected`."""
+        more = True
+        while more:
+            message = cast(dict[str, Any], await self._receive())
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            body.write(message.get("body", b""))
+            if body.tell() > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                raise TooLarge(f"body: at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are accepted.")
+            more = message.get("more_body", False)
+        body.seek(0)
+
+    def start(self) -> None:
+        """From now on a disconnect cancels the request, which cancels its statement in the database."""
+        self._task = asyncio.create_task(self._wait())
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.has_cancelled = self.request_task.cancel()
 
 
 def _hot_match(scope: HTTPScope) -> ResolverMatch | None:
@@ -71,54 +107,50 @@ def _hot_match(scope: HTTPScope) -> ResolverMatch | None:
     except Resolver404:
         return None
     note_route(route_pattern(match.route))
-    return match if is_hot(match.func) else None
+    return match if hot_of(match.func) else None
 
 
 @lru_cache(maxsize=256)
 def route_pattern(route: str) -> str:
-    """`/api/history/{device_id}`: how a route is called wherever one is named. The admin's hundred are one."""
+    """The name of a route in logs, metrics and traces, e.g. `/api/history/{device_id}`; one for the whole admin."""
     if route.startswith("admin/"):
         return "/admin"
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route)
 
 
-async def _answer(match: ResolverMatch, request: ASGIRequest) -> HttpResponseBase:
+async def _respond(match: ResolverMatch, request: ASGIRequest, body: BytesIO, watch: _Watch) -> HttpResponseBase:
+    """The response of a hot view. The only place where a problem of one becomes a response.
+
+    Credentials are checked before the body is read.
+    """
+    hot = hot_of(match.func)
+    assert hot is not None
+    identity = None
     try:
         request.get_host()
-        response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
+        if request.method not in hot.methods:
+            raise MethodNotAllowed(hot.methods)
+        arguments = match.args
+        if hot.scope is not None:
+            identity = await identify_request(request)
+            identity.require(TokenScope(hot.scope))
+            arguments = (identity, *arguments)
+        await watch.read_body(body)
+        watch.start()
+        response: HttpResponseBase = await match.func(request, *arguments, **match.kwargs)
         if isinstance(response, StreamedResponse) and request.method != "HEAD":
             await response.begin()
         return response
     except Problem as problem:
+        problem_denied(problem, identity=identity, what=match.func.__name__, address=remote_address(request))
         return problem_response(problem)
     except DisallowedHost:
         return problem_response(BadRequest("Host: this name is not among ALLOWED_HOSTS."))
-    except Exception:  # the last line of defence: an answer, and the whole story in the log
-        logger.exception("error in %r", request.path)  # a path may hold line breaks
+    except Disconnected:
+        raise
+    except Exception:  # the last resort: a response for the client, the traceback for the log
+        logger.exception("error in %r", request.path)  # a path may contain line breaks
         return problem_response(Problem("Something went wrong here; it has been logged."))
-
-
-async def _read_body(receive: ASGIReceiveCallable) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        chunk = cast(dict[str, Any], message).get("body", b"")
-        size += len(chunk)
-        if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise TooLarge(f"body: at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are accepted.")
-        chunks.append(chunk)
-        if not cast(dict[str, Any], message).get("more_body", False):
-            return b"".join(chunks)
-
-
-async def _cancel_when_gone(receive: ASGIReceiveCallable, task: asyncio.Task[None]) -> None:
-    """A cancelled view cancels its query: nobody waits for the answer any more."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    task.cancel()
 
 
 async def _send_response(response: HttpResponseBase, send: ASGISendCallable, *, is_head: bool = False) -> None:

@@ -62,7 +62,7 @@ def servers(stack: BenchStack) -> list[Server]:
     tutorial = [*daphne, "bench.peers.channels_tutorial.asgi:application"]
     fastapi = [*python, "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning",
                "bench.peers.fastapi_tutorial:app"]  # fmt: skip
-    on_daphne = [*daphne, "asgi_project.asgi:application"]
+    on_daphne = [*daphne, "asgi_project.server.daphne:application"]
     return [
         ours,
         Server("wattstream-daphne", "wattstream on daphne", "redis", address, on_daphne, ours.talk),

@@ -13,10 +13,12 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from auth_app.audit.denials import Denial, tally
+from auth_app.housekeeping import TOKENS_KEPT_DAYS, accounts_purge
 from auth_app.models import AccessToken, AuditEntry, User
 from auth_app.tokens import token_create
-from devices_app import denials, housekeeping
-from devices_app.housekeeping import CHUNK, TOKENS_KEPT_DAYS, Housekeeper, Job, purge
+from core.housekeeping import CHUNK, Housekeeper, Job
+from devices_app import denials
+from devices_app.housekeeping import JOBS
 from devices_app.models import Grant
 from testing.cast import Person, device_share
 from testing.stack import Stack, manage
@@ -69,14 +71,13 @@ def test_the_command_deletes_what_has_ended_long_ago(stack: Stack, alice: Person
 def test_more_than_one_chunk_is_deleted(alice: Person) -> None:
     age = timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS + 1)
     AuditEntry.objects.bulk_create(AuditEntry(event="login", user=alice.user, time=age) for _ in range(CHUNK + 1))
-    assert purge().audit_entries >= CHUNK + 1
+    assert accounts_purge().audit_entries >= CHUNK + 1
     assert not AuditEntry.objects.filter(user=alice.user).exists()
 
 
-async def test_the_server_does_it_by_itself(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
+async def test_the_housekeeper_runs_due_jobs(alice: Person) -> None:
     old = await asyncio.to_thread(token, alice, expires_at=long_ago())
-    monkeypatch.setattr(housekeeping, "JOBS", (Job(purge, first_s=0, every_s=3600),))
-    housekeeper = Housekeeper()
+    housekeeper = Housekeeper([Job(accounts_purge, first_s=0, every_s=3600)])
     housekeeper.start()
 
     async def is_gone() -> bool:
@@ -88,7 +89,7 @@ async def test_the_server_does_it_by_itself(monkeypatch: pytest.MonkeyPatch, ali
 
 async def test_what_was_refused_just_before_the_end_is_written(alice: Person) -> None:
     last = refusal(alice.user)
-    housekeeper = Housekeeper()
+    housekeeper = Housekeeper(JOBS)
     housekeeper.start()
     tally.count(last)
     await housekeeper.close()

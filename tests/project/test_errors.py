@@ -16,13 +16,14 @@ from django.urls import path
 
 from asgi_project.asgi import django_application
 from auth_app.http.handler import HotHandler
-from auth_app.http.hot_view import is_hot
 from core import errors
+from core.hot import hot_of
+from core.public import public_view
 
 SECRET = "postgresql://reader:hunter2@telemetry"
 
 
-async def hot_failing(request: HttpRequest, rest: str) -> HttpResponse:
+async def hot_failing(request: HttpRequest, rest: str = "") -> HttpResponse:
     raise RuntimeError(SECRET)
 
 
@@ -30,15 +31,14 @@ def cold_failing(request: HttpRequest, rest: str) -> HttpResponse:
     raise RuntimeError(SECRET)
 
 
-hot_failing.wattstream_hot = True  # type: ignore[attr-defined]
-urlpatterns = [path("hot/<str:rest>", hot_failing), path("cold/<str:rest>", cold_failing)]
+urlpatterns = [path("hot/<str:rest>", public_view(hot_failing)), path("cold/<str:rest>", cold_failing)]
 handler500 = errors.server_error
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    assert is_hot(hot_failing)
-    assert not is_hot(cold_failing)
+    assert hot_of(hot_failing)
+    assert not hot_of(cold_failing)
     transport = httpx.ASGITransport(HotHandler(django_application), raise_app_exceptions=False)  # type: ignore[arg-type]
     with override_settings(ROOT_URLCONF=__name__):
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

@@ -1,4 +1,4 @@
-"""Deletes what the accounts database keeps no longer. The server does it once a day by itself."""
+"""Deletes data that the accounts database no longer keeps. The server does the same once a day."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from devices_app.housekeeping import purge
+from auth_app.housekeeping import accounts_purge
 from devices_app.services import grants_end_expired
 
 
 class Command(BaseCommand):
-    help = "Deletes tokens and sessions that have ended, expired grants, and audit entries past AUDIT_RETENTION_DAYS."
+    help = "Deletes ended tokens and sessions, expired grants, and audit entries older than AUDIT_RETENTION_DAYS."
 
     def handle(self, **_: Any) -> None:
         grants = grants_end_expired()
-        purged = purge()
+        purged = accounts_purge()
         self.stdout.write(f"deleted: {purged.tokens} tokens, {grants} grants, {purged.audit_entries} audit entries")
