@@ -27,11 +27,11 @@ from bench.step import Probe, Stage, Step
 BATCH, WATCHED, WATCHERS, HOUSEHOLD = 10, 5, 10, 3
 STAGES = {  # first loads are guesses for two cores
     "dashboards": ("Dashboards, each with a device of its own", "dashboards", 2_000),
-    "shared": (f"Dashboards of {WATCHED} devices, {WATCHERS} dashboards a device", "dashboards", 1_000),
+    "shared": (f"Dashboards of {WATCHED} devices, {WATCHERS} dashboards per device", "dashboards", 1_000),
     "history": ("History requests beside half of these dashboards", "requests/s", 100),
     "writer": ("Devices that send single readings", "devices", 500),
     "batches": (f"Devices that send {BATCH} readings at a time", "devices", 2_000),
-    "site": (f"Everything at once, {HOUSEHOLD} dashboards a device", "dashboards", 1_000),
+    "site": (f"Everything at once, {HOUSEHOLD} dashboards per device", "dashboards", 1_000),
 }
 READING = {"dashboards", "shared", "history"}
 BESIDE_UNMEASURED = 1_000

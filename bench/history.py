@@ -54,7 +54,7 @@ async def run(options: argparse.Namespace) -> None:
     _print(rows)
     results.save("history", told, {"rows": [asdict(row) for row in rows]})
     values = {server: [row.per_second for row in rows if row.server == server] for server in servers}
-    bars(results.picture("history"), title="History: requests a second (one process)", groups=VIEWS, values=values)
+    bars(results.picture("history"), title="History: requests per second (one process)", groups=VIEWS, values=values)
 
 
 def _servers(stack: BenchStack) -> Iterator[tuple[str, Process]]:

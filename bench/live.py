@@ -25,9 +25,9 @@ SOCKETS = 500
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--servers", metavar="A,B", help="only these (default: all; a wrong name lists them)")
     parser.add_argument(
-        "--rates", metavar="A,B", default="4000,10000", help="deliveries a second (default: %(default)s)"
+        "--rates", metavar="A,B", default="4000,10000", help="deliveries per second (default: %(default)s)"
     )
-    parser.add_argument("--watched", metavar="A,B", default="1,20", help="devices a socket (default: %(default)s)")
+    parser.add_argument("--watched", metavar="A,B", default="1,20", help="devices per socket (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=6.0, help="a round takes (default: 6)")
     parser.add_argument("--rounds", type=int, default=3, help="for each server and load (default: 3)")
     parser.add_argument("--idle", type=int, default=5_000, help="idle sockets; 0 for no memory (default: 5000)")
@@ -56,14 +56,14 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def _loads(options: argparse.Namespace) -> list[Load]:
-    """Twenty devices a socket come in two ways: evenly, and all devices together as clocks that agree make them."""
+    """Twenty devices per socket report evenly spread, or together, like devices with synchronised clocks."""
     rates = [int(rate) for rate in options.rates.split(",")]
     loads = []
     for watched in map(int, options.watched.split(",")):
         if watched == 1:
-            loads += [Load(f"one device a socket, {rate:,}/s", SOCKETS, 1, rate) for rate in rates]
+            loads += [Load(f"one device per socket, {rate:,}/s", SOCKETS, 1, rate) for rate in rates]
         else:
-            name, most = f"{watched} devices a socket, {max(rates):,}/s", max(rates)
+            name, most = f"{watched} devices per socket, {max(rates):,}/s", max(rates)
             loads.append(Load(f"{name}, together", SOCKETS, watched, most, burst=len(DEVICES)))
             loads.append(Load(f"{name}, spread", SOCKETS, watched, most))
     return loads

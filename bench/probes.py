@@ -66,7 +66,7 @@ class Spent:
 
 @dataclass
 class DashboardProbe:
-    """So many dashboards, `watched` devices each at 1 Hz, `watchers` dashboards a device; published to Redis directly,
+    """So many dashboards, `watched` devices each at 1 Hz, `watchers` dashboards per device; published to Redis directly,
     as the writer does it, so that one server process is all that is measured."""
 
     stack: BenchStack

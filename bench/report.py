@@ -76,18 +76,18 @@ def _history(data: Data) -> Iterator[str]:
 
 
 def _live(data: Data) -> Iterator[str]:
-    heads = ("load", "server", "CPU µs a frame", "p50 ms", "p99 ms", "lost", "frames/s")
+    heads = ("load", "server", "CPU µs per frame", "p50 ms", "p99 ms", "lost", "frames/s")
     keys = ("load", "server", "cpu_us", "p50_ms", "p99_ms", "lost", "per_second")
     yield from table(heads, ([row[key] for key in keys] for row in data["deliveries"]))
     yield ""
     memory = ((row["server"], row["sockets"], row["kilobytes"]) for row in data["memory"])
-    yield from table(("server", "idle sockets", "kB a socket"), memory)
+    yield from table(("server", "idle sockets", "kB per socket"), memory)
 
 
 def _load(data: Data) -> Iterator[str]:
     yield (
         f"{data['users']} dashboards, {data['devices']} devices, {data['seconds_run']} s: readings lost"
-        f" {data['lost_reading']}, doubled {data['doubled_reading']}, given but not stored {data['unknown_reading']}."
+        f" {data['lost_reading']}, duplicated {data['doubled_reading']}, received but not stored {data['unknown_reading']}."
     )
     yield ""
     keys = ("name", "count", "per_second", "p50_ms", "p90_ms", "p99_ms", "max_ms", "failures")
@@ -109,7 +109,15 @@ def _parts(parts: Data) -> Iterator[str]:
 
 
 def _capacity(data: Data) -> Iterator[str]:
-    heads = ("what", "found", "p99 ms there", "cores there", "generator", "at twice that", "and then again")
+    heads = (
+        "load",
+        "capacity",
+        "p99 ms at capacity",
+        "cores at capacity",
+        "generator",
+        "at twice the capacity",
+        "at the capacity again",
+    )
     yield from table(heads, (_stage(stage) for stage in data["stages"].values()))
     for stage in data["stages"].values():
         about = stage.get("about", data["about"])
@@ -124,14 +132,14 @@ def _stage(stage: Data) -> list[object]:
         return [stage["title"], "nothing carried", "–", "–", "–", "–", "–"]
     step = carried[-1]
     cores = ", ".join(f"{name} {share:.2f}" for name, share in step["cores"].items() if name != "generator")
-    most = " (all that was offered)" if stage["found"] == stage["most"] else ""
+    most = " (the highest load offered)" if stage["found"] == stage["most"] else ""
     found = f"{stage['found']:,} {stage['unit']}{most}"
     generator = step["cores"]["generator"]
     return [stage["title"], found, step["p99_ms"], cores, generator, _beyond(stage["twice"]), _beyond(stage["after"])]
 
 
 def _beyond(step: Data) -> str:
-    said = [f"{step['load']:,}: p99 {_text(step['p99_ms'])} ms", f"lost {step['lost']}, doubled {step['doubled']}"]
+    said = [f"{step['load']:,}: p99 {_text(step['p99_ms'])} ms", f"lost {step['lost']}, duplicated {step['doubled']}"]
     said += [f"{step['refused']:,} refused with 503"] if step["refused"] else []
     said += [f"{step['named']:,} named as dropped"] if step["named"] else []
     said += [f"failed {name}: {count:,}" for name, count in step["failed"].items()]
@@ -139,18 +147,18 @@ def _beyond(step: Data) -> str:
 
 
 def _growth(data: Data) -> Iterator[str]:
-    yield f"Times one is {data['days']} days of one device beside {data['days']} days of another, at 1 Hz."
+    yield f"Factor 1 is {data['days']} days of one device beside {data['days']} days of another, at 1 Hz."
     yield "".join(f" Left out: {line}." for line in data["left_out"]) or "Nothing was left out."
     yield ""
     times = sorted({row["times"] for row in data["views"]})
     rows = {row["times"]: row["rows"] for row in data["views"]}
-    heads = ["CPU ms a request (server + database)", *(f"{n} times, {rows[n]:,} rows" for n in times)]
+    heads = ["CPU ms per request (server + database)", *(f"{n} ×, {rows[n]:,} rows" for n in times)]
     yield from table(heads, _views(data["views"], times))
     yield ""
     frames = ((row["sockets"], row["cpu_us"], row["p99_ms"], row["lost"]) for row in data["frames"])
-    yield from table(("sockets", "CPU µs a frame", "p99 ms", "lost"), frames)
+    yield from table(("sockets", "CPU µs per frame", "p99 ms", "lost"), frames)
     yield ""
-    heads = ["users, and as many devices", "start s", "MB after it", "access µs", "token µs", "GET /api/devices ms"]
+    heads = ["users, and as many devices", "start s", "MB after start", "access µs", "token µs", "GET /api/devices ms"]
     keys = ("users", "start_s", "megabytes", "access_us", "token_us", "devices_ms")
     yield from table(heads, ([row[key] for key in keys] for row in data["accounts"]))
 
@@ -173,15 +181,15 @@ def _soak(data: Data) -> Iterator[str]:
             ("devices, dashboards", f"{data['devices']:,}, {data['dashboards']:,}"),
             ("readings stored", data["readings"]),
             ("faults, in rounds", f"{len(data['faults']):,}, {data['rounds']:,}"),
-            ("rounds that ended badly", len(data["failures"])),
+            ("rounds that failed", len(data["failures"])),
             ("reconnects of dashboards", verdict["reconnects"]),
             ("owed to dashboards", verdict["owed"]),
-            ("given", verdict["given"]),
+            ("received", verdict["given"]),
             ("**lost**", verdict["lost"] + data["lost_before_the_store"]),
-            ("**doubled**", verdict["doubled"]),
+            ("**duplicated**", verdict["doubled"]),
             ("named as missing, to be loaded from history", verdict["named"]),
-            ("p99 of a calm second, first quarter, ms", data["calm_p99_ms_first"]),
-            ("p99 of a calm second, last quarter, ms", data["calm_p99_ms_last"]),
+            ("p99 of calm seconds, first quarter, ms", data["calm_p99_ms_first"]),
+            ("p99 of calm seconds, last quarter, ms", data["calm_p99_ms_last"]),
         ],
     )
     yield ""

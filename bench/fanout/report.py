@@ -77,6 +77,6 @@ class Report:
         drawn: dict[str, dict[str, float]] = {}
         for load in self.loads:
             rows = [row for row in self.deliveries if row.load == load.name]
-            drawn[f"µs of CPU a frame, {load.name}"] = {row.server: row.cpu_us for row in rows}
-        drawn["kB an idle socket"] = {found.server: found.kilobytes for found in self.memories}
-        panels(path, title="Live: what a delivered frame costs", measures={k: v for k, v in drawn.items() if v})
+            drawn[f"µs of CPU per frame, {load.name}"] = {row.server: row.cpu_us for row in rows}
+        drawn["kB per idle socket"] = {found.server: found.kilobytes for found in self.memories}
+        panels(path, title="Live: cost of a delivered frame", measures={k: v for k, v in drawn.items() if v})
