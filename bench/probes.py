@@ -66,8 +66,10 @@ class Spent:
 
 @dataclass
 class DashboardProbe:
-    """So many dashboards, `watched` devices each at 1 Hz, `watchers` dashboards per device; published to Redis directly,
-    as the writer does it, so that one server process is all that is measured."""
+    """A number of dashboards with `watched` devices each at 1 Hz, and `watchers` dashboards per device.
+
+    The probe publishes to Redis directly, as the writer does, so that only one server process is measured.
+    """
 
     stack: BenchStack
     server: Server

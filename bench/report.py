@@ -87,7 +87,8 @@ def _live(data: Data) -> Iterator[str]:
 def _load(data: Data) -> Iterator[str]:
     yield (
         f"{data['users']} dashboards, {data['devices']} devices, {data['seconds_run']} s: readings lost"
-        f" {data['lost_reading']}, duplicated {data['doubled_reading']}, received but not stored {data['unknown_reading']}."
+        f" {data['lost_reading']}, duplicated {data['doubled_reading']},"
+        f" received but not stored {data['unknown_reading']}."
     )
     yield ""
     keys = ("name", "count", "per_second", "p50_ms", "p90_ms", "p99_ms", "max_ms", "failures")
