@@ -7,7 +7,8 @@ import sys
 
 import uvloop
 
-from bench import capacity, everything, growth, history, live, load, report, soak
+from bench import capacity, everything, growth, history, live, load, soak
+from bench.report import page
 
 BENCHES = {
     "history": history,
@@ -17,7 +18,7 @@ BENCHES = {
     "growth": growth,
     "soak": soak,
     "all": everything,
-    "report": report,
+    "report": page,
 }
 
 

@@ -14,15 +14,23 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench import results
-from bench.accounts import accounts_create
 from bench.fanout.servers import rings_fill, wattstream
 from bench.fanout.sockets import open_files_raise
 from bench.installation import installation
-from bench.picture import Curves, curves
-from bench.probes import HISTORY_P99_MS, INGEST_P99_MS, P99_MS, DashboardProbe, HistoryProbe, SiteProbe, WriterProbe
+from bench.loads.accounts import accounts_create
+from bench.measure.probes import (
+    HISTORY_P99_MS,
+    INGEST_P99_MS,
+    P99_MS,
+    DashboardProbe,
+    HistoryProbe,
+    SiteProbe,
+    WriterProbe,
+)
+from bench.measure.step import Probe, Stage, Step
+from bench.report import results
+from bench.report.picture import Curves, curves
 from bench.stack import FOLDER, BenchStack, bench_stack
-from bench.step import Probe, Stage, Step
 
 BATCH, WATCHED, WATCHERS, HOUSEHOLD = 10, 5, 10, 3
 STAGES = {  # first loads are guesses for two cores

@@ -16,16 +16,16 @@ from typing import Any
 
 import psycopg
 
-from bench import results
-from bench.accounts import accounts_create
-from bench.cpu import cpu_seconds
 from bench.fanout.round import Load, delivery
 from bench.fanout.servers import rings_fill, wattstream
 from bench.fanout.sockets import open_files_raise
-from bench.growth_accounts import AccountsRow, accounts_grow
-from bench.http_load import load
 from bench.installation import SERVE
-from bench.picture import Curves, curves
+from bench.loads.accounts import accounts_create
+from bench.loads.growth_accounts import AccountsRow, accounts_grow
+from bench.loads.http_load import load
+from bench.measure.cpu import cpu_seconds
+from bench.report import results
+from bench.report.picture import Curves, curves
 from bench.stack import FOLDER, BenchStack, bench_stack, history_load
 from testing.process import Process
 

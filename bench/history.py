@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
-from bench import results
-from bench.cpu import cpu_seconds
-from bench.http_load import load
-from bench.picture import bars
+from bench.loads.http_load import load
+from bench.measure.cpu import cpu_seconds
+from bench.report import results
+from bench.report.picture import bars
 from bench.stack import DEVICES, BenchStack, bench_stack
 from testing.process import Process
 

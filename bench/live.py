@@ -14,7 +14,7 @@ from bench.fanout.report import Report
 from bench.fanout.round import Delivery, Load, delivery, memory
 from bench.fanout.servers import Server, rings_fill, servers
 from bench.fanout.sockets import open_files_raise
-from bench.results import about
+from bench.report.results import about
 from bench.stack import BenchStack, bench_stack
 from testing.process import Process
 

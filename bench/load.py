@@ -1,7 +1,7 @@
 """Load: dashboards as people use them (locust) on a whole site: throughput, latencies, readings lost or doubled.
 
 Databases, history by COPY, writer, simulated houses at one reading a second, server: all of it runs here, and what
-each part takes is looked at once a second. The dashboards: bench/locustfile.py.
+each part takes is looked at once a second. The dashboards: bench/loads/locustfile.py.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bench import results
-from bench.accounts import PASSWORD, accounts_create
 from bench.fanout.sockets import open_files_raise
 from bench.installation import Installation, installation, stored
-from bench.monitor import Monitor
-from bench.picture import Curves, curves
+from bench.loads.accounts import PASSWORD, accounts_create
+from bench.measure.monitor import Monitor
+from bench.report import results
+from bench.report.picture import Curves, curves
 from bench.stack import DEVICES, FOLDER, ROOT, bench_stack
 from telemetry.times import SECOND_US
 
@@ -100,7 +100,7 @@ async def _locust(site: Installation, options: argparse.Namespace) -> dict[str, 
     hosts = ",".join(server.url for server in site.servers)
     seconds = round(options.minutes * MINUTE_S + options.users / options.spawn)
     command = [
-        sys.executable, "-m", "locust", "-f", "bench/locustfile.py", "--headless", "--only-summary",
+        sys.executable, "-m", "locust", "-f", "bench/loads/locustfile.py", "--headless", "--only-summary",
         "-u", str(options.users), "-r", str(options.spawn), "-t", f"{seconds}s",
         "--stop-timeout", "120", "--exit-code-on-error", "0", "--host", site.servers[0].url,
     ]  # fmt: skip

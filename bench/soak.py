@@ -27,15 +27,15 @@ import httpx
 import psycopg
 import redis
 
-from bench import results
-from bench.accounts import accounts_create
-from bench.crowd import Crowd, Verdict
-from bench.devices import Fleet, missing
 from bench.fanout.sockets import open_files_raise
 from bench.installation import stored
-from bench.monitor import Monitor
-from bench.picture import Curves, curves
-from bench.probes import share_of
+from bench.loads.accounts import accounts_create
+from bench.loads.crowd import Crowd, Verdict
+from bench.loads.devices import Fleet, missing
+from bench.measure.monitor import Monitor
+from bench.measure.probes import share_of
+from bench.report import results
+from bench.report.picture import Curves, curves
 from bench.stack import FOLDER, UNLIMITED, postmaster_pid, redis_pid, settings_in
 from testing.proxy import ProxyProcess
 from testing.stack import manage

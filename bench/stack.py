@@ -19,8 +19,8 @@ import psycopg
 import redis
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.accounts import accounts_create
-from bench.cpu import cpu_seconds, with_children
+from bench.loads.accounts import accounts_create
+from bench.measure.cpu import cpu_seconds, with_children
 from testing.process import Process
 
 ROOT = Path(__file__).resolve().parents[1]

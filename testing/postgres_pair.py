@@ -20,9 +20,9 @@ from tests.chaos.services import Services
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lib.account import AS_SERVER, services_folder
-from lib.postgres import SETTINGS
-from lib.prefix import POSTGRES_BIN
+from lib.machine.account import AS_SERVER, services_folder
+from lib.machine.prefix import POSTGRES_BIN
+from lib.services.postgres import SETTINGS
 
 PROGRAMS = services_folder() / "prefix"
 

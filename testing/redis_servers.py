@@ -19,7 +19,7 @@ from testing.waiting import wait_until
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lib.account import services_folder
+from lib.machine.account import services_folder
 
 SERVICE = "wattstream"
 SLOTS = 16384

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import results
 from bench.fanout.round import Delivery, Load, Memory
-from bench.picture import panels
+from bench.report import results
+from bench.report.picture import panels
 
 OURS, BROKER, STOCK = "wattstream", "Mosquitto (C)", "Channels, core layer"
 

@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 
-from bench.cpu import cpu_seconds, resident_bytes, with_children
 from bench.fanout.publisher import Done, Order
 from bench.fanout.servers import Server
 from bench.fanout.sockets import Socket, Tally, readings_arrived, sockets_open
+from bench.measure.cpu import cpu_seconds, resident_bytes, with_children
 from bench.stack import ROOT, BenchStack
 from testing.process import Process
 

@@ -113,7 +113,7 @@ def _talk_mqtt(devices: Sequence[str]) -> Dialogue:
 def _mosquitto() -> Server:
     """Debian's, with a listener for browsers and one for devices."""
     found = subprocess.run(
-        [sys.executable, "-m", "lib.deploy_tools", "mosquitto"],
+        [sys.executable, "-m", "lib.machine.deploy_tools", "mosquitto"],
         cwd=ROOT / "scripts", check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     folder, port, tcp_port = FOLDER / "mosquitto", free_port(), free_port()

@@ -8,9 +8,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
-
 from lib.paths import ROOT
+from packaging.version import InvalidVersion, Version
 
 ABOUT = """\
 Say whether the checkout can be released. All versions must be equal, CHANGELOG.md must begin with a dated section of

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bench.__main__ import BENCHES
-from bench.report import PAGE, RENDERERS, rendered
+from bench.report.page import PAGE, RENDERERS, rendered
 from testing.process import ROOT
 
 pytestmark = pytest.mark.processes
@@ -39,7 +39,7 @@ def test_a_measurement_has_a_help_of_its_own(name: str) -> None:
 
 
 def test_locust_finds_the_dashboards() -> None:
-    assert "Dashboard" in run("locust", "-f", "bench/locustfile.py", "--list")
+    assert "Dashboard" in run("locust", "-f", "bench/loads/locustfile.py", "--list")
 
 
 def test_the_page_says_what_the_results_say() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bench.crowd import Crowd, Verdict
+from bench.loads.crowd import Crowd, Verdict
 from testing.cast import Person
 from testing.process import Process
 from testing.stack import Stack

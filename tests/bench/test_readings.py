@@ -6,8 +6,8 @@ import secrets
 
 import pytest
 
-from bench.devices import Fleet, missing
-from bench.locust_live import Readings
+from bench.loads.devices import Fleet, missing
+from bench.loads.locust_live import Readings
 from testing.process import Process
 from testing.stack import Stack
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.search import highest
+from bench.measure.search import highest
 
 
 def carried_up_to(limit: int, asked: list[int]) -> object:

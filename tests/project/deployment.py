@@ -69,7 +69,7 @@ def unescaped(text: str) -> str:
 def tool(name: str) -> Path:
     """The program `nginx` or `docker-compose`, fetched from Debian the first time."""
     done = subprocess.run(
-        [sys.executable, "-m", "lib.deploy_tools", name],
+        [sys.executable, "-m", "lib.machine.deploy_tools", name],
         cwd=ROOT / "scripts", capture_output=True, text=True, timeout=FETCH_DEADLINE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -21,8 +21,8 @@ from tests.project.deployment import SERVICES, unescaped
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lib.account import services_folder
-from lib.prefix import POSTGRES_BIN
+from lib.machine.account import services_folder
+from lib.machine.prefix import POSTGRES_BIN
 
 pytestmark = pytest.mark.processes
 

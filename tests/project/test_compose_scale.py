@@ -27,8 +27,8 @@ from tests.project.test_compose_databases import PASSWORD, PROGRAMS, psql, runna
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lib.account import AS_SERVER
-from lib.prefix import POSTGRES_BIN
+from lib.machine.account import AS_SERVER
+from lib.machine.prefix import POSTGRES_BIN
 
 pytestmark = pytest.mark.processes
 

@@ -20,7 +20,7 @@ from writer.settings import settings_from
 DOCUMENTED = documented()
 READS = reads()
 # Their names come from a table: whether TELEMETRY_URL, TELEMETRY_ADMIN_URL and REDIS_URL name somebody else's servers.
-NAMES_FROM_A_TABLE = {"scripts/lib/services.py"}
+NAMES_FROM_A_TABLE = {"scripts/lib/services/command.py"}
 UNITS = {
     "_S": "Seconds",
     "_MS": "Milliseconds",

@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from lib import sources
+from lib.machine import sources
 from lib.paths import ROOT
 
 pytestmark = pytest.mark.processes

@@ -2,7 +2,7 @@
 
 nginx and docker compose are for the tests of compose.yaml, Mosquitto is a peer in ./scripts/bench live.
 
-cd scripts && python3 -m lib.deploy_tools mosquitto|nginx|docker-compose     prints the path of the program
+cd scripts && python3 -m lib.machine.deploy_tools mosquitto|nginx|docker-compose     prints the path of the program
 """
 
 import argparse
@@ -12,10 +12,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import debian
 from lib.console import ScriptError, entry, locked, step
+from lib.machine import debian
+from lib.machine.prefix import RELEASE
 from lib.paths import LOCAL
-from lib.prefix import RELEASE
 
 FOLDER = LOCAL / "deploy-tools"
 # Libraries that the machine lacks come along, but never another C library than the one it has.

@@ -91,7 +91,7 @@ def is_usable(venv: Path) -> bool:
 
 def bootstrap_pip(venv: Path) -> None:
     """Give the environment the pip of Debian's package of it: Debian's python3 comes without ensurepip."""
-    from lib import debian  # only such machines need apt
+    from lib.machine import debian  # only such machines need apt
 
     otherwise = "install python3-venv with apt-get and run again."
     try:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lib.console import ScriptError, entry, say, step
-from lib.daemon import choose_port, is_free
+from lib.demo.supervisor import Supervisor
 from lib.paths import LOCAL, ROOT
-from lib.supervisor import Supervisor
+from lib.services.daemon import choose_port, is_free
 
 ABOUT = """\
 The whole of wattstream on this machine: a real TimescaleDB and Redis (or those that the environment names), three

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from bench.fanout.publisher import reading_at
-from bench.http_load import Connection, Result, post
+from bench.loads.http_load import Connection, Result, post
 from telemetry.keys import device_key
 from telemetry.times import SECOND_US
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench.cpu import PAGE_BYTES, cpu_seconds, with_children
+from bench.measure.cpu import PAGE_BYTES, cpu_seconds, with_children
 
 PERIOD_S = 1.0
 MEGABYTE = 1e6

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.search import highest
+from bench.measure.search import highest
 
 
 @dataclass

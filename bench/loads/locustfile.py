@@ -2,8 +2,8 @@
 
 `./scripts/bench load` runs them against a site of its own. Against another site, from several machines:
 
-    locust -f bench/locustfile.py --master --expect-workers 4 --headless -u 400 -r 10 -t 10m --host https://…
-    locust -f bench/locustfile.py --worker --master-host …          on each of the others
+    locust -f bench/loads/locustfile.py --master --expect-workers 4 --headless -u 400 -r 10 -t 10m --host https://…
+    locust -f bench/loads/locustfile.py --worker --master-host …          on each of the others
 
 BENCH_USERS and BENCH_PASSWORD name the accounts: viewer_0 … viewer_{BENCH_USERS-1}. BENCH_OUT: where the master (or
 the only process) writes its statistics as JSON. BENCH_HOSTS: server processes to spread over, instead of --host.
@@ -26,7 +26,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import gevent
 import websocket
@@ -34,8 +34,8 @@ from locust import FastHttpUser, between, events, task
 from locust.env import Environment
 from locust.exception import StopUser
 
-from bench.accounts import PASSWORD, viewer_name
-from bench.locust_live import LiveSocket, Readings
+from bench.loads.accounts import PASSWORD, viewer_name
+from bench.loads.locust_live import LiveSocket, Readings
 from telemetry.times import iso_from_us, us_from_iso
 
 RANGES = ("10m",) * 8 + ("1h",) * 5 + ("24h",) * 4 + ("7d",) * 2 + ("30d",)

@@ -5,8 +5,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from lib import debian
 from lib.console import ScriptError, entry, locked, run, step
+from lib.machine import debian
 from lib.paths import LOCAL
 
 ABOUT = """\

@@ -8,8 +8,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from lib import debian
 from lib.console import ScriptError, locked, run, step
+from lib.machine import debian
 
 RELEASE = "trixie"
 PACKAGES = ["postgresql-17", "postgresql-17-timescaledb", "redis-server", "patchelf"]

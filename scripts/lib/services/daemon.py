@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.account import AS_SERVER
 from lib.console import ScriptError
+from lib.machine.account import AS_SERVER
 from lib.paths import shown
 
 START_DEADLINE_S = 60.0  # long enough to recover after a crash

@@ -1,4 +1,4 @@
-"""Accounts and devices of a measurement: `python -m bench.accounts`, the order on standard input as JSON.
+"""Accounts and devices of a measurement: `python -m bench.loads.accounts`, the order on standard input as JSON.
 
 A process of its own, because it needs Django with the environment of the stack that is measured.
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OWNER, VIEWER = "bench", "viewer_"
 PASSWORD = "correct-horse-battery"
 DEVICES_EACH = 3
@@ -23,7 +23,7 @@ def accounts_create(env: Mapping[str, str], devices: Sequence[str], *, viewers: 
     """A fresh token of the user who owns all `devices`; `viewers` users with `PASSWORD` see `DEVICES_EACH` of them."""
     order = json.dumps({"devices": list(devices), "viewers": viewers})
     done = subprocess.run(
-        [sys.executable, "-m", "bench.accounts"],
+        [sys.executable, "-m", "bench.loads.accounts"],
         cwd=ROOT, env=dict(env), input=order, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     return done.stdout.split()[-1]

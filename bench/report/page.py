@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench import results
+from bench.report import results
 from bench.stack import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"

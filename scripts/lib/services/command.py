@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lib import account, postgres, prefix, redis
 from lib.console import ScriptError, entry, locked, say
-from lib.daemon import Daemon, choose_port
-from lib.instance import Instance
+from lib.machine import account, prefix
 from lib.paths import shown
+from lib.services import postgres, redis
+from lib.services.daemon import Daemon, choose_port
+from lib.services.instance import Instance
 
 ABOUT = """\
 A real TimescaleDB and a real Redis, on loopback, without root and without Docker.

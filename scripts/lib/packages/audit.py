@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib import venv
 from lib.console import ScriptError, entry, locked, say, step
+from lib.machine import venv
 from lib.paths import LOCAL, LOCKS, shown
 
 ABOUT = """\

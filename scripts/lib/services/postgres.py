@@ -5,11 +5,11 @@ import signal
 import tempfile
 from pathlib import Path
 
-from lib.account import AS_SERVER, give
 from lib.console import run, step
-from lib.daemon import Daemon
-from lib.instance import Instance
-from lib.prefix import POSTGRES_BIN
+from lib.machine.account import AS_SERVER, give
+from lib.machine.prefix import POSTGRES_BIN
+from lib.services.daemon import Daemon
+from lib.services.instance import Instance
 
 NAME = "TimescaleDB"
 SETTINGS = {

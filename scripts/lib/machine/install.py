@@ -2,8 +2,8 @@
 
 import argparse
 
-from lib import node, venv
 from lib.console import entry, locked, say
+from lib.machine import node, venv
 from lib.paths import LOCAL, LOCKS, VENV
 
 ABOUT = """\

@@ -5,10 +5,10 @@ import signal
 import socket
 from pathlib import Path
 
-from lib.account import give
 from lib.console import step
-from lib.daemon import Daemon
-from lib.instance import Instance
+from lib.machine.account import give
+from lib.services.daemon import Daemon
+from lib.services.instance import Instance
 
 NAME = "Redis"
 # Without a process title of its own, the command line tells whose server it is.

@@ -10,10 +10,10 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from bench.accounts import ROOT
-from bench.cpu import resident_bytes
-from bench.http_load import load
 from bench.installation import SERVE
+from bench.loads.accounts import ROOT
+from bench.loads.http_load import load
+from bench.measure.cpu import resident_bytes
 from bench.stack import BenchStack
 
 CHECKS = 1_000
@@ -50,7 +50,7 @@ async def accounts_grow(stack: BenchStack, counts: Sequence[int], seconds: float
 def _grown(stack: BenchStack, users: int) -> dict[str, str]:
     """Make up to so many users and devices, and measure the checks in a process of their own."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.growth_accounts", str(users)],
+        [sys.executable, "-m", "bench.loads.growth_accounts", str(users)],
         cwd=ROOT, env=stack.env, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     told: dict[str, str] = json.loads(done.stdout.splitlines()[-1])

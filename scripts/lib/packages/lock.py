@@ -4,8 +4,8 @@ import argparse
 import tomllib
 from pathlib import Path
 
-from lib import venv
 from lib.console import ScriptError, entry, run, step
+from lib.machine import venv
 from lib.paths import LOCAL, LOCKS, ROOT, VENV, shown
 
 # Not the project's but the machine's: npm for machines without one.

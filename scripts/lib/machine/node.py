@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lib import venv
 from lib.console import run, step
+from lib.machine import venv
 from lib.paths import DASHBOARD, LOCAL, LOCKS, VENV
 
 MODULES = DASHBOARD / "node_modules"

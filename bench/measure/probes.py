@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import httpx
 
-from bench.cpu import cpu_seconds, with_children
-from bench.crowd import Crowd
-from bench.devices import PERIOD_S, Fleet, missing
 from bench.fanout.round import Delivery, Load, delivery
 from bench.fanout.servers import Server
-from bench.http_load import Result, load_open
 from bench.installation import Installation, stored
+from bench.loads.crowd import Crowd
+from bench.loads.devices import PERIOD_S, Fleet, missing
+from bench.loads.http_load import Result, load_open
+from bench.measure.cpu import cpu_seconds, with_children
+from bench.measure.step import Step
 from bench.stack import DEVICES, BenchStack
-from bench.step import Step
 from testing.process import Process
 
 P99_MS = 100.0

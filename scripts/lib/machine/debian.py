@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from lib import sources
 from lib.console import ScriptError, run, step
+from lib.machine import sources
 from lib.paths import LOCAL
 
 ETC_APT = Path("/etc/apt")

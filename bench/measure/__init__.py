@@ -1,0 +1,1 @@
+"""What measures processes and searches for limits."""

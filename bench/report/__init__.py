@@ -1,0 +1,1 @@
+"""Result files, pictures and the performance page."""

@@ -1,0 +1,1 @@
+"""What a bare machine lacks: programs, packages, a browser."""

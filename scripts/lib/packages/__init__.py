@@ -1,0 +1,1 @@
+"""Locking, auditing and listing the packages."""

@@ -1,0 +1,1 @@
+"""TimescaleDB and Redis for this checkout."""
