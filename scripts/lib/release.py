@@ -8,8 +8,9 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.paths import ROOT
 from packaging.version import InvalidVersion, Version
+
+from lib.paths import ROOT
 
 ABOUT = """\
 Say whether the checkout can be released. All versions must be equal, CHANGELOG.md must begin with a dated section of

@@ -15,9 +15,10 @@ from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
-from lib.paths import DASHBOARD, LOCKS, ROOT
 from packageurl import PackageURL
 from packaging.markers import Marker
+
+from lib.paths import DASHBOARD, LOCKS, ROOT
 
 ABOUT = """\
 Print what the image holds of others as CycloneDX 1.6 JSON: the Python packages of requirements/server.lock and the npm
