@@ -1,4 +1,4 @@
-"""What the scripts beside this folder share; standard library only, run by the system's python3."""
+"""Shared parts of the scripts beside this folder. They use only the standard library and the system's python3."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Talking to the person at the terminal: progress on stderr, failures as one sentence, commands run quietly."""
+"""Terminal output: progress on stderr, failures as one sentence, commands run quietly."""
 
 import contextlib
 import fcntl
@@ -12,9 +12,9 @@ from pathlib import Path
 
 
 class ScriptError(Exception):
-    """Something a person has to act on.
+    """A failure that a person has to act on.
 
-    The message is one sentence that says what to do next; `details` are the last words of what failed.
+    The message is one sentence that says what to do next; `details` are the last lines that the failed command printed.
     """
 
     def __init__(self, message: str, details: Sequence[str] = ()) -> None:
@@ -23,8 +23,8 @@ class ScriptError(Exception):
 
 
 def entry(main: Callable[[], int]) -> int:
-    """Run a script's main function; a failure is a sentence on stderr and exit code 1, Ctrl-C is 130."""
-    os.umask(0o022)  # the database's own user has to read what is unpacked here
+    """Run a script's main function. A failure prints one sentence on stderr and exits with 1; Ctrl-C exits with 130."""
+    os.umask(0o022)  # the database's user must be able to read the unpacked files
     try:
         return main()
     except ScriptError as error:
@@ -47,7 +47,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """Show a slow part: its title, the seconds it is taking (on a terminal) and took."""
+    """Show the title of a slow step and its duration; on a terminal, count the seconds while it runs."""
     started = time.monotonic()
     done = threading.Event()
     on_terminal = sys.stderr.isatty()
@@ -87,7 +87,7 @@ def run(
 ) -> str:
     """Run a command without showing it and return its standard output.
 
-    Raises ScriptError with the sentence `failing` and the command's last words.
+    Raises ScriptError with the sentence `failing` and the last lines of the command's output.
     """
     parts = [str(part) for part in command]
     try:
@@ -103,7 +103,7 @@ def run(
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file lock, so that two runs at the same time do not build the same thing; says so where it has to wait."""
+    """Hold a file lock, so that two concurrent runs do not build the same thing. Print a line if it has to wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

@@ -1,4 +1,4 @@
-"""A .env for compose: .env.example with a fresh secret in every place that has none."""
+"""A .env for compose: .env.example with a new secret for every empty secret."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ Print a complete .env for compose: .env.example with fresh random secrets filled
 Keep the file: the databases take their passwords from it when they are first made, and know them from then on."""
 EXAMPLE = ROOT / ".env.example"
 TO_FILL_IN = re.compile(r"^([A-Z][A-Z0-9_]*)=$", re.MULTILINE)
-SECRET_BYTES = 48  # 64 characters: Django finds a SECRET_KEY of fewer than 50 weak
+SECRET_BYTES = 48  # 64 characters: Django warns about a SECRET_KEY of fewer than 50
 
 
 def main() -> int:
@@ -36,12 +36,12 @@ def main() -> int:
 
 
 def filled_in(example: str) -> str:
-    """Every empty variable gets a secret of its own; of letters, digits, - and _, as some become part of a URL."""
+    """Give every empty variable its own secret. It has letters, digits, - and _ only, as some become part of a URL."""
     return TO_FILL_IN.sub(lambda line: f"{line[1]}={secrets.token_urlsafe(SECRET_BYTES)}", example)
 
 
 def write(output: Path, text: str) -> None:
-    """Make the file, for its owner's eyes only."""
+    """Write the file, readable by its owner only."""
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""Where things of this checkout live."""
+"""Paths of this checkout."""
 
 from pathlib import Path
 

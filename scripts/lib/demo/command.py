@@ -53,7 +53,7 @@ def main() -> int:
         except KeyboardInterrupt:
             say("\nstopping …")
         finally:
-            # A second Ctrl-C must not leave half of it running.
+            # A second Ctrl-C must not leave some parts running.
             for name in STOP_SIGNALS:
                 signal.signal(name, signal.SIG_IGN)
     say("stopped")
@@ -71,7 +71,7 @@ def parse_arguments() -> Options:
 
 
 def run(options: Options, started: float, cleanup: ExitStack) -> None:
-    """Bring everything up in order, say where it is, and keep it up until interrupted."""
+    """Start everything in order, print the addresses, and keep it running until interrupted."""
     call([ROOT / "scripts" / "install"])
     secret = demo_secrets()
     env = {**os.environ, **databases(cleanup), **settings(secret)}
@@ -99,7 +99,7 @@ def run(options: Options, started: float, cleanup: ExitStack) -> None:
 
 
 def tell(page: str, ingest: str, password: str, seconds: float) -> None:
-    """Everything a person needs, on standard output."""
+    """Print the addresses, logins and commands on standard output."""
     lines = [
         "",
         f"  wattstream is running, {seconds:.0f} s after the start",
@@ -117,7 +117,7 @@ def tell(page: str, ingest: str, password: str, seconds: float) -> None:
 
 
 def demo_secrets() -> dict[str, str]:
-    """Made at the first start and kept, readable by the owner only."""
+    """Create the secrets at the first start and keep them, readable by the owner only."""
     path = FOLDER / "secrets.json"
     if path.exists():
         kept: dict[str, str] = json.loads(path.read_text())
@@ -133,7 +133,7 @@ def demo_secrets() -> dict[str, str]:
 
 
 def remember(environment: Mapping[str, str]) -> None:
-    """Keep what `--env` prints for as long as the demo runs."""
+    """Keep the lines that `--env` prints while the demo runs."""
     RUNNING.unlink(missing_ok=True)
     write_secret(RUNNING, environment)
 
@@ -149,7 +149,7 @@ def print_environment() -> int:
 
 
 def write_secret(path: Path, values: Mapping[str, str]) -> None:
-    """A new file that its owner alone can read."""
+    """Write a new file that only its owner can read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(values, file)
 
@@ -165,9 +165,9 @@ def settings(secret: Mapping[str, str]) -> dict[str, str]:
 
 
 def databases(cleanup: ExitStack) -> dict[str, str]:
-    """Start TimescaleDB and Redis where the environment names none and none are running; their URLs.
+    """Start TimescaleDB and Redis unless the environment names them or they are running; return their URLs.
 
-    What was started here is stopped at the end.
+    Services that this run started are stopped at the end.
     """
     script = ROOT / "scripts" / "services"
     was_running = subprocess.run([script, "status"], stdout=subprocess.DEVNULL, check=False).returncode == 0
@@ -180,13 +180,13 @@ def databases(cleanup: ExitStack) -> dict[str, str]:
 
 
 def call(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
-    """Run a part that shows its own progress; where it fails it has said why."""
+    """Run a step that shows its own progress. If it fails, it has printed the reason."""
     if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
         raise ScriptError("The demo stops here.")
 
 
 def manage(env: Mapping[str, str], *arguments: str, **more: str) -> None:
-    """Run a management command; what it says is shown only when it fails."""
+    """Run a management command. Its output is shown only if it fails."""
     command = [PYTHON, "manage.py", *arguments]
     done = subprocess.run(
         command, cwd=ROOT, env={**env, **more}, capture_output=True, text=True, check=False, timeout=300
@@ -204,7 +204,7 @@ def port_or_free(wanted: int) -> int:
 
 
 def interrupt(*_: Any) -> None:
-    """A polite kill and a closed terminal end the demo as Ctrl-C does."""
+    """End the demo on SIGTERM and on a closed terminal as on Ctrl-C."""
     raise KeyboardInterrupt
 
 

@@ -16,14 +16,14 @@ STOP_DEADLINE_S = 15.0
 
 
 class Supervisor:
-    """Parts by name. Each line a part writes is shown behind its name."""
+    """The running parts by name. Each line that a part writes is printed after its name."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = dict(env)
         self._parts: dict[str, subprocess.Popen[str]] = {}
 
     def start(self, name: str, command: Sequence[str]) -> None:
-        # A session of its own: Ctrl-C reaches only the script, which then stops the parts in order.
+        # A separate session: Ctrl-C reaches only the script, which then stops the parts in order.
         part = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -38,7 +38,7 @@ class Supervisor:
         threading.Thread(target=self._show, args=(name, part), daemon=True).start()
 
     def wait_for(self, name: str, url: str, timeout_s: float) -> None:
-        """Wait until `url` answers 200. Raises ScriptError where the part ends first or takes too long."""
+        """Wait until `url` answers 200. Raises ScriptError if the part ends first or takes too long."""
         deadline = time.monotonic() + timeout_s
         while not _answers(url):
             if self._parts[name].poll() is not None:
@@ -48,7 +48,7 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def watch(self) -> None:
-        """Until a part ends, which none should. Raises ScriptError then."""
+        """Wait until a part ends, which is a failure. Raises ScriptError."""
         while True:
             for name, part in self._parts.items():
                 if part.poll() is not None:
@@ -56,7 +56,7 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def stop(self) -> None:
-        """Stop all, last started first; one that does not end in time is killed."""
+        """Stop all parts in reverse order of their start. Kill a part that does not end in time."""
         for part in reversed(self._parts.values()):
             part.terminate()
             try:

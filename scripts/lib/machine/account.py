@@ -1,4 +1,4 @@
-"""Who runs the servers: whoever starts them, or `nobody` where that is root, as PostgreSQL refuses to run as root."""
+"""The account that runs the servers: the caller's, or `nobody` if the caller is root, as PostgreSQL refuses root."""
 
 import hashlib
 import os
@@ -24,12 +24,12 @@ def give(path: Path) -> None:
 
 
 def can_reach(folder: Path) -> bool:
-    """Whether the servers' user can enter the folder."""
+    """Return whether the servers' user can enter the folder."""
     return subprocess.run([*AS_SERVER, "test", "-x", folder], check=False).returncode == 0
 
 
 def services_folder() -> Path:
-    """The folder of programs and data, .local/services; below /var/tmp where `nobody` cannot reach that one."""
+    """Return the folder of programs and data: .local/services, or one below /var/tmp if `nobody` cannot reach that."""
     LOCAL.mkdir(exist_ok=True)
     link = LOCAL / "services"
     if link.is_symlink() and not is_safe(link.resolve()):
@@ -45,7 +45,7 @@ def services_folder() -> Path:
 
 
 def claim(folder: Path) -> None:
-    """Create a folder where others may create files too, or make sure that the one that is there is ours."""
+    """Create a folder in a shared directory, or verify that the existing one is ours."""
     folder.mkdir(mode=0o755, exist_ok=True)
     if not is_safe(folder):
         raise ScriptError(
@@ -54,7 +54,7 @@ def claim(folder: Path) -> None:
 
 
 def is_safe(folder: Path) -> bool:
-    """Whether this is a folder of ours that nobody else can write to."""
+    """Return whether this is our folder and nobody else can write to it."""
     try:
         found = folder.lstat()
     except FileNotFoundError:

@@ -15,7 +15,7 @@ Debian's, fetched without root into .local/chromium with the libraries and the f
 MACHINE_OWN = Path("/usr/bin/chromium")
 FOLDER = LOCAL / "chromium"
 PACKAGES = ["chromium", "fonts-dejavu-core"]
-# Bundled libraries only help where they do not meet another C library than they were built with: the machine's stays.
+# Unpacked libraries work only with the C library that they were built for: keep the machine's.
 C_LIBRARY = ("libc6_", "libc-bin_", "libc6-")
 WRAPPER = """\
 #!/bin/sh
@@ -35,14 +35,14 @@ FONTS = """\
 
 
 def main() -> int:
-    """Print the path of a Chromium that works."""
+    """Print the path of a working Chromium."""
     argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(MACHINE_OWN if works(MACHINE_OWN) else own())
     return 0
 
 
 def works(program: Path) -> bool:
-    """Whether this Chromium finds all its libraries."""
+    """Return whether this Chromium finds all its libraries."""
     try:
         return subprocess.run([program, "--version"], capture_output=True, timeout=20, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
@@ -50,7 +50,7 @@ def works(program: Path) -> bool:
 
 
 def own() -> Path:
-    """The wrapper of Debian's Chromium in .local, unpacked first where it is not there or does not work any more."""
+    """Return the wrapper of Debian's Chromium in .local; unpack it if it is missing or no longer works."""
     wrapper = FOLDER / "chromium"
     with locked(LOCAL / "chromium.lock"):
         if not works(wrapper):
@@ -81,7 +81,7 @@ def build(wrapper: Path) -> None:
 
 
 def library_folders() -> list[Path]:
-    """The folders with unpacked libraries; some packages keep theirs in a folder of their own."""
+    """Return the folders with unpacked libraries; some packages use a subfolder."""
     return sorted({file.parent for file in FOLDER.glob("**/*-linux-gnu*/**/lib*.so*")})
 
 

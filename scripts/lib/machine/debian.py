@@ -1,7 +1,7 @@
-"""Debian's packages without root: found and verified by apt in a state of our own, unpacked into a folder.
+"""Debian packages without root: found and verified by apt with a private state, unpacked into a folder.
 
-Nothing on the machine changes: apt gets its own lists, cache, status and configuration. From the machine it takes the
-mirrors' addresses, the keyring that their signatures are checked with, and how to reach the network (proxies).
+Nothing on the machine changes: apt gets its own lists, cache, status and configuration. It takes from the machine the
+addresses of the mirrors, the keyring for their signatures, and the network settings (proxies).
 """
 
 import os
@@ -51,7 +51,7 @@ Description: left out
 
 
 def own_release() -> str:
-    """The code name of the Debian release that this machine runs, or that it is derived from."""
+    """Return the code name of the Debian release that this machine runs or is derived from."""
     lines = OS_RELEASE.read_text().splitlines() if OS_RELEASE.exists() else []
     fields = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
     if fields.get("ID") == "debian" or fields.get("DEBIAN_CODENAME"):
@@ -60,9 +60,9 @@ def own_release() -> str:
 
 
 class PrivateApt:
-    """apt with a state of its own in `folder`, for one release of Debian.
+    """apt with a private state in `folder`, for one release of Debian.
 
-    `assumed`: packages to treat as installed, or None to go by what is installed on this machine.
+    `assumed`: packages to treat as installed, or None for the packages installed on this machine.
     """
 
     def __init__(self, folder: Path, release: str, assumed: Iterable[str] | None = None) -> None:
@@ -76,16 +76,16 @@ class PrivateApt:
             (folder / "status").write_text("".join(stub(name, architecture) for name in assumed))
         (folder / "sources.list").write_text(source_lines(release))
         settings = CONFIGURATION.format(folder=folder, architecture=architecture)
-        (folder / "apt.conf").touch(mode=0o600)  # a proxy's address may hold a password
+        (folder / "apt.conf").touch(mode=0o600)  # a proxy URL may contain a password
         (folder / "apt.conf").write_text(settings + network_settings())
 
     def download(self, packages: Iterable[str]) -> list[Path]:
         """Fetch the packages and everything they depend on that is not installed; returns the .deb files."""
         with step("reading Debian's package lists"):
             self.apt_get("update", failing="Debian's mirror cannot be read")
-            if not any(self.folder.glob("state/lists/*_Packages*")):  # apt only warns where it reached no mirror
+            if not any(self.folder.glob("state/lists/*_Packages*")):  # apt only warns if it reached no mirror
                 raise ScriptError("Debian's mirror cannot be reached")
-        self.apt_get("autoclean", failing="apt cannot clear out old downloads")  # an interrupted run's, long ago
+        self.apt_get("autoclean", failing="apt cannot clear out old downloads")  # left by an interrupted run
         wanted = ["install", "--yes", "--download-only", *packages]
         with step("downloading Debian packages"):
             self.apt_get(*wanted, failing=f"Debian has not all of {', '.join(packages)} for this machine")
@@ -98,7 +98,7 @@ class PrivateApt:
 
 
 def stub(name: str, architecture: str) -> str:
-    """A status entry that makes apt believe that a package is installed, in whatever version is asked for."""
+    """Return a status entry that makes apt treat a package as installed in any version."""
     return STUB.format(name=name, architecture=architecture)
 
 
@@ -114,7 +114,7 @@ def source_lines(release: str) -> str:
 
 
 def network_settings() -> str:
-    """How the machine's apt reaches the network: proxies, certificates, retries."""
+    """Return the network settings of the machine's apt: proxies, certificates, retries."""
     dump = run(["apt-config", "dump", "--format", '%F "%v";%n'], failing="this machine has no apt")
     return "".join(f"{line}\n" for line in dump.splitlines() if line.startswith(NETWORK_OPTIONS) and '""' not in line)
 
@@ -127,9 +127,9 @@ def install(
     assumed: Iterable[str] | None = None,
     but: tuple[str, ...] = (),
 ) -> None:
-    """Unpack packages and what they depend on into a folder, those excepted whose name begins with `but`.
+    """Unpack packages and their dependencies into a folder, except those whose name begins with `but`.
 
-    A download that was interrupted goes on where it stopped; the downloaded files are removed when all is unpacked.
+    An interrupted download is resumed. The downloaded files are removed once everything is unpacked.
     """
     cache = LOCAL / "apt" / into.name
     debs = PrivateApt(cache, release, assumed).download(packages)

@@ -1,4 +1,4 @@
-"""Programs beside the product: Debian's, unpacked into .local. None needs an engine or a root.
+"""Helper programs from Debian, unpacked into .local. They need neither a container engine nor root.
 
 nginx and docker compose are for the tests of compose.yaml, Mosquitto is a peer in ./scripts/bench live.
 
@@ -18,7 +18,7 @@ from lib.machine.prefix import RELEASE
 from lib.paths import LOCAL
 
 FOLDER = LOCAL / "deploy-tools"
-# Libraries that the machine lacks come along, but never another C library than the one it has.
+# Unpack the libraries that the machine lacks, but never another C library.
 C_LIBRARY = ("libc6_", "libc-bin_", "libc6-")
 WRAPPER = """\
 #!/bin/sh
@@ -28,9 +28,9 @@ LD_LIBRARY_PATH={libraries} exec {program} "$@"
 
 @dataclass(frozen=True)
 class Tool:
-    """A program of a Debian package; `release`: of which Debian, None for the machine's.
+    """A program of a Debian package. `release`: the Debian release, None for the machine's.
 
-    `exit_code`: what it ends with when it is asked for its version.
+    `exit_code`: its exit code when asked for its version.
     """
 
     program: str
@@ -42,13 +42,13 @@ class Tool:
 TOOLS = {
     "mosquitto": Tool("usr/sbin/mosquitto", "-h", exit_code=3),
     "nginx": Tool("usr/sbin/nginx", "-v"),
-    # Debian 12's is of another age; this one runs there too.
+    # The version in Debian 12 is too old; this one runs there too.
     "docker-compose": Tool("usr/libexec/docker/cli-plugins/docker-compose", "version", RELEASE),
 }
 
 
 def main() -> int:
-    """Print where the program is, fetched first where it is not there."""
+    """Print the path of the program; fetch it if it is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=TOOLS)
     print(tool_path(parser.parse_args().name))
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def tool_path(name: str) -> Path:
-    """The program's wrapper, made first where it is not there or does not work any more."""
+    """Return the program's wrapper; build it if it is missing or no longer works."""
     wrapper = FOLDER / f"{name}.sh"
     with locked(FOLDER / f"{name}.lock"):
         if not works(wrapper, TOOLS[name]):
@@ -85,7 +85,7 @@ def build(name: str, wrapper: Path) -> None:
 
 
 def works(wrapper: Path, tool: Tool) -> bool:
-    """Whether the program starts."""
+    """Return whether the program starts."""
     try:
         done = subprocess.run([wrapper, tool.version_option], capture_output=True, check=False)
     except OSError:

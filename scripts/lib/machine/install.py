@@ -1,4 +1,4 @@
-"""Installing what the project needs: Python packages into .venv, the dashboard's npm packages into node_modules."""
+"""Installation of dependencies: Python packages into .venv, the dashboard's npm packages into node_modules."""
 
 import argparse
 
@@ -25,12 +25,12 @@ def main() -> int:
 
 
 def install_python(*, dev: bool) -> bool:
-    """Fill .venv from the lock files; returns whether there was anything to do."""
+    """Fill .venv from the lock files. Return whether anything changed."""
     needed = [LOCKS / "server.lock"]
     title = "installing Python packages"
     if not dev:
         return venv.install(VENV, needed, title=title)
-    # dev.lock holds all of it, in the same versions.
+    # dev.lock contains all of server.lock in the same versions.
     also = [venv.digest(needed)]
     return venv.install(VENV, [LOCKS / "dev.lock"], title=title, also=also, then=node.mend_playwright)
 

@@ -13,7 +13,7 @@ from lib.machine import debian
 
 RELEASE = "trixie"
 PACKAGES = ["postgresql-17", "postgresql-17-timescaledb", "redis-server", "patchelf"]
-# What these packages depend on and a server run from a folder does not need: the tools that set a system up, time zones
+# Dependencies that a server run from a folder does not need: tools that set a system up, time zones
 # and terminal settings that the machine has itself, and 120 MB of compiler for the JIT, which is off.
 LEFT_OUT = [
     "adduser",
@@ -54,7 +54,7 @@ PROGRAMS = [
 
 
 def prepare(prefix: Path) -> None:
-    """Make sure that the programs are there; what a killed run left half made is made anew."""
+    """Ensure that the programs are there; rebuild what a killed run left incomplete."""
     stamp = prefix / "complete"
     recipe = hashlib.sha256(repr((prefix, RELEASE, PACKAGES, LEFT_OUT, UNUSED, PROGRAMS)).encode()).hexdigest()
     with locked(prefix.with_suffix(".lock")):
@@ -90,7 +90,7 @@ def patch(prefix: Path) -> None:
     patchelf = [loader, "--library-path", libraries, prefix / "usr/bin/patchelf"]
     for name in PROGRAMS:
         program = (prefix / name).resolve()
-        # The old-fashioned rpath, because it holds for the libraries' libraries too.
+        # DT_RPATH rather than RUNPATH, because it also applies to the dependencies of libraries.
         options = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", libraries]
         run([*patchelf, *options, program], failing=f"patchelf could not change {program.name}")
         program.chmod(0o755)

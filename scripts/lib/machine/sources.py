@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Names that a machine may use for its own release instead of the code name.
+# Names that a machine may use for its release instead of the code name.
 ALIASES = {"stable", "oldstable", "oldoldstable", "testing", "unstable", "sid"}
 SUFFIXES = {"", "-updates", "-security"}
 

@@ -1,4 +1,4 @@
-"""Virtual environments: made with or without ensurepip, filled from a lock file, left alone when up to date."""
+"""Virtual environments: created with or without ensurepip, filled from a lock file, unchanged if up to date."""
 
 import hashlib
 import importlib.util
@@ -14,13 +14,13 @@ from lib.paths import LOCAL, shown
 
 STAMP = ".wattstream-installed"
 PIP_FOLDER = LOCAL / "pip"
-# Debian's pip trusts the certificates of this file alone; a bare machine does not have it.
+# Debian's pip trusts only the certificates in this file; a bare machine does not have it.
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 OWN_CERTIFICATES = PIP_FOLDER / "ca-certificates.crt"
 
 
 def digest(files: Sequence[Path]) -> str:
-    """What an installation was made from: the files' content, the Python version and its architecture."""
+    """Return a digest of an installation's inputs: the files' content, the Python version and architecture."""
     content = hashlib.sha256(f"{platform.python_version()} {platform.machine()}".encode())
     for file in files:
         content.update(file.read_bytes())
@@ -28,7 +28,7 @@ def digest(files: Sequence[Path]) -> str:
 
 
 def is_current(venv: Path, wanted: str) -> bool:
-    """Whether the environment was filled from these lock files by this Python and can still be run."""
+    """Return whether the environment was filled from these lock files by this Python and still runs."""
     stamp = venv / STAMP
     return stamp.exists() and wanted in stamp.read_text().split() and (venv / "bin/python").exists()
 
@@ -41,10 +41,10 @@ def install(
     also: Sequence[str] = (),
     then: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Fill the environment from the lock files; returns whether there was anything to do.
+    """Fill the environment from the lock files. Return whether anything changed.
 
-    `also`: digests of smaller sets that this one contains, so that asking for those later does nothing.
-    `then`: what remains to be done when the packages are there.
+    `also`: digests of smaller sets that this one contains, so that installing those later does nothing.
+    `then`: called after the packages are installed.
     """
     wanted = digest(locks)
     if is_current(venv, wanted):
@@ -61,14 +61,14 @@ def install(
 
 
 def pip_install(venv: Path, *arguments: str, what: str) -> None:
-    """Run pip install in the environment; `what` is how a failure calls the things to install."""
+    """Run pip install in the environment; `what` names the packages in an error message."""
     command = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     failing = f"pip could not install {what}; check the network and pip's configuration and run again."
     run([*command, *arguments], failing=failing)
 
 
 def make(venv: Path) -> None:
-    """Create the environment, or replace it where it belongs to another Python or was left half made."""
+    """Create the environment, or replace it if it belongs to another Python or is incomplete."""
     if is_usable(venv):
         return
     pip_here = importlib.util.find_spec("ensurepip") is not None
@@ -90,15 +90,15 @@ def is_usable(venv: Path) -> bool:
 
 
 def bootstrap_pip(venv: Path) -> None:
-    """Give the environment the pip of Debian's package of it: Debian's python3 comes without ensurepip."""
-    from lib.machine import debian  # only such machines need apt
+    """Install the pip of Debian's package into the environment: Debian's python3 lacks ensurepip."""
+    from lib.machine import debian  # only these machines need apt
 
     otherwise = "install python3-venv with apt-get and run again."
     try:
         debian.install(["python3-pip-whl", "ca-certificates"], PIP_FOLDER, release=debian.own_release())
     except ScriptError as error:
         raise ScriptError(f"This python3 has no pip and {error}; {otherwise}", error.details) from error
-    # The machine's own where it has the package: apt then fetched none.
+    # The machine's own if it has the package: apt then fetched none.
     folders = [PIP_FOLDER / "usr", Path("/usr")]
     wheel = next((file for folder in folders for file in folder.glob("share/python-wheels/pip-*.whl")), None)
     if wheel is None:
@@ -110,7 +110,7 @@ def bootstrap_pip(venv: Path) -> None:
 
 
 def bring_certificates(packages: Path) -> None:
-    """Let pip trust the certificates of Debian's package: the file that its pip is made for is not on this machine."""
+    """Make pip trust the certificates of Debian's package: the file that it expects is not on this machine."""
     trusted = sorted(PIP_FOLDER.glob("usr/share/ca-certificates/mozilla/*.crt"))
     OWN_CERTIFICATES.write_text("".join(file.read_text() for file in trusted))
     where = packages / "pip/_vendor/certifi/core.py"

@@ -1,4 +1,4 @@
-"""Known vulnerabilities of the locked packages, asked of the service that pip-audit asks."""
+"""Known vulnerabilities of the locked packages, from the service that pip-audit queries."""
 
 import argparse
 import json
@@ -19,9 +19,9 @@ nothing was found out, which is no finding. --strict makes that a failure, for a
 
 Further options go to pip-audit, such as: --vulnerability-service osv, --ignore-vuln ID"""
 FOLDER = LOCAL / "audit"
-AUDITED = ("dev.lock", "node.lock", "audit.lock")  # dev.lock holds what server.lock holds
+AUDITED = ("dev.lock", "node.lock", "audit.lock")  # dev.lock contains server.lock
 DEADLINE_S = 300
-# The last words of pip-audit, which does not catch each of them, where there is no way to the service.
+# Last lines of pip-audit if it cannot reach the service; it does not catch all of these errors.
 UNREACHABLE = ("ConnectionError", "ConnectTimeout", "ReadTimeout", "ServiceError", "Could not connect", "ProxyError")
 
 
@@ -35,7 +35,7 @@ class Report:
 
 
 def main() -> int:
-    """Parse the arguments, ask, and say what came of it."""
+    """Parse the arguments, query the service and print the result."""
     parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strict", action="store_true", help="fail where the service cannot be reached")
     parser.add_argument("--lock", type=Path, action="append", help="another lock file (may be repeated)")
@@ -55,13 +55,13 @@ def main() -> int:
 
 
 class NotAudited(Exception):
-    """The service did not answer; the message says how that was seen."""
+    """The service did not answer. The message states the evidence."""
 
 
 def ask(locks: list[Path], further: list[str]) -> str:
-    """pip-audit's JSON. Raises NotAudited, and ScriptError where it failed for another reason."""
+    """Return pip-audit's JSON. Raises NotAudited, or ScriptError if it failed for another reason."""
     command = [str(FOLDER / "bin/python"), "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
-    # Hashes stand in the locks, so nothing has to be resolved or downloaded.
+    # The locks contain hashes, so nothing has to be resolved or downloaded.
     command += ["--require-hashes", "--disable-pip", *further]
     for lock in locks:
         command += ["--requirement", str(lock)]
@@ -79,7 +79,7 @@ def ask(locks: list[Path], further: list[str]) -> str:
 
 
 def install() -> None:
-    """pip-audit in an environment of its own. Raises NotAudited where it cannot be had."""
+    """Install pip-audit in its own environment. Raises NotAudited if it is not available."""
     with locked(LOCAL / "audit.lock"):
         try:
             venv.install(FOLDER, [LOCKS / "audit.lock"], title="installing pip-audit")
@@ -88,10 +88,9 @@ def install() -> None:
 
 
 def report_of(text: str) -> Report:
-    """What pip-audit's JSON says. Raises NotAudited where the service knew none of the packages.
+    """Return the report in pip-audit's JSON. Raises NotAudited if the service knew none of the packages.
 
-    That is what a mirror answers that has the packages and not what is known about them; pip-audit itself then says
-    that no vulnerabilities were found.
+    A mirror without vulnerability data answers like this; pip-audit then reports no vulnerabilities.
     """
     packages: list[dict[str, Any]] = json.loads(text)["dependencies"]
     answered = [package for package in packages if "vulns" in package]
@@ -105,7 +104,7 @@ def report_of(text: str) -> Report:
 
 
 def finding(package: dict[str, Any], found: dict[str, Any]) -> str:
-    """One line: what is affected, by what, and the version without it."""
+    """Return one line: the package, the vulnerability and the fixed version."""
     mended = ", ".join(found["fix_versions"]) or "no version yet"
     return f"{package['name']} {package['version']}: {found['id']}, mended in {mended}"
 

