@@ -1,6 +1,6 @@
-# One image for the server, the writer and the management commands; compose.yaml says which of them a container runs.
-# It holds no secret: everything that differs between installations comes from the environment (.env.example).
-# It runs with a read-only file system: only /data (SQLite accounts, a volume) and /tmp are written to.
+# One image for the server, the writer and the management commands; compose.yaml chooses the command of each container.
+# The image contains no secret: all settings of an installation come from the environment (.env.example).
+# It runs on a read-only file system and writes only to /data (SQLite accounts, a volume) and /tmp.
 
 # --- the chart library -------------------------------------------------------------------------------------------
 FROM node:22-alpine AS dashboard
@@ -8,7 +8,7 @@ WORKDIR /dashboard
 COPY dashboard/package.json dashboard/package-lock.json ./
 RUN npm ci --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier
 
-# --- the Python packages: exactly those of the lock, hashes checked, wheels only, so that nothing is compiled ----
+# --- the Python packages: exactly those of the lock file, with hashes; wheels only, so nothing is compiled -------
 FROM python:3.13-slim-trixie AS packages
 RUN python -m venv /venv
 COPY requirements/server.lock /tmp/server.lock
@@ -16,9 +16,9 @@ RUN /venv/bin/pip install --no-cache-dir --no-input --disable-pip-version-check 
         --require-hashes --no-deps --only-binary :all: -r /tmp/server.lock \
     && /venv/bin/pip uninstall --yes --quiet pip
 
-# --- what runs ---------------------------------------------------------------------------------------------------
+# --- the final image ---------------------------------------------------------------------------------------------
 FROM python:3.13-slim-trixie
-# A number of its own, so that the owner of the volume is the same whatever the machine's users are.
+# A fixed id, so that the owner of the volume does not depend on the users of the machine.
 RUN groupadd --gid 10001 wattstream \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin wattstream \
     && install --directory --owner 10001 --group 10001 --mode 0700 /data
@@ -42,8 +42,8 @@ COPY writer writer
 COPY dashboard dashboard
 COPY clients/javascript/src clients/javascript/src
 COPY --from=dashboard /dashboard/node_modules dashboard/node_modules
-# DEBUG makes a secret key up that is gone when this command ends. The server gathers the files again when it starts
-# and finds nothing to do, which is why that works on a read-only file system.
+# With DEBUG, this command generates a temporary secret key. At start the server collects the files again and finds
+# nothing to do, so this works on a read-only file system.
 RUN DEBUG=1 DATABASE_URL=sqlite://:memory: python manage.py collectstatic --noinput \
     && python -m compileall -q /app
 ENV PYTHONDONTWRITEBYTECODE=1

@@ -1,5 +1,5 @@
--- Run once by the image, when the database is new: the role that owns the telemetry, and is no superuser.
--- The schema command makes the role that may only SELECT.
+-- The image runs this once, when the database is created: the owner of the telemetry, which is not a superuser.
+-- The schema command creates the role that may only SELECT.
 \getenv password TELEMETRY_OWNER_PASSWORD
 CREATE ROLE wattstream_owner LOGIN CREATEROLE PASSWORD :'password';
 ALTER DATABASE wattstream OWNER TO wattstream_owner;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run once by the image, when the database is first made: the role by which a standby follows, and that it may.
-# For a database that is there already:
+# The image runs this once, when the database is created: the replication role of a standby, and its access rule.
+# For an existing database:
 #   docker compose exec timescaledb sh /docker-entrypoint-initdb.d/110_standby.sh
 #   docker compose exec timescaledb sh -c 'psql -U postgres -c "SELECT pg_reload_conf()"'
 set -eu
