@@ -17,6 +17,11 @@ def us_from_datetime(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+# Times that a UTC datetime can hold. With an offset, a time of the years 1 or 9999 can lie outside.
+EARLIEST_US = us_from_datetime(datetime.min.replace(tzinfo=UTC))
+LATEST_US = us_from_datetime(datetime.max.replace(tzinfo=UTC))
+
+
 def datetime_from_us(us: int) -> datetime:
     """The UTC datetime of `us`. Raises OverflowError outside the years 1 to 9999."""
     return EPOCH + timedelta(microseconds=us)
@@ -55,7 +60,7 @@ def _us_from_iso(text: str, zone: tzinfo | None) -> int:
         if zone is None:
             raise ValueError(f"{text!r} has no offset; accepted is e.g. 2026-11-23T10:00:00Z")
         moment = moment.replace(tzinfo=zone)
-    try:
-        return us_from_datetime(moment)
-    except OverflowError:
-        raise ValueError(f"{text!r} is outside the years 1 to 9999") from None
+    us = us_from_datetime(moment)
+    if not EARLIEST_US <= us <= LATEST_US:
+        raise ValueError(f"{text!r} is outside the years 1 to 9999")
+    return us

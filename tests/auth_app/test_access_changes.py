@@ -14,6 +14,8 @@ from auth_app.events import AccessChange, announce, apply_recorded, hear, listen
 from auth_app.services import user_disable
 from testing.cast import Person
 
+pytestmark = pytest.mark.usefixtures("stack")
+
 
 def reader() -> ChangeReader:
     started = ChangeReader()
