@@ -128,7 +128,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "auth_app.middleware.SessionTokenMiddleware",
+    "auth_app.sessions.middleware.SessionTokenMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -201,11 +201,11 @@ LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["auth_app.rest.IdentityAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["auth_app.rest.authentication.IdentityAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "auth_app.rest.exception_handler",
+    "EXCEPTION_HANDLER": "auth_app.rest.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
@@ -224,7 +224,7 @@ TLS = env_flag("TLS")  # the public address is https
 # With the prefix a browser takes the cookie from this very host over TLS alone (RFC 6265bis, section 4.1.3.2).
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = ("__Host-sessionid", "__Host-csrftoken") if TLS else ("sessionid", "csrftoken")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
-SESSION_ENGINE = "auth_app.session_store"
+SESSION_ENGINE = "auth_app.sessions.store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS

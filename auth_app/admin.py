@@ -19,8 +19,8 @@ from auth_app.audit.entries import Event, audit_record
 from auth_app.credentials import remote_address
 from auth_app.models import AccessToken, AuditEntry, User
 from auth_app.services import user_delete, user_disable
-from auth_app.sessions import session_close
-from auth_app.tokens import tokens_revoke
+from auth_app.sessions.browser import session_close
+from auth_app.tokens.access_tokens import tokens_revoke
 
 if TYPE_CHECKING:
     TokenAdminBase = admin.ModelAdmin[AccessToken]

@@ -5,23 +5,19 @@ A process that misses the event on Redis reads the change from the log (auth_app
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from django.conf import settings
 from django.db import transaction
 
 from auth_app.access_changes import change_record
 from core.bounded import BoundedDict
-from telemetry.redis import RedisError, redis_client_sync
 
 CHANNEL = "wattstream:access"
 APPLIED_KEPT = 1_000  # ids of changes: an event on Redis and its copy in the log are at most seconds apart
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +30,9 @@ class AccessChange:
 
 
 Listener = Callable[[AccessChange], None]
+Publisher = Callable[[bytes], None]
 _listeners: list[Listener] = []
+_publishers: list[Publisher] = []
 _applied: BoundedDict[int, None] = BoundedDict(APPLIED_KEPT)
 _applied_lock = threading.Lock()
 
@@ -42,6 +40,11 @@ _applied_lock = threading.Lock()
 def listen(listener: Listener) -> None:
     """Call `listener` for every change that this process makes or learns of. The call may come from any thread."""
     _listeners.append(listener)
+
+
+def publish_with(publisher: Publisher) -> None:
+    """Hand every change that this process makes to `publisher`, as JSON for `hear`, after the commit."""
+    _publishers.append(publisher)
 
 
 def announce(change: AccessChange) -> None:
@@ -92,8 +95,6 @@ def _is_first(pk: int) -> bool:
 
 def _publish(pk: int, fields: dict[str, Any]) -> None:
     apply(pk, fields)
-    try:
-        redis_client_sync(settings.REDIS_URL).publish(CHANNEL, orjson.dumps({"id": pk, **fields}))
-    except RedisError as error:
-        # Not fatal: the other processes read the change from the log.
-        logger.warning("access change not published, other processes follow within 5 s: %s", error)
+    payload = orjson.dumps({"id": pk, **fields})
+    for publisher in _publishers:
+        publisher(payload)

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from auth_app.audit.denials import problem_denied
 from auth_app.credentials import remote_address
-from auth_app.rest import validation_words
+from auth_app.rest.problems import validation_words
 from auth_app.serializers import RegisterInput
 from auth_app.services import registration_require_open, user_authenticate, user_register
-from auth_app.sessions import session_close, session_open
+from auth_app.sessions.browser import session_close, session_open
 from core.errors import DATABASE_AWAY, BadRequest, Problem, database_away
 
 

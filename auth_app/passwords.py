@@ -10,13 +10,9 @@ from django.conf import settings
 from django.contrib.auth import password_validation
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import connection
 
-from auth_app.audit.entries import Event, audit_record
-from auth_app.limits.attempts import login_failures
-from auth_app.limits.counters import failures_counted
 from auth_app.models import User
-from auth_app.tokens import tokens_revoke_others
 from core.errors import BadRequest, Unavailable
 
 WAIT_S = 5.0
@@ -57,21 +53,3 @@ def password_require_good(password: str, *, user: User, field: str) -> None:
         password_validation.validate_password(password, user)
     except ValidationError as error:
         raise BadRequest(f"{field}: {' '.join(error.messages)}", code="weak_password") from error
-
-
-def password_change(*, user: User, current_password: str, new_password: str, keep: int, address: str) -> None:
-    """Set a new password and revoke every token of the user but the one with the id `keep`.
-
-    Raises `BadRequest` (code `wrong_password`, `weak_password`), `TooManyAttempts`, `Unavailable`. A wrong current
-    password counts like a failed login: a stolen token must not be a way to guess it.
-    """
-    with hasher_slot(), failures_counted(*login_failures(user.username, address)):
-        if not password_matches(user, current_password):
-            raise BadRequest("current_password: this is not your password.", code="wrong_password")
-    password_require_good(new_password, user=user, field="new_password")
-    user.password = password_hash(new_password)
-    with transaction.atomic():
-        # Past save(), which would end the kept token too.
-        User.objects.filter(pk=user.pk).update(password=user.password)
-        tokens_revoke_others(user=user, keep=keep)
-        audit_record(Event.PASSWORD_CHANGED, user=user, address=address)

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from auth_app.fields import PasswordField, TextField, TimeField
+from auth_app.rest.fields import PasswordField, TextField, TimeField
 from auth_app.scopes import KEY_DEFAULT_SCOPES, KEY_SCOPES
 
 AUDIT_PAGE = 50

@@ -1,30 +1,23 @@
-"""What happens to accounts: register, sign in, API keys, disable."""
+"""Accounts: register, check a password, change it, disable, delete."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from auth_app.audit.denials import login_failed
 from auth_app.audit.entries import Event, audit_record
 from auth_app.events import AccessChange, announce
-from auth_app.limits.attempts import keys_made, login_failures, registrations
+from auth_app.limits.attempts import login_failures, registrations
 from auth_app.limits.counters import attempts_counted, failures_counted
-from auth_app.models import AccessToken, User
+from auth_app.models import User
 from auth_app.passwords import hasher_slot, password_hash, password_matches, password_require_good
-from auth_app.scopes import KEY_DEFAULT_SCOPES, Scope
-from auth_app.selectors import api_keys_of
-from auth_app.tokens import token_create, tokens_revoke
-from core.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from auth_app.tokens.access_tokens import tokens_revoke_others
+from auth_app.tokens.logins import WRONG_LOGIN
+from core.errors import BadRequest, Forbidden, Unauthorized
 
-API_KEY_DEFAULT_DAYS = 90
-API_KEY_MAX_DAYS = 730
-API_KEYS_PER_USER = 100
-_WRONG = "Wrong username or password."
 _TAKEN = "username: this name is taken."
 
 
@@ -62,76 +55,32 @@ def user_authenticate(*, username: str, password: str, address: str) -> User:
         is_right = password_matches(user, password)
         if user is None or not is_right:
             login_failed(user, address)
-            raise Unauthorized(_WRONG)
+            raise Unauthorized(WRONG_LOGIN)
     return user
-
-
-def login_token_create(
-    *, user: User, kind: AccessToken.Kind, address: str, expires_at: datetime | None = None
-) -> tuple[str, AccessToken]:
-    """A token for a user who has just been authenticated. Raises `Unauthorized` if that no longer holds."""
-    with transaction.atomic():
-        # Checking a password takes a while; it may have been changed (and every token revoked) meanwhile.
-        unchanged = User.objects.select_for_update().filter(pk=user.pk, password=user.password, is_active=True)
-        if not unchanged.exists():
-            raise Unauthorized(_WRONG)
-        unchanged.update(last_login=timezone.now())
-        audit_record(Event.LOGIN, user=user, address=address, detail=kind)
-        return token_create(user=user, kind=kind, expires_at=expires_at)
-
-
-def user_sign_out(*, token_id: int, address: str) -> None:
-    """End one token, and the sockets that came with it. Nothing to do where it has ended already."""
-    with transaction.atomic():
-        for token in AccessToken.objects.filter(pk=token_id, revoked_at=None).select_related("user"):
-            tokens_revoke([token])
-            audit_record(Event.LOGOUT, user=token.user, address=address, detail=token.name or token.kind)
-
-
-def api_key_create(
-    *,
-    user: User,
-    address: str,
-    name: str,
-    scopes: Iterable[Scope] = KEY_DEFAULT_SCOPES,
-    expires_at: datetime | None = None,
-) -> tuple[str, AccessToken]:
-    """A named key, shown this once; good for API_KEY_DEFAULT_DAYS unless `expires_at` says otherwise.
-
-    Raises `BadRequest`, `TooManyAttempts`.
-    """
-    attempts_counted(*keys_made(user.pk, address))
-    now = timezone.now()
-    expires_at = expires_at or now + timedelta(days=API_KEY_DEFAULT_DAYS)
-    if not now < expires_at <= now + timedelta(days=API_KEY_MAX_DAYS):
-        raise BadRequest(f"expires_at: accepted is a time from now to {API_KEY_MAX_DAYS} days ahead.")
-    with transaction.atomic():
-        User.objects.select_for_update().filter(pk=user.pk).first()  # one at a time, or the limit below could be passed
-        if api_keys_of(user).filter(expires_at__gt=now).count() >= API_KEYS_PER_USER:
-            raise BadRequest(
-                f"At most {API_KEYS_PER_USER} API keys are accepted; delete one.", code="too_many_api_keys"
-            )
-        clear, key = token_create(
-            user=user, kind=AccessToken.Kind.API_KEY, name=name, scopes=scopes, expires_at=expires_at
-        )
-        audit_record(Event.KEY_MADE, user=user, address=address, detail=f"{name} ({key.scopes})")
-    return clear, key
-
-
-def api_key_revoke(*, user: User, token_id: int, address: str) -> None:
-    """Raises `NotFound`, in the same words for somebody else's key and for none."""
-    with transaction.atomic():
-        keys = list(api_keys_of(user).filter(pk=token_id))
-        if not keys:
-            raise NotFound("There is no such API key among yours.")
-        tokens_revoke(keys)
-        audit_record(Event.KEY_REVOKED, user=user, address=address, detail=keys[0].name)
 
 
 def user_disable(*, user: User) -> None:
     """Shut a user out: pages, API and open sockets (`User.save` announces it)."""
     user.is_active = False
     user.save(update_fields=["is_active"])
+
+
+def password_change(*, user: User, current_password: str, new_password: str, keep: int, address: str) -> None:
+    """Set a new password and revoke every token of the user but the one with the id `keep`.
+
+    Raises `BadRequest` (code `wrong_password`, `weak_password`), `TooManyAttempts`, `Unavailable`. A wrong current
+    password counts like a failed login: a stolen token must not be a way to guess it.
+    """
+    with hasher_slot(), failures_counted(*login_failures(user.username, address)):
+        if not password_matches(user, current_password):
+            raise BadRequest("current_password: this is not your password.", code="wrong_password")
+    password_require_good(new_password, user=user, field="new_password")
+    user.password = password_hash(new_password)
+    with transaction.atomic():
+        # Past save(), which would end the kept token too.
+        User.objects.filter(pk=user.pk).update(password=user.password)
+        tokens_revoke_others(user=user, keep=keep)
+        audit_record(Event.PASSWORD_CHANGED, user=user, address=address)
 
 
 _before_deletion: list[Callable[[User], object]] = []

@@ -8,16 +8,18 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auth_app import openapi, services, sessions
-from auth_app.api import ApiView, PublicApiView
+from auth_app import openapi, services
 from auth_app.audit.entries import audit_of_user
-from auth_app.fields import iso_ms
 from auth_app.models import AccessToken
-from auth_app.passwords import password_change
+from auth_app.rest.fields import iso_ms
+from auth_app.rest.view import ApiView, PublicApiView
 from auth_app.scopes import Scope
 from auth_app.selectors import api_keys_of
 from auth_app.serializers import ApiKeyOutput, AuditPageOutput, UserOutput
-from auth_app.tickets import ticket_issue
+from auth_app.services import password_change
+from auth_app.sessions import browser
+from auth_app.tokens import api_keys, logins
+from auth_app.tokens.tickets import ticket_issue
 from core.openapi import described
 
 
@@ -33,7 +35,7 @@ class LoginView(PublicApiView):
     @described(openapi.LOGIN)
     def post(self, request: Request) -> Response:
         user = services.user_authenticate(**self.body(), address=self.address)
-        clear, token = services.login_token_create(user=user, kind=AccessToken.Kind.LOGIN, address=self.address)
+        clear, token = logins.login_token_create(user=user, kind=AccessToken.Kind.LOGIN, address=self.address)
         return Response({"token": clear, "expires_at": iso_ms(token.expires_at), "user": UserOutput(user).data})
 
 
@@ -44,10 +46,10 @@ class LogoutView(ApiView):
 
     @described(openapi.LOGOUT)
     def post(self, request: Request) -> Response:
-        if sessions.session_holds(request._request, self.identity.token_id):
-            sessions.session_close(request._request)
+        if browser.session_holds(request._request, self.identity.token_id):
+            browser.session_close(request._request)
         else:
-            services.user_sign_out(token_id=self.identity.token_id, address=self.address)
+            logins.user_sign_out(token_id=self.identity.token_id, address=self.address)
         return Response(status=204)
 
 
@@ -65,8 +67,8 @@ class PasswordView(ApiView):
     @described(openapi.PASSWORD)
     def post(self, request: Request) -> Response:
         password_change(user=self.user, keep=self.identity.token_id, address=self.address, **self.body())
-        if sessions.session_holds(request._request, self.identity.token_id):
-            sessions.session_keep(request._request, self.user)
+        if browser.session_holds(request._request, self.identity.token_id):
+            browser.session_keep(request._request, self.user)
         return Response(status=204)
 
 
@@ -80,7 +82,7 @@ class ApiKeysView(ApiView):
     @described(openapi.TOKEN_CREATE)
     def post(self, request: Request) -> Response:
         fields: dict[str, Any] = self.body()
-        clear, key = services.api_key_create(user=self.user, address=self.address, **fields)
+        clear, key = api_keys.api_key_create(user=self.user, address=self.address, **fields)
         return Response({**ApiKeyOutput(key).data, "token": clear}, status=201)
 
 
@@ -89,7 +91,7 @@ class ApiKeyView(ApiView):
 
     @described(openapi.TOKEN_DELETE)
     def delete(self, request: Request, token_id: int) -> Response:
-        services.api_key_revoke(user=self.user, token_id=token_id, address=self.address)
+        api_keys.api_key_revoke(user=self.user, token_id=token_id, address=self.address)
         return Response(status=204)
 
 

@@ -68,6 +68,9 @@ def json_answer(description: str, schema: Any, *, headers: tuple[str, ...] = ())
 
 
 NO_CONTENT = Answer("Done; there is no body.")
+IF_NONE_MATCH = Parameter(
+    name="If-None-Match", description="The `ETag` of an earlier response: 304 if nothing changed.", place="header"
+)
 
 
 def record(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:

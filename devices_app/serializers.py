@@ -7,7 +7,7 @@ from typing import Any
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from auth_app.fields import TextField, TimeField
+from auth_app.rest.fields import TextField, TimeField
 from devices_app.models import Grant
 from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
 

@@ -10,10 +10,10 @@ from django.utils.crypto import constant_time_compare
 
 from auth_app.audit.entries import Event, audit_record
 from auth_app.events import AccessChange, announce
-from auth_app.fields import iso_ms
 from auth_app.limits.attempts import claim_failures
 from auth_app.limits.counters import failures_counted
 from auth_app.models import User
+from auth_app.rest.fields import iso_ms
 from auth_app.selectors import user_by_name
 from core.errors import BadRequest, DeviceForbidden, Forbidden
 from devices_app.codes import claim_code_digest, claim_code_make

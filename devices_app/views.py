@@ -5,8 +5,8 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auth_app.api import ApiView
 from auth_app.audit.entries import audit_of_device
+from auth_app.rest.view import ApiView
 from auth_app.scopes import Scope
 from auth_app.serializers import AuditPageOutput
 from core.openapi import described

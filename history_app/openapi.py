@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from core.openapi import STRING, Answer, Operation, json_answer, listed
+from core.openapi import IF_NONE_MATCH, STRING, Answer, Operation, json_answer, listed
 from history_app import parameters, schemas
 from history_app.many_devices import QUERY_BODY
 
@@ -19,7 +19,7 @@ HISTORY = Operation(
     summary="The history of one device, in buckets",
     description="Whole buckets only: the window is widened to them. Averages are sum ÷ count over the raw readings. "
     "Give `range`, with or without `end`, or `start` and `end`.",
-    parameters={**parameters.HISTORY, "If-None-Match": parameters.IF_NONE_MATCH},
+    parameters={**parameters.HISTORY, "If-None-Match": IF_NONE_MATCH},
     answers={
         200: Answer(
             "Columns: a value a bucket, oldest first.",

@@ -97,10 +97,6 @@ PERIOD = Choice(
     name="period", description="What energy is summed over; weeks begin on Monday.", accepted=tuple(PERIODS),
     default="day", example="day",
 )  # fmt: skip
-IF_NONE_MATCH = Parameter(
-    name="If-None-Match", description="The `ETag` of an answer: 304 while it is the same.", place="header"
-)
-
 DEVICES = PatternList(
     name="devices",
     description="Device ids; all that you may see, by default.",

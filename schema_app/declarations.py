@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from core.openapi import STRING, Answer, Operation, json_answer
-from history_app.parameters import IF_NONE_MATCH
+from core.openapi import IF_NONE_MATCH, STRING, Answer, Operation, json_answer
 
 _UNCHANGED = Answer("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from auth_app.api import ApiView, PublicApiView
 from auth_app.scopes import Scope
 from core.hot import hot_of
 from core.openapi import Operation, operation_of
@@ -80,16 +79,16 @@ def _route(path: str, pattern: URLPattern, method: str, operation: Operation) ->
         name=str(pattern.name),
         app=callback.__module__.partition(".")[0],
         operation=operation,
-        is_public=issubclass(view_class, PublicApiView) if view_class else hot is None or hot.scope is None,
+        is_public=view_class.is_public if view_class else hot is None or hot.scope is None,
         is_hot=hot is not None,
         scope=_scope(view_class or callback, method),
     )
 
 
 def _scope(view: Any, method: str) -> Scope | None:
-    if isinstance(view, type) and issubclass(view, PublicApiView):
-        return None
-    if isinstance(view, type) and issubclass(view, ApiView):
-        return view.reading if method == "get" else view.writing
+    """Of a hot view by its mark, of a cold one (auth_app/rest/view.py) by its class."""
+    if isinstance(view, type):
+        cold: Any = view
+        return None if cold.is_public else cold.reading if method == "get" else cold.writing
     hot = hot_of(view)
     return None if hot is None or hot.scope is None else Scope(hot.scope)

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from auth_app.fields import TimeField
+from auth_app.rest.fields import TimeField
 from core.openapi import TIME, nullable
 
 AnyField = serializers.Field[Any, Any, Any, Any]

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from auth_app.models import AccessToken, User
-from auth_app.tokens import token_create
+from auth_app.tokens.access_tokens import token_create
 from devices_app.models import Device, Grant
 from testing.contract import answer_check
 

@@ -9,7 +9,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from auth_app.credentials import credentials_of_request
-from auth_app.identity import Identity, identify_cached
+from auth_app.identify import identify_cached
+from auth_app.identity import Identity
 from auth_app.scopes import Scope
 from core.errors import Unauthorized
 from core.hot import READ_METHODS, Hot, hot_mark

@@ -1,58 +1,73 @@
-"""What is limited, per account and per address. One place, so that each limit is a setting and none is forgotten."""
+"""The limits on attempts, per account and per address. Each one is a setting."""
 
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 
-from auth_app.limits.counters import Counter
 
-Pair = tuple[Counter, Counter]
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` attempts of one subject in ATTEMPT_WINDOW_S, which begins with the first of them."""
+
+    kind: str
+    subject: str
+    most: int
+
+    @property
+    def key(self) -> str:
+        """The name in Redis. Keyed with SECRET_KEY, so that Redis does not reveal who signs in from where."""
+        return f"wattstream:attempts:{self.kind}:{salted_hmac(self.kind, self.subject, algorithm='sha256').hexdigest()}"
+
+
+Pair = tuple[Limit, Limit]
 
 
 def login_failures(username: str, address: str) -> Pair:
     """Per account (however its name is capitalised, whether it exists or not) and per address."""
     return (
-        Counter("login-account", username.casefold(), settings.LOGIN_FAILURES_PER_ACCOUNT),
-        Counter("login-address", address_group(address), settings.LOGIN_FAILURES_PER_ADDRESS),
+        Limit("login-account", username.casefold(), settings.LOGIN_FAILURES_PER_ACCOUNT),
+        Limit("login-address", address_group(address), settings.LOGIN_FAILURES_PER_ADDRESS),
     )
 
 
 def registrations(username: str, address: str) -> Pair:
     return (
-        Counter("register-account", username.casefold(), settings.REGISTRATIONS_PER_ACCOUNT),
-        Counter("register", address_group(address), settings.REGISTRATIONS_PER_ADDRESS),
+        Limit("register-account", username.casefold(), settings.REGISTRATIONS_PER_ACCOUNT),
+        Limit("register", address_group(address), settings.REGISTRATIONS_PER_ADDRESS),
     )
 
 
 def claim_failures(user_id: int, address: str) -> Pair:
     return (
-        Counter("claim", str(user_id), settings.CLAIM_FAILURES_PER_USER),
-        Counter("claim-address", address_group(address), settings.CLAIM_FAILURES_PER_ADDRESS),
+        Limit("claim", str(user_id), settings.CLAIM_FAILURES_PER_USER),
+        Limit("claim-address", address_group(address), settings.CLAIM_FAILURES_PER_ADDRESS),
     )
 
 
 def keys_made(user_id: int, address: str) -> Pair:
     return (
-        Counter("key-account", str(user_id), settings.API_KEYS_MADE_PER_ACCOUNT),
-        Counter("key-address", address_group(address), settings.API_KEYS_MADE_PER_ADDRESS),
+        Limit("key-account", str(user_id), settings.API_KEYS_MADE_PER_ACCOUNT),
+        Limit("key-address", address_group(address), settings.API_KEYS_MADE_PER_ADDRESS),
     )
 
 
 def tickets(user_id: int, address: str) -> Pair:
     return (
-        Counter("ticket-account", str(user_id), settings.TICKETS_PER_ACCOUNT),
-        Counter("ticket-address", address_group(address), settings.TICKETS_PER_ADDRESS),
+        Limit("ticket-account", str(user_id), settings.TICKETS_PER_ACCOUNT),
+        Limit("ticket-address", address_group(address), settings.TICKETS_PER_ADDRESS),
     )
 
 
-def handshake_failures_of_account(user_id: int) -> Counter:
-    return Counter("handshake-account", str(user_id), settings.HANDSHAKE_FAILURES_PER_ACCOUNT)
+def handshake_failures_of_account(user_id: int) -> Limit:
+    return Limit("handshake-account", str(user_id), settings.HANDSHAKE_FAILURES_PER_ACCOUNT)
 
 
-def handshake_failures_of_address(address: str) -> Counter:
-    return Counter("handshake-address", address_group(address), settings.HANDSHAKE_FAILURES_PER_ADDRESS)
+def handshake_failures_of_address(address: str) -> Limit:
+    return Limit("handshake-address", address_group(address), settings.HANDSHAKE_FAILURES_PER_ADDRESS)
 
 
 def address_group(address: str) -> str:

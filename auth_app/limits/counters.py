@@ -1,4 +1,4 @@
-"""How often somebody may try: counted in Redis for all processes, in this one while Redis is away."""
+"""Counts attempts: in Redis for all processes, in this process while Redis is away."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 from django.conf import settings
-from django.utils.crypto import salted_hmac
 
+from auth_app.limits.attempts import Limit
 from core.bounded import BoundedDict
 from core.errors import BadRequest, Forbidden, TooManyAttempts, Unauthorized
 from core.redis import redis_client
@@ -21,8 +20,8 @@ from telemetry.redis import RedisError, redis_client_sync
 
 logger = logging.getLogger(__name__)
 
-# Each runs as one step in Redis, so that a burst of attempts cannot slip through between reading and counting.
-# TAKE answers 0 when the attempt was counted, else the milliseconds until the next one is allowed.
+# Each script is one step in Redis: a burst of attempts cannot slip through between reading and counting.
+# TAKE returns 0 if the attempt was counted, else the milliseconds until the next one is allowed.
 _TAKE = """
 if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then
   return math.max(redis.call('PTTL', KEYS[1]), 1)
@@ -36,56 +35,47 @@ return 0
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """The attempts of one subject: at most `most` in ATTEMPT_WINDOW_S, from the first of them on."""
+def attempt_take(limit: Limit) -> None:
+    """Count one attempt. Raises `TooManyAttempts`; such an attempt is not counted."""
+    try:
+        _absence.require_over()
+        wait_ms = int(str(redis_client_sync(settings.REDIS_URL).eval(_TAKE, 1, limit.key, *_bounds(limit))))
+    except RedisError as error:
+        wait_ms = _take_here(limit, error)
+    if wait_ms:
+        raise TooManyAttempts(math.ceil(wait_ms / 1000))
 
-    kind: str
-    subject: str
-    most: int
 
-    @property
-    def key(self) -> str:
-        """Keyed with SECRET_KEY: whoever reads Redis does not learn who tries to sign in from where."""
-        return f"wattstream:attempts:{self.kind}:{salted_hmac(self.kind, self.subject, algorithm='sha256').hexdigest()}"
+async def attempt_take_wait_s(limit: Limit) -> float:
+    """Count one attempt, from the event loop. Returns 0 if it was counted, else the seconds until one will be."""
+    try:
+        _absence.require_over()
+        wait_ms = int(await cast(Any, redis_client()).eval(_TAKE, 1, limit.key, *_bounds(limit)))
+    except RedisError as error:
+        wait_ms = _take_here(limit, error)
+    return wait_ms / 1000
 
-    def take(self) -> None:
-        """Count one attempt. Raises `TooManyAttempts`, which is not counted."""
-        try:
-            _absence.require_over()
-            wait_ms = int(str(redis_client_sync(settings.REDIS_URL).eval(_TAKE, 1, self.key, *self._limit)))
-        except RedisError as error:
-            wait_ms = self._take_here(error)
-        if wait_ms:
-            raise TooManyAttempts(math.ceil(wait_ms / 1000))
 
-    async def take_wait_s(self) -> float:
-        """`take` for the event loop: 0 where the attempt was counted, else the seconds until the next one is."""
-        try:
-            _absence.require_over()
-            wait_ms = int(await cast(Any, redis_client()).eval(_TAKE, 1, self.key, *self._limit))
-        except RedisError as error:
-            wait_ms = self._take_here(error)
-        return wait_ms / 1000
+def attempt_give_back(limit: Limit) -> None:
+    """Take back one counted attempt."""
+    try:
+        _absence.require_over()
+        redis_client_sync(settings.REDIS_URL).eval(_GIVE_BACK, 1, limit.key)
+    except RedisError:
+        _local.give_back(limit.key)
 
-    def give_back(self) -> None:
-        try:
-            _absence.require_over()
-            redis_client_sync(settings.REDIS_URL).eval(_GIVE_BACK, 1, self.key)
-        except RedisError:
-            _local.give_back(self.key)
 
-    @property
-    def _limit(self) -> tuple[int, int]:
-        return self.most, settings.ATTEMPT_WINDOW_S * 1000
+def _bounds(limit: Limit) -> tuple[int, int]:
+    return limit.most, settings.ATTEMPT_WINDOW_S * 1000
 
-    def _take_here(self, error: RedisError) -> int:
-        _absence.begin(error)
-        return _local.take(self.key, *self._limit)
+
+def _take_here(limit: Limit, error: RedisError) -> int:
+    _absence.begin(error)
+    return _local.take(limit.key, *_bounds(limit))
 
 
 class Absence:
-    """Redis did not answer a moment ago: it is not asked again at once, since every asking may cost its time-out."""
+    """Skips Redis for a moment after it did not answer, because each further attempt may cost a whole timeout."""
 
     def __init__(self, lasts_s: float = 1.0) -> None:
         self._lasts_s = lasts_s
@@ -103,7 +93,7 @@ class Absence:
 
 
 class LocalCounters:
-    """The same in memory. Holds at most `size` subjects; the oldest is forgotten first."""
+    """The same in memory, for at most `size` subjects; the oldest is dropped first."""
 
     def __init__(self, size: int = 10_000) -> None:
         self._lock = threading.Lock()
@@ -131,30 +121,30 @@ _local = LocalCounters()
 _absence = Absence()
 
 
-def attempts_counted(*counters: Counter) -> None:
-    """Count an attempt of each, however it ends. Raises `TooManyAttempts` when one of them is used up."""
-    for counter in counters:
-        counter.take()
+def attempts_counted(*limits: Limit) -> None:
+    """Count an attempt against each, whatever its outcome. Raises `TooManyAttempts` if one of them is used up."""
+    for limit in limits:
+        attempt_take(limit)
 
 
 @contextmanager
-def failures_counted(*counters: Counter) -> Iterator[None]:
-    """Count an attempt before the block, and give it back unless the block refuses (400, 401, 403).
+def failures_counted(*limits: Limit) -> Iterator[None]:
+    """Count an attempt before the block, and take it back unless the block refuses (400, 401, 403).
 
-    Counting first means that attempts made at the same time cannot all pass. Raises `TooManyAttempts` before the
-    block runs when one of `counters` is used up.
+    Counting first prevents simultaneous attempts from all passing. Raises `TooManyAttempts` before the block runs if
+    one of `limits` is used up.
     """
-    taken: list[Counter] = []
+    taken: list[Limit] = []
     refused = False
     try:
-        for counter in counters:
-            counter.take()
-            taken.append(counter)
+        for limit in limits:
+            attempt_take(limit)
+            taken.append(limit)
         yield
     except (BadRequest, Unauthorized, Forbidden):
         refused = True
         raise
     finally:
         if not refused:
-            for counter in taken:
-                counter.give_back()
+            for limit in taken:
+                attempt_give_back(limit)

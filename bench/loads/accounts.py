@@ -35,7 +35,7 @@ def viewer_name(number: int) -> str:
 
 def _carry_out(order: Mapping[str, Any]) -> str:
     from auth_app.models import AccessToken, User
-    from auth_app.tokens import token_create
+    from auth_app.tokens.access_tokens import token_create
     from devices_app.models import Device
 
     owner, _ = User.objects.get_or_create(username=OWNER)

@@ -61,9 +61,10 @@ def _measure(users: int) -> dict[str, object]:
     """In Django's process: fill the accounts database up to `users`, then check at random."""
     import random
 
-    from auth_app.identity import Credentials, identify
+    from auth_app.identify import identify
+    from auth_app.identity import Credentials
     from auth_app.models import AccessToken, User
-    from auth_app.tokens import token_create
+    from auth_app.tokens.access_tokens import token_create
     from devices_app.access import access_of
 
     names = [f"grown_{number}" for number in range(users)]
@@ -101,7 +102,7 @@ def _tokens(ids: Sequence[int]) -> None:
     from django.utils.timezone import now
 
     from auth_app.models import AccessToken
-    from auth_app.tokens import token_digest
+    from auth_app.tokens.digest import token_digest
 
     kind, expires_at = AccessToken.Kind.LOGIN, now() + timedelta(days=1)
     rows = [

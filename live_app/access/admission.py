@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from auth_app.audit.denials import problem_denied
 from auth_app.identity import Identity
-from auth_app.limits.attempts import handshake_failures_of_account, handshake_failures_of_address
-from auth_app.limits.counters import Counter
+from auth_app.limits.attempts import Limit, handshake_failures_of_account, handshake_failures_of_address
+from auth_app.limits.counters import attempt_take_wait_s
 from auth_app.scopes import Scope
 from core.errors import Forbidden, Unavailable
 from devices_app.access import access_require
@@ -40,17 +40,17 @@ class Gate:
         self._ends: OrderedDict[str, float] = OrderedDict()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    def is_shut(self, counter: Counter) -> bool:
-        return bool(self._ends) and self._ends.get(counter.key, 0.0) > time.monotonic()
+    def is_shut(self, limit: Limit) -> bool:
+        return bool(self._ends) and self._ends.get(limit.key, 0.0) > time.monotonic()
 
-    async def failed(self, *counters: Counter) -> bool:
+    async def failed(self, *limits: Limit) -> bool:
         """Count a failure of each; whether it was one too many for any of them."""
         async with self._turns:
-            waits_s = [await counter.take_wait_s() for counter in counters]
-        for counter, wait_s in zip(counters, waits_s, strict=True):
+            waits_s = [await attempt_take_wait_s(limit) for limit in limits]
+        for limit, wait_s in zip(limits, waits_s, strict=True):
             if wait_s:
-                self._ends[counter.key] = time.monotonic() + wait_s
-                self._ends.move_to_end(counter.key)
+                self._ends[limit.key] = time.monotonic() + wait_s
+                self._ends.move_to_end(limit.key)
         while len(self._ends) > self._size:
             self._ends.popitem(last=False)
         return any(waits_s)
@@ -95,12 +95,12 @@ async def _require_access(identity: Identity, device_id: str | None) -> None:
         await access_require(identity.user_id, [device_id])
 
 
-def _require_open(counter: Counter) -> None:
-    if gate.is_shut(counter):
+def _require_open(limit: Limit) -> None:
+    if gate.is_shut(limit):
         raise Refused(protocol.CLOSE_TOO_MANY)
 
 
-async def _fail(refused: Refused, *counters: Counter) -> NoReturn:
-    if await gate.failed(*counters):
+async def _fail(refused: Refused, *limits: Limit) -> NoReturn:
+    if await gate.failed(*limits):
         raise Refused(protocol.CLOSE_TOO_MANY)
     raise refused

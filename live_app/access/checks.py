@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from auth_app.identity import Identity, identities_still_valid
+from auth_app.identify import identities_still_valid
+from auth_app.identity import Identity
 from core.accounts import accounts_ask
 from devices_app.access import accesses_still_valid
 

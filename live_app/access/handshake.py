@@ -11,8 +11,9 @@ from django.conf import settings
 from django.http.request import validate_host
 
 from auth_app.credentials import credentials_of
-from auth_app.identity import Identity, identify_cached
-from auth_app.tickets import ticket_redeem
+from auth_app.identify import identify_cached
+from auth_app.identity import Identity
+from auth_app.tokens.tickets import ticket_redeem
 from live_app.delivery.protocol import SUBPROTOCOL, TICKET_PREFIX
 
 Scope = Mapping[str, Any]

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from auth_app.models import AccessToken, User
-from auth_app.services import API_KEYS_PER_USER
-from auth_app.tokens import token_create
+from auth_app.tokens.access_tokens import token_create
+from auth_app.tokens.api_keys import API_KEYS_PER_USER
 from devices_app.models import Device, Grant
 from testing.cast import PASSWORD, Person
 from testing.process import Process

@@ -8,37 +8,37 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.conf import settings
 
-from auth_app.limits.attempts import address_group
-from auth_app.limits.counters import Absence, Counter, LocalCounters, failures_counted
+from auth_app.limits.attempts import Limit, address_group
+from auth_app.limits.counters import Absence, LocalCounters, attempt_give_back, attempt_take, failures_counted
 from core.errors import TooManyAttempts, Unauthorized, Unavailable
 from telemetry.redis import RedisError, redis_client_sync
 
 pytestmark = pytest.mark.usefixtures("stack")
 
 
-def counter(most: int = 3) -> Counter:
-    return Counter("test", secrets.token_hex(8), most)
+def limit(most: int = 3) -> Limit:
+    return Limit("test", secrets.token_hex(8), most)
 
 
-def use_up(one: Counter) -> None:
+def use_up(one: Limit) -> None:
     for _ in range(one.most):
-        one.take()
+        attempt_take(one)
 
 
 def test_the_next_attempt_after_the_last_is_refused_with_the_time_to_wait() -> None:
-    one = counter()
+    one = limit()
     use_up(one)
     with pytest.raises(TooManyAttempts) as refused:
-        one.take()
+        attempt_take(one)
     assert 0 < int(refused.value.headers["Retry-After"]) <= settings.ATTEMPT_WINDOW_S
 
 
 def test_a_burst_gets_exactly_as_many_as_allowed() -> None:
-    one = counter(5)
+    one = limit(5)
 
     def passes(_: int) -> bool:
         try:
-            one.take()
+            attempt_take(one)
         except TooManyAttempts:
             return False
         return True
@@ -48,14 +48,14 @@ def test_a_burst_gets_exactly_as_many_as_allowed() -> None:
 
 
 def test_redis_forgets_the_count_and_never_knows_the_subject() -> None:
-    one = counter()
-    one.take()
+    one = limit()
+    attempt_take(one)
     assert one.subject not in one.key
     assert 0 < redis_client_sync(settings.REDIS_URL).pttl(one.key) <= settings.ATTEMPT_WINDOW_S * 1000
 
 
 def test_success_and_being_busy_are_given_back() -> None:
-    one = counter(1)
+    one = limit(1)
     for _ in range(3):
         with failures_counted(one):
             pass
@@ -64,7 +64,7 @@ def test_success_and_being_busy_are_given_back() -> None:
 
 
 def test_a_refusal_counts() -> None:
-    one = counter(1)
+    one = limit(1)
     with pytest.raises(Unauthorized), failures_counted(one):
         raise Unauthorized
     with pytest.raises(TooManyAttempts), failures_counted(one):
@@ -72,16 +72,16 @@ def test_a_refusal_counts() -> None:
 
 
 def test_where_one_counter_is_used_up_the_others_are_not_charged() -> None:
-    free, used = counter(1), counter(1)
+    free, used = limit(1), limit(1)
     use_up(used)
     with pytest.raises(TooManyAttempts), failures_counted(free, used):
         pytest.fail("the block must not run")
-    free.take()
+    attempt_take(free)
 
 
 def test_giving_back_what_expired_leaves_nothing_behind() -> None:
-    one = counter()
-    one.give_back()
+    one = limit()
+    attempt_give_back(one)
     assert not redis_client_sync(settings.REDIS_URL).exists(one.key)
 
 

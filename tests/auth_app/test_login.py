@@ -11,7 +11,7 @@ from django.conf import settings
 
 from auth_app.models import AccessToken
 from auth_app.services import user_disable
-from auth_app.tokens import token_digest
+from auth_app.tokens.digest import token_digest
 from testing.cast import Person
 from testing.process import Process
 from testing.waiting import wait_until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from auth_app.models import AccessToken
-from auth_app.tokens import token_create
+from auth_app.tokens.access_tokens import token_create
 from testing.cast import Person
 from testing.process import Process
 from tests.auth_app.answers import assert_problem, browser, csrf_header

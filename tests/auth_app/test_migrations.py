@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import connection
 
 from auth_app.models import AccessToken
-from auth_app.tokens import token_create
+from auth_app.tokens.access_tokens import token_create
 from testing.cast import Person
 
 scopes = import_module("auth_app.migrations.0003_older_keys_keep_their_abilities")

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 
 from auth_app.models import AccessToken
-from auth_app.tokens import token_create
+from auth_app.tokens.access_tokens import token_create
 from testing.cast import Person
 from testing.process import Process
 from tests.auth_app.answers import assert_problem, browser, csrf_header

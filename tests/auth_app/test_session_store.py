@@ -6,7 +6,7 @@ import httpx
 import pytest
 from django.contrib.sessions.models import Session
 
-from auth_app.session_store import SessionStore, stored_key
+from auth_app.sessions.store import SessionStore, stored_key
 from testing.cast import Person
 from testing.process import Process
 from tests.auth_app.answers import browser, csrf_field

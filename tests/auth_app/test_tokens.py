@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from auth_app.services import API_KEY_DEFAULT_DAYS, API_KEY_MAX_DAYS
+from auth_app.tokens.api_keys import API_KEY_DEFAULT_DAYS, API_KEY_MAX_DAYS
 from testing.cast import Person
 from tests.auth_app.answers import assert_problem
 

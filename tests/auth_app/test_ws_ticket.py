@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from auth_app.identity import Identity
-from auth_app.tickets import ticket_redeem
+from auth_app.tokens.tickets import ticket_redeem
 from telemetry.redis import redis_client_sync
 from testing.cast import Person
 from testing.process import Process

@@ -15,7 +15,7 @@ from django.utils import timezone
 from auth_app.audit.denials import Denial, tally
 from auth_app.housekeeping import TOKENS_KEPT_DAYS, accounts_purge
 from auth_app.models import AccessToken, AuditEntry, User
-from auth_app.tokens import token_create
+from auth_app.tokens.access_tokens import token_create
 from core.housekeeping import CHUNK, Housekeeper, Job
 from devices_app import denials
 from devices_app.housekeeping import JOBS

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from auth_app.tokens import tokens_revoke
+from auth_app.tokens.access_tokens import tokens_revoke
 from devices_app.models import Device
 from devices_app.services import device_provision, device_reissue
 from testing.cast import Person

@@ -8,44 +8,44 @@ import secrets
 import pytest
 from django.conf import settings
 
-from auth_app.limits.counters import Counter
+from auth_app.limits.attempts import Limit
 from live_app.access.admission import Gate
 from telemetry.redis import redis_client_sync
 
 pytestmark = pytest.mark.usefixtures("stack")
 
 
-def counter(most: int = 2) -> Counter:
-    return Counter("test", secrets.token_hex(8), most)
+def limit(most: int = 2) -> Limit:
+    return Limit("test", secrets.token_hex(8), most)
 
 
 async def test_it_shuts_at_the_failure_after_the_last_that_is_allowed() -> None:
-    gate, one = Gate(), counter(2)
+    gate, one = Gate(), limit(2)
     assert [await gate.failed(one) for _ in range(3)] == [False, False, True]
     assert gate.is_shut(one)
-    assert not gate.is_shut(counter())
+    assert not gate.is_shut(limit())
 
 
 async def test_a_burst_is_counted_exactly() -> None:
-    gate, one = Gate(), counter(5)
+    gate, one = Gate(), limit(5)
     refused = await asyncio.gather(*(gate.failed(one) for _ in range(40)))
     assert refused.count(False) == 5
 
 
 async def test_another_process_has_counted_already() -> None:
-    one = counter(1)
+    one = limit(1)
     assert not await Gate().failed(one)
     assert await Gate().failed(one)
 
 
 async def test_a_good_handshake_asks_nobody() -> None:
-    one = counter()
+    one = limit()
     assert not Gate().is_shut(one)
     assert not redis_client_sync(settings.REDIS_URL).exists(one.key)
 
 
 async def test_it_remembers_few() -> None:
-    gate, many = Gate(size=2), [counter(1) for _ in range(3)]
+    gate, many = Gate(size=2), [limit(1) for _ in range(3)]
     for one in many:
         await gate.failed(one)
         await gate.failed(one)

@@ -11,9 +11,8 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from auth_app.passwords import password_change
-from auth_app.services import user_delete, user_disable
-from auth_app.tokens import tokens_revoke
+from auth_app.services import password_change, user_delete, user_disable
+from auth_app.tokens.access_tokens import tokens_revoke
 from devices_app.services import device_release, share_remove, share_set
 from live_app.access.checks import PORTION_DEVICES
 from testing.cast import Person, device_create, device_share

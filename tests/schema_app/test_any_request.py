@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case
 
 from auth_app.models import AccessToken
-from auth_app.tokens import token_create
+from auth_app.tokens.access_tokens import token_create
 from devices_app.models import Device
 from schema_app.openapi import openapi_document
 from telemetry.times import SECOND_US

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from auth_app.models import AccessToken
-from auth_app.tokens import token_create
+from auth_app.tokens.access_tokens import token_create
 from devices_app.codes import claim_code_digest
 from devices_app.models import Device
 from schema_app.openapi import openapi_document

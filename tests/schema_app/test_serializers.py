@@ -7,7 +7,7 @@ from typing import Any
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from auth_app.fields import PasswordField, TextField, TimeField
+from auth_app.rest.fields import PasswordField, TextField, TimeField
 from schema_app.components import Components
 from schema_app.serializers import query_parameters, serializer_schema
 

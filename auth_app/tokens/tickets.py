@@ -7,7 +7,8 @@ import secrets
 
 from django.conf import settings
 
-from auth_app.identity import Identity, identity_of_token
+from auth_app.identify import identity_of_token
+from auth_app.identity import Identity
 from auth_app.limits.attempts import tickets
 from auth_app.limits.counters import attempts_counted
 from core.accounts import accounts_ask

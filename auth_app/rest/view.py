@@ -44,6 +44,7 @@ class ApiView(APIView):
     `reading` and `writing`: the scope that an API key needs for a safe method and for others. None: any key will do.
     """
 
+    is_public: ClassVar[bool] = False
     reading: ClassVar[Scope | None] = Scope.READ
     writing: ClassVar[Scope | None] = Scope.MANAGE
 
@@ -101,8 +102,9 @@ class ApiView(APIView):
 
 
 class PublicApiView(ApiView):
-    """For everybody: credentials, good or bad, are not looked at."""
+    """A route that needs no credentials and ignores those that a request carries."""
 
+    is_public = True
     authentication_classes = []
     permission_classes = [AllowAny]
 

@@ -6,9 +6,9 @@ from django.contrib.auth import login, logout, update_session_auth_hash
 from django.http import HttpRequest
 
 from auth_app.credentials import remote_address
+from auth_app.identify import SESSION_TOKEN_KEY
 from auth_app.models import AccessToken, User
-from auth_app.services import login_token_create, user_sign_out
-from auth_app.tokens import SESSION_TOKEN_KEY
+from auth_app.tokens.logins import login_token_create, user_sign_out
 
 
 def session_open(request: HttpRequest, user: User) -> None:

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from auth_app.credentials import is_session_key
-from auth_app.identity import identity_of_session
+from auth_app.identify import identity_of_session
 from auth_app.models import User
 
 

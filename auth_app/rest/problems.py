@@ -1,4 +1,4 @@
-"""How REST framework speaks our credentials and our errors."""
+"""How REST framework's errors become problems."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from rest_framework import exceptions
-from rest_framework.authentication import BaseAuthentication, CSRFCheck
-from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from auth_app.credentials import credentials_of_request
-from auth_app.identity import Identity, identify
-from auth_app.models import User
 from core.errors import (
     BadRequest,
     Forbidden,
@@ -26,37 +21,6 @@ from core.errors import (
     database_problem,
     problem_response,
 )
-
-
-class IdentityAuthentication(BaseAuthentication):
-    """`request.user` is the User, `request.auth` the Identity.
-
-    A bearer token that is not good is a 401, also beside a good session cookie. A session cookie needs a CSRF token
-    for whatever changes something; one whose session has ended is as good as none.
-    """
-
-    def authenticate(self, request: Request) -> tuple[User, Identity] | None:
-        credentials = credentials_of_request(request._request)
-        identity = identify(credentials)
-        user = None if identity is None else User.objects.filter(pk=identity.user_id).first()
-        if identity is None or user is None:
-            if credentials.bearer is not None:
-                raise exceptions.AuthenticationFailed
-            return None
-        if credentials.bearer is None:
-            csrf_require(request._request)
-        return user, identity
-
-    def authenticate_header(self, request: Request) -> str:
-        return "Bearer"
-
-
-def csrf_require(request: HttpRequest) -> None:
-    """Raises `Forbidden` (code `csrf`) for an unsafe method without a good CSRF token."""
-    check = CSRFCheck(lambda _: HttpResponse())
-    check.process_request(request)
-    if check.process_view(request, lambda _: HttpResponse(), (), {}):
-        raise Forbidden("The CSRF token is missing or wrong; send it as X-CSRFToken.", code="csrf")
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:

@@ -1,0 +1,1 @@
+"""The cold JSON routes: base view, authentication, problems, fields."""

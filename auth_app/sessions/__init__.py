@@ -1,0 +1,1 @@
+"""Browser sessions: where they are stored, how they begin and end, whom they belong to."""

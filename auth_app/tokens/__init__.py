@@ -1,0 +1,1 @@
+"""Access tokens: logins, API keys, tickets."""

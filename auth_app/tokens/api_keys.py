@@ -1,0 +1,62 @@
+"""API keys: named tokens that a user creates for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from auth_app.audit.entries import Event, audit_record
+from auth_app.limits.attempts import keys_made
+from auth_app.limits.counters import attempts_counted
+from auth_app.models import AccessToken, User
+from auth_app.scopes import KEY_DEFAULT_SCOPES, Scope
+from auth_app.selectors import api_keys_of
+from auth_app.tokens.access_tokens import token_create, tokens_revoke
+from core.errors import BadRequest, NotFound
+
+API_KEY_DEFAULT_DAYS = 90
+API_KEY_MAX_DAYS = 730
+API_KEYS_PER_USER = 100
+
+
+def api_key_create(
+    *,
+    user: User,
+    address: str,
+    name: str,
+    scopes: Iterable[Scope] = KEY_DEFAULT_SCOPES,
+    expires_at: datetime | None = None,
+) -> tuple[str, AccessToken]:
+    """A named key, shown this once; good for API_KEY_DEFAULT_DAYS unless `expires_at` says otherwise.
+
+    Raises `BadRequest`, `TooManyAttempts`.
+    """
+    attempts_counted(*keys_made(user.pk, address))
+    now = timezone.now()
+    expires_at = expires_at or now + timedelta(days=API_KEY_DEFAULT_DAYS)
+    if not now < expires_at <= now + timedelta(days=API_KEY_MAX_DAYS):
+        raise BadRequest(f"expires_at: accepted is a time from now to {API_KEY_MAX_DAYS} days ahead.")
+    with transaction.atomic():
+        User.objects.select_for_update().filter(pk=user.pk).first()  # one at a time, or the limit below could be passed
+        if api_keys_of(user).filter(expires_at__gt=now).count() >= API_KEYS_PER_USER:
+            raise BadRequest(
+                f"At most {API_KEYS_PER_USER} API keys are accepted; delete one.", code="too_many_api_keys"
+            )
+        clear, key = token_create(
+            user=user, kind=AccessToken.Kind.API_KEY, name=name, scopes=scopes, expires_at=expires_at
+        )
+        audit_record(Event.KEY_MADE, user=user, address=address, detail=f"{name} ({key.scopes})")
+    return clear, key
+
+
+def api_key_revoke(*, user: User, token_id: int, address: str) -> None:
+    """Raises `NotFound`, in the same words for somebody else's key and for none."""
+    with transaction.atomic():
+        keys = list(api_keys_of(user).filter(pk=token_id))
+        if not keys:
+            raise NotFound("There is no such API key among yours.")
+        tokens_revoke(keys)
+        audit_record(Event.KEY_REVOKED, user=user, address=address, detail=keys[0].name)

@@ -1,0 +1,37 @@
+"""Tokens of logins and browser sessions: issued after a password check, ended by signing out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from auth_app.audit.entries import Event, audit_record
+from auth_app.models import AccessToken, User
+from auth_app.tokens.access_tokens import token_create, tokens_revoke
+from core.errors import Unauthorized
+
+WRONG_LOGIN = "Wrong username or password."
+
+
+def login_token_create(
+    *, user: User, kind: AccessToken.Kind, address: str, expires_at: datetime | None = None
+) -> tuple[str, AccessToken]:
+    """A token for a user who has just been authenticated. Raises `Unauthorized` if that no longer holds."""
+    with transaction.atomic():
+        # Checking a password takes a while; it may have been changed (and every token revoked) meanwhile.
+        unchanged = User.objects.select_for_update().filter(pk=user.pk, password=user.password, is_active=True)
+        if not unchanged.exists():
+            raise Unauthorized(WRONG_LOGIN)
+        unchanged.update(last_login=timezone.now())
+        audit_record(Event.LOGIN, user=user, address=address, detail=kind)
+        return token_create(user=user, kind=kind, expires_at=expires_at)
+
+
+def user_sign_out(*, token_id: int, address: str) -> None:
+    """End one token, and the sockets that came with it. Nothing to do where it has ended already."""
+    with transaction.atomic():
+        for token in AccessToken.objects.filter(pk=token_id, revoked_at=None).select_related("user"):
+            tokens_revoke([token])
+            audit_record(Event.LOGOUT, user=token.user, address=address, detail=token.name or token.kind)
