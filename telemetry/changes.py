@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from telemetry.catalogue import Catalogue
 from telemetry.ddl import table_of
+from telemetry.energy_tiers import energy_tables
 from telemetry.floor import chunks_table, state_table
 from telemetry.tiers import rollup_tiers, tier_table
 
@@ -72,11 +73,17 @@ def change_statements(catalogue: Catalogue) -> Iterator[Composed]:
 def readable_tables(catalogue: Catalogue) -> list[Identifier]:
     """What the server's role reads besides the hypertable."""
     tiers = [tier_table(catalogue, tier) for tier in rollup_tiers(catalogue)]
-    return [changes_table(catalogue), state_table(catalogue), chunks_table(catalogue), *tiers]
+    return [
+        changes_table(catalogue),
+        state_table(catalogue),
+        chunks_table(catalogue),
+        *tiers,
+        *energy_tables(catalogue),
+    ]
 
 
-def log_everything_statement(catalogue: Catalogue) -> Composed:
-    """Log every device and UTC day that may hold readings, so that the rollup rebuilds all tiers.
+def log_everything_statement(catalogue: Catalogue, since: str = "-infinity") -> Composed:
+    """Log every device and UTC day from `since` on that may hold readings, so that the rollup rebuilds all tiers.
 
     Devices are found by skipping through the primary key, and days by the chunks: no reading is counted.
     """
@@ -93,10 +100,11 @@ def log_everything_statement(catalogue: Catalogue) -> Composed:
   ), days AS (
     SELECT DISTINCT day FROM timescaledb_information.chunks, generate_series(
         time_bucket('1 day', range_start), range_end - interval '1 us', interval '1 day') AS day
-      WHERE hypertable_schema = {schema} AND hypertable_name = {name}
+      WHERE hypertable_schema = {schema} AND hypertable_name = {name} AND range_end > {since}::timestamptz
   )
   SELECT id, greatest(day, oldest), least(day + interval '1 day' - interval '1 us', newest)
-    FROM spans JOIN days ON newest >= day AND oldest < day + interval '1 day'""").format(
+    FROM spans JOIN days ON newest >= day AND oldest < day + interval '1 day'
+      AND day + interval '1 day' > {since}::timestamptz""").format(
         log=changes_table(catalogue),
         columns=SQL(", ").join(map(Identifier, (DEVICE, FIRST, LAST))),
         table=table_of(catalogue),
@@ -104,6 +112,7 @@ def log_everything_statement(catalogue: Catalogue) -> Composed:
         time=Identifier(catalogue.time),
         schema=Literal(catalogue.schema),
         name=Literal(catalogue.table),
+        since=Literal(since),
     )
 
 

@@ -13,7 +13,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from core.catalogue import CATALOGUE
-from telemetry import changes, ddl, floor, tiers, tiers_ddl
+from telemetry import ddl
+from telemetry.schema import readable_tables, table_statements
 
 CONNECT_TIMEOUT_S = 5
 
@@ -54,16 +55,8 @@ class Command(BaseCommand):
 
 def _statements(role: str) -> list[sql.Composed]:
     return [
-        *ddl.schema_statements(CATALOGUE),
-        *tiers_ddl.state_statements(CATALOGUE),
-        *changes.new_metric_statements(CATALOGUE),
-        *ddl.column_statements(CATALOGUE),
-        *tiers_ddl.tier_statements(CATALOGUE),
-        *tiers.rollup_statements(CATALOGUE),
-        *floor.floor_statements(CATALOGUE),
-        *changes.change_statements(CATALOGUE),
+        *table_statements(CATALOGUE),
         ddl.role_create_statement(role),
         *ddl.role_settings_statements(role, settings.TELEMETRY_STATEMENT_TIMEOUT_MS),
-        *ddl.grant_statements(CATALOGUE, role, tiers_ddl.readable_tables(CATALOGUE)),
-        *ddl.grant_statements(CATALOGUE, role, changes.readable_tables(CATALOGUE)),
+        *ddl.grant_statements(CATALOGUE, role, readable_tables(CATALOGUE)),
     ]

@@ -1,0 +1,122 @@
+"""Runs the engine until it is cancelled: connects, repeats rounds, waits, and connects again after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from rollup.engine import Engine, Progress
+from telemetry.backoff import Backoff
+from telemetry.catalogue import Catalogue
+
+log = logging.getLogger("rollup")
+
+PROGRESS_PERIOD_S = 5.0
+# The work of a backfill; below it, progress is not worth a line.
+MANY_DAYS = 50
+
+
+class SettingsError(ValueError):
+    """The environment cannot be used; the message is one sentence that names the variable and what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The owner's address and the limits; a limit's variable is ROLLUP_ and its name in capitals."""
+
+    telemetry_admin_url: str = field(repr=False)
+    poll_ms: int = 2_000
+    settle_ms: int = 3_000
+    statement_timeout_ms: int = 120_000
+
+
+# Least accepted values.
+_LEAST = {"poll_ms": 10, "settle_ms": 0, "statement_timeout_ms": 1_000}
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Read the settings, given `os.environ`. Raises `SettingsError`, which never shows the address."""
+    url = environment.get("TELEMETRY_ADMIN_URL", "").strip()
+    if not url:
+        raise SettingsError("TELEMETRY_ADMIN_URL is not set; ./scripts/services env prints the one of this checkout")
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise SettingsError("TELEMETRY_ADMIN_URL is not a PostgreSQL URL; accepted is postgresql://…") from None
+    limits = {}
+    for name, least in _LEAST.items():
+        variable = f"ROLLUP_{name.upper()}"
+        if value := environment.get(variable, "").strip():
+            if not value.isascii() or not value.isdecimal() or int(value) < least:
+                raise SettingsError(f"{variable} is {value!r}; accepted is a whole number, at least {least}")
+            limits[name] = int(value)
+    return Settings(url, **limits)
+
+
+class Rollup:
+    """`run` works until it is cancelled; `progress` may be read at any time."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        self._settings = settings
+        self._engine = Engine(
+            catalogue,
+            settle_s=settings.settle_ms / 1000,
+            statement_timeout_s=settings.statement_timeout_ms / 1000,
+            on_slice=self._report,
+        )
+        self._reported_at = time.monotonic()
+        self._reported = Progress()
+        self._is_backfill = False
+
+    @property
+    def progress(self) -> Progress:
+        return self._engine.progress
+
+    async def run(self, *, once: bool = False) -> None:
+        """Rebuild what is due, again and again; with `once` until nothing is due. A failure is logged and repeated."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._rounds(backoff, once=once)
+                return
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                self.progress.errors += 1
+                if not backoff.failures:
+                    log.warning("not rolling up, will go on trying: %s", " ".join(str(error).split()))
+                await backoff.wait()
+
+    async def _rounds(self, backoff: Backoff, *, once: bool) -> None:
+        connection = await self._engine.connect(self._settings.telemetry_admin_url)
+        try:
+            while True:
+                has_more = await self._engine.round(connection)
+                if backoff.failures:
+                    log.warning("rolling up again after %d failed attempts", backoff.failures)
+                backoff.reset()
+                if not has_more:
+                    if once:
+                        return
+                    await asyncio.sleep(self._settings.poll_ms / 1000)
+        finally:
+            await connection.close()
+
+    def _report(self) -> None:
+        """Log progress and rate while there is much to do."""
+        now, progress = time.monotonic(), self.progress
+        seconds = now - self._reported_at
+        if seconds < PROGRESS_PERIOD_S:
+            return
+        days, readings = progress.days - self._reported.days, progress.readings - self._reported.readings
+        if progress.total > MANY_DAYS:
+            log.info(
+                "%d days of devices to go; %.0f days and %.0f readings per second",
+                progress.total, days / seconds, readings / seconds,
+            )  # fmt: skip
+        self._reported_at = now
+        self._reported = Progress(days=progress.days, readings=progress.readings)
