@@ -34,7 +34,7 @@ from bench.stack import FOLDER, BenchStack, bench_stack
 
 BATCH, WATCHED, WATCHERS, HOUSEHOLD = 10, 5, 10, 3
 STAGES = {  # first loads are guesses for two cores
-    "dashboards": ("Dashboards, each with a device of its own", "dashboards", 2_000),
+    "dashboards": ("Dashboards, each with its own device", "dashboards", 2_000),
     "shared": (f"Dashboards of {WATCHED} devices, {WATCHERS} dashboards per device", "dashboards", 1_000),
     "history": ("History requests beside half of these dashboards", "requests/s", 100),
     "writer": ("Devices that send single readings", "devices", 500),
