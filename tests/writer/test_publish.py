@@ -115,6 +115,41 @@ def test_a_late_reading_is_published_and_empties_the_ring(stack: Stack, device_o
         assert device.ring() == seconds(us, 10, 11)
 
 
+@pytest.mark.parametrize("offset", [0, -1, -5])
+def test_a_correction_is_not_published_and_the_ring_stays(stack: Stack, device_of_writer: Device, offset: int) -> None:
+    device, us = device_of_writer, recent_us()
+    with listening(stack, device) as listener:
+        device.send(us, 10, load_power=1.0)
+        listener.until(10)
+        device.send(us + (9 + offset) * SECOND_US, load_power=2.0)
+        device.send(us + 10 * SECOND_US)
+        assert listener.until(11) == seconds(us, *range(11))
+    assert device.ring() == seconds(us, *range(11))
+
+
+def test_values_of_one_time_in_one_list_are_published_together(stack: Stack, device_of_writer: Device) -> None:
+    device, us = device_of_writer, recent_us()
+    parts: list[dict[str, float]] = [{"solar_power": 1.0}, {"grid_power": 2.0}]
+    with listening(stack, device) as listener:
+        device.post([reading(device.device_id, us, **values) for values in parts])
+        device.send(us + SECOND_US)
+        assert listener.until(2) == seconds(us, 0, 1)
+    flat = orjson.loads(listener.payloads[0])
+    assert (flat["solar_power"], flat["grid_power"]) == (1.0, 2.0)
+
+
+def test_a_late_reading_sent_twice_is_published_once(stack: Stack, device_of_writer: Device) -> None:
+    device, us = device_of_writer, recent_us()
+    with listening(stack, device) as listener:
+        device.send(us, 5)
+        listener.until(5)
+        for _ in range(2):
+            device.send(us - SECOND_US)
+        device.send(us + 5 * SECOND_US)
+        assert listener.until(7)[5:] == seconds(us, -1, 5)
+    assert device.ring() == seconds(us, 5)
+
+
 def test_while_redis_is_away_readings_are_stored_and_afterwards_published_in_order(
     stack: Stack, start_writer: StartWriter
 ) -> None:

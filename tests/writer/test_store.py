@@ -16,7 +16,7 @@ from testing.process import Process
 from testing.stack import Stack
 from testing.waiting import wait_until
 from tests.writer.conftest import StartWriter
-from tests.writer.support import device_new, metric, reading, recent_us
+from tests.writer.support import Device, device_new, metric, reading, recent_us
 
 BAD_VALUE = 123456.75
 ALLOWED_GROWTH_KB = 60_000
@@ -98,14 +98,125 @@ def test_a_row_that_the_database_refuses_costs_only_itself(stack: Stack, start_w
     assert metric(writer, "store_errors_total") == 0
     missing = {us + 77 * SECOND_US, us + 150 * SECOND_US}
     assert set(device.stored()) == {us + index * SECOND_US for index in range(200)} - missing
-    assert f"refused the reading {device.device_id}" in writer.log.read_text()
+    assert f"refused 2 readings, the first: {device.device_id}" in writer.log.read_text()
 
 
-def test_counts_what_was_stored_already_as_duplicates(stack: Stack, start_writer: StartWriter) -> None:
+def test_any_error_of_a_single_row_costs_only_that_row(stack: Stack, start_writer: StartWriter) -> None:
+    """Also one of which the error class does not tell that the row is at fault."""
+    writer = start_writer()
+    device, other, us = device_new(stack, writer), device_new(stack, writer), recent_us()
+    with trigger_raises(stack, device.device_id, "XX001"):
+        other.send(us)
+        device.send(us, 5)
+        other.send(us + SECOND_US)
+        wait_until(lambda: metric(writer, "queued_readings") == 0, "the queue worked off", deadline_s=60)
+    assert metric(writer, "store_refused_total") == 5
+    assert (len(device.stored()), len(other.stored())) == (0, 2)
+
+
+def test_an_error_that_every_row_meets_costs_no_reading(stack: Stack, start_writer: StartWriter) -> None:
+    writer = start_writer()
+    device, us = device_new(stack, writer), recent_us()
+    with trigger_raises(stack, device.device_id, "XX001"):
+        device.send(us, 5)
+        wait_until(lambda: metric(writer, "store_errors_total") >= 2, "storing failed twice")
+        assert metric(writer, "queued_readings") == 5
+    wait_until(lambda: len(device.stored()) == 5, "everything stored")
+    assert metric(writer, "store_refused_total") == 0
+
+
+@contextmanager
+def trigger_raises(stack: Stack, device_id: str, state: str) -> Iterator[None]:
+    """Inserting a row of the device fails with this SQLSTATE."""
+    name, table = Identifier(f"raise_{secrets.token_hex(4)}"), table_of(catalogue_load())
+    function = SQL("""CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.device_id = {} THEN RAISE EXCEPTION 'broken' USING ERRCODE = {}; END IF; RETURN NEW; END $$""")
+    with stack.admin() as connection:
+        connection.execute(function.format(name, Literal(device_id), Literal(state)))
+        connection.execute(
+            SQL("CREATE TRIGGER {0} BEFORE INSERT ON {1} FOR EACH ROW EXECUTE FUNCTION {0}()").format(name, table)
+        )
+        try:
+            yield
+        finally:
+            connection.execute(SQL("DROP FUNCTION {} CASCADE").format(name))
+
+
+def test_counts_new_rows_corrected_rows_and_repeated_readings(stack: Stack, start_writer: StartWriter) -> None:
     writer = start_writer()
     device, us = device_new(stack, writer), recent_us()
     device.send(us, 5)
     device.send(us, 7)
     wait_until(lambda: metric(writer, "queued_readings") == 0, "the queue worked off")
     assert (metric(writer, "stored_total"), metric(writer, "duplicates_total")) == (7, 5)
-    assert metric(writer, "accepted_total") == 12
+    device.send(us, 2, load_power=9.0)
+    wait_until(lambda: metric(writer, "queued_readings") == 0, "the queue worked off")
+    assert (metric(writer, "stored_total"), metric(writer, "corrected_total")) == (7, 2)
+    assert metric(writer, "accepted_total") == 14
+
+
+def stored_values(device: Device, us: int) -> dict[str, float]:
+    return {name: value for name, value in device.stored()[us].items() if value is not None}
+
+
+def send_and_wait(device: Device, us: int, *, writer: Process, **values: float | None) -> None:
+    device.send(us, 1, **values)
+    wait_until(lambda: metric(writer, "queued_readings") == 0, "stored")
+
+
+def test_a_later_value_replaces_the_stored_one_and_null_erases_none(stack: Stack, start_writer: StartWriter) -> None:
+    writer = start_writer()
+    device, us = device_new(stack, writer), recent_us()
+    send_and_wait(device, us, writer=writer, load_power=900_000.0, solar_power=5.0)
+    send_and_wait(device, us, writer=writer, load_power=480.0, solar_power=None)
+    assert stored_values(device, us) == {"load_power": 480.0, "solar_power": 5.0}
+
+
+def test_two_senders_add_to_the_same_moment(stack: Stack, start_writer: StartWriter) -> None:
+    first, second = start_writer(), start_writer()
+    device, us = device_new(stack, first), recent_us()
+    send_and_wait(device, us, writer=first, solar_power=5.0)
+    device.writer = second
+    send_and_wait(device, us, writer=second, grid_power=-3.0)
+    assert stored_values(device, us) == {"solar_power": 5.0, "grid_power": -3.0}
+
+
+def test_one_time_twice_in_a_list_is_one_row_with_the_last_values(stack: Stack, start_writer: StartWriter) -> None:
+    writer = start_writer()
+    device, us = device_new(stack, writer), recent_us()
+    sent: list[dict[str, float | None]] = [{"load_power": float(value)} for value in range(5)]
+    sent.append({"solar_power": 7.0})
+    answer = device.post([reading(device.device_id, us, **values) for values in sent])
+    assert answer.json()["accepted"] == 6
+    wait_until(lambda: metric(writer, "queued_readings") == 0, "stored")
+    assert stored_values(device, us) == {"load_power": 4.0, "solar_power": 7.0}
+
+
+def test_an_equal_value_changes_no_row(stack: Stack, start_writer: StartWriter) -> None:
+    writer = start_writer()
+    device, us = device_new(stack, writer), recent_us()
+
+    def versions() -> list[tuple[object, ...]]:
+        with stack.admin() as connection:
+            query = SQL("SELECT xmin::text, ctid::text FROM {} WHERE device_id = %s").format(table_of(catalogue_load()))
+            return connection.execute(query, [device.device_id]).fetchall()
+
+    send_and_wait(device, us, writer=writer, load_power=5.0, solar_power=1.0)
+    before = versions()
+    send_and_wait(device, us, writer=writer, load_power=5.0)
+    assert versions() == before
+    assert metric(writer, "corrected_total") == 0
+
+
+def test_a_spike_is_corrected_in_the_database_whichever_batch_it_is_in(stack: Stack, start_writer: StartWriter) -> None:
+    """Old and new rows, corrections and repetitions in one batch."""
+    writer = start_writer(WRITER_FLUSH_MS="500")
+    device, us = device_new(stack, writer), recent_us(20_000)
+    send_and_wait(device, us, writer=writer, load_power=1.0)
+    device.send(us - 9_000 * SECOND_US, 100)
+    device.send(us, load_power=2.0)
+    device.send(us - 9_000 * SECOND_US, 3, load_power=7.0)
+    wait_until(lambda: metric(writer, "queued_readings") == 0, "stored")
+    assert len(device.stored()) == 101
+    assert stored_values(device, us) == {"load_power": 2.0}
+    assert [row["load_power"] for row in list(device.stored().values())[:4]] == [7.0, 7.0, 7.0, 1.0]

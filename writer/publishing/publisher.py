@@ -1,27 +1,31 @@
-"""Publishing: every reading into its device's ring and onto its live channel, in order, through one pipeline at a time.
+"""Publishes readings: each goes into the ring and onto the live channel of its device, in order.
 
-It does not wait for the store, nor the store for it. Two promises to the live servers:
+The publisher does not wait for the store, nor the store for the publisher. It keeps two promises to the live servers:
 
-Nothing is skipped. A pipeline that failed is repeated, in order, before anything newer. And since a connection to
-Redis that was lost, here or at the live servers, may have taken readings with it that were published but are not yet in
-TimescaleDB, everything not yet stored is published once more after a reconnect: a reader that refills from TimescaleDB
-finds the rest coming. Readers see some readings twice and drop what is not newer. (Dropping readings instead, counting
-on TimescaleDB alone, would lose the ones that were not stored yet at the moment when the reader looked.)
+No reading is skipped. A failed pipeline is repeated, in order, before anything newer. A lost connection to Redis, here
+or at a live server, may also have lost readings that were published but are not in TimescaleDB yet. After a reconnect,
+every reading that is not stored yet is therefore published again, so that a live server that refills from TimescaleDB
+receives the rest. Live servers see some readings twice and drop those that are not newer.
 
-A ring has no hole that cannot be seen. It is emptied (DEL) where readings of its device may be missing in it: at the
-first reading of a device after start or reconnect, after an error reply, after an overflow of the queue, and at a
-reading that is older than one already published. Such a late reading is published but not added, so a ring is always in
-time order, and whatever is older than its first entry is to be looked for in TimescaleDB. Where readings may be missing
-in the stream as well (all of these but the late reading), the device's id is published first: live servers then refill.
-A writer that was killed may have stored readings that nobody ever published.
+A ring has no hidden hole. It is emptied (DEL) whenever readings of its device may be missing in it: at the first
+reading of a device after start or reconnect, after an error reply, after an overflow of the queue, and at a late
+reading, which is older than one already published. A late reading is published but not added. So a ring is always in
+time order, and TimescaleDB has what is older than its first entry. Where readings may be missing in the stream as well
+(in all these cases except the late reading), the device id is published first, and live servers refill. A writer that
+was killed may have stored readings that were never published.
 
-In a cluster everything about a device goes to the node that holds it, the device's id too: on its own live channel.
+A time is published once. A reading that repeats, completes or corrects a published one is stored only: it leaves no
+hole, so the ring stays. A correction of a time that is no longer remembered is treated as a late reading.
+
+In a cluster, everything about a device goes to the node that holds it; the device id goes to its live channel.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -39,38 +43,55 @@ from writer.publishing.pipe import Command, pipe_to
 log = logging.getLogger("writer.publishing.publisher")
 
 PIPELINE_READINGS = 500
+# Per device, at least and at most twice as many: 5 minutes at 1 Hz.
+KEPT_TIMES = 300
 DRAIN_S = 2.0
 
 
 class Rings:
-    """Which rings are whole: for each device the time of the newest reading that this connection published."""
+    """Which readings were published over this connection: per device, the times of the newest ones.
+
+    A time that is no longer remembered counts as new.
+    """
 
     def __init__(self, *, is_cluster: bool) -> None:
         self._is_cluster = is_cluster
         self._publish = "SPUBLISH" if is_cluster else "PUBLISH"
-        self._newest_us: dict[str, int] = {}
+        self._published_us: dict[str, array[int]] = {}  # ascending; 8 bytes per time
+
+    def is_published(self, reading: Reading) -> bool:
+        """Whether a reading of this time was published: then this one repeats, completes or corrects it."""
+        times = self._published_us.get(reading.device_id)
+        return times is not None and reading.us <= times[-1] and times[bisect_left(times, reading.us)] == reading.us
 
     def commands(self, reading: Reading, payload: bytes) -> Iterator[Command]:
-        """What to send for a reading. XADD goes before PUBLISH: a live server that was subscribed too late for the one
-        reads the ring late enough for the other."""
+        """The commands for a reading whose time was not published yet.
+
+        XADD comes before PUBLISH: a live server whose subscription begins after the PUBLISH reads the ring after the
+        XADD.
+        """
         key = ring_key(reading.device_id, is_cluster=self._is_cluster)
         channel = live_channel(reading.device_id, is_cluster=self._is_cluster)
-        newest_us = self._newest_us.get(reading.device_id)
-        if newest_us is None or reading.us < newest_us:
+        times = self._published_us.setdefault(reading.device_id, array("q"))
+        is_first = not times
+        is_late = not is_first and reading.us < times[-1]
+        insort(times, reading.us)
+        if len(times) >= 2 * KEPT_TIMES:
+            del times[:KEPT_TIMES]
+        if is_first or is_late:
             yield "DEL", key
-        if newest_us is None:
+        if is_first:
             yield self._publish, channel if self._is_cluster else BREAK_CHANNEL, reading.device_id
-        if newest_us is None or reading.us >= newest_us:
-            self._newest_us[reading.device_id] = reading.us
+        if not is_late:
             yield "XADD", key, "MAXLEN", "~", RING_LENGTH, "*", RING_FIELD, payload
         yield self._publish, channel, payload
 
     def distrust(self, device_ids: Iterable[str] | None = None) -> None:
         """Empty the rings of these devices, or of all, before anything is added to them again."""
         if device_ids is None:
-            self._newest_us.clear()
+            self._published_us.clear()
         for device_id in device_ids or ():
-            self._newest_us.pop(device_id, None)
+            self._published_us.pop(device_id, None)
 
 
 class Publisher:
@@ -161,12 +182,15 @@ class Publisher:
     async def _publish(self, chunk: Sequence[Reading]) -> None:
         """Send a chunk. Raises where it is not certain that all of it was published."""
         commands: list[Command] = []
+        published = 0
         for reading in chunk:
-            commands += self._rings.commands(reading, reading_encode(reading, self._catalogue))
-        replies = await self._pipe.send(commands)
-        self._check(commands, replies)
-        self._is_connected = True
-        self._metrics.published += len(chunk)
+            if not self._rings.is_published(reading):
+                commands += self._rings.commands(reading, reading_encode(reading, self._catalogue))
+                published += 1
+        if commands:
+            self._check(commands, await self._pipe.send(commands))
+            self._is_connected = True
+        self._metrics.published += published
 
     def _check(self, commands: Sequence[Command], replies: Sequence[object]) -> None:
         """Raise where a PUBLISH failed. A ring that refuses (memory is full) does not hold back the live stream."""

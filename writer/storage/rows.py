@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from typing import LiteralString
 
 from psycopg.sql import SQL, Composed, Identifier
 
 from telemetry.catalogue import Catalogue
 from telemetry.ddl import table_of
-from telemetry.reading import Reading
+from telemetry.reading import Reading, reading_merge
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
 TRAILER = struct.pack("!h", -1)
@@ -38,10 +39,13 @@ def binary_rows(readings: Iterable[Reading]) -> bytes:
 
 
 class Statements:
-    """How a batch gets into the hypertable: COPY into `incoming`, then one INSERT. Made once from the catalogue.
+    """The SQL that stores a batch, made once from the catalogue. The rows of a batch have different keys.
 
-    The order of the INSERT is the order in which rows are locked: the same for every batch, so that two writers cannot
-    deadlock. Of two readings of one device and time the first to arrive stays.
+    `copy` fills a temporary table and `insert` inserts the rows that are new. Only if some were not, `merge` brings the
+    stored rows up to date. (One INSERT … ON CONFLICT DO UPDATE is half as fast again for new rows: it also runs the
+    triggers of an UPDATE, and it writes a lock to each stored row, although most repeated readings change nothing.)
+
+    Both write in the order of the primary key, so that two writers cannot deadlock.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -52,6 +56,12 @@ class Statements:
             "device": Identifier(catalogue.device),
             "metrics": SQL(", ").join(metrics),
             "numbers": SQL(", ").join([SQL("{} double precision").format(name) for name in metrics]),
+            "assignments": SQL(", ").join(
+                [SQL("{0} = coalesce(EXCLUDED.{0}, stored.{0})").format(name) for name in metrics]
+            ),
+            "replaced": SQL(" OR ").join([_replaces("EXCLUDED", name) for name in metrics]),
+            "differs": SQL(" OR ").join([_replaces("incoming", name) for name in metrics]),
+            "values": SQL(", ").join([SQL("incoming.{}").format(name) for name in metrics]),
         }
         self.create: Composed = SQL(
             "CREATE TEMP TABLE incoming ({time} timestamptz, {device} text, {numbers}) ON COMMIT DELETE ROWS"
@@ -60,7 +70,30 @@ class Statements:
             "COPY pg_temp.incoming ({time}, {device}, {metrics}) FROM STDIN (FORMAT binary)"
         ).format(**names)
         self.insert: Composed = SQL(
-            "INSERT INTO {table} ({time}, {device}, {metrics})"
-            " SELECT DISTINCT ON ({device}, {time}) {time}, {device}, {metrics} FROM pg_temp.incoming"
-            " ORDER BY {device}, {time}, ctid ON CONFLICT DO NOTHING"
+            "INSERT INTO {table} ({time}, {device}, {metrics}) SELECT {time}, {device}, {metrics}"
+            " FROM pg_temp.incoming ORDER BY {device}, {time} ON CONFLICT DO NOTHING"
         ).format(**names)
+        # Parameters: the oldest and the newest time of the batch, for the planner to leave out the other chunks.
+        self.merge: Composed = SQL(
+            "INSERT INTO {table} AS stored ({time}, {device}, {metrics})"
+            " SELECT incoming.{time}, incoming.{device}, {values} FROM pg_temp.incoming CROSS JOIN LATERAL ("
+            "SELECT * FROM {table} AS present WHERE present.{device} = incoming.{device}"
+            " AND present.{time} = incoming.{time} AND present.{time} BETWEEN %s AND %s LIMIT 1) AS stored"
+            " WHERE {differs} ORDER BY incoming.{device}, incoming.{time}"
+            " ON CONFLICT ({device}, {time}) DO UPDATE SET {assignments} WHERE {replaced}"
+        ).format(**names)
+
+
+def merged_by_key(readings: Iterable[Reading]) -> list[Reading]:
+    """One reading per device and time: the readings of a batch merged in order of arrival."""
+    by_key: dict[tuple[str, int], Reading] = {}
+    for reading in readings:
+        key = (reading.device_id, reading.us)
+        earlier = by_key.get(key)
+        by_key[key] = reading if earlier is None else reading_merge(earlier, reading)
+    return list(by_key.values())
+
+
+def _replaces(source: LiteralString, name: Identifier) -> Composed:
+    """Whether the value of `source` replaces the stored one. Null replaces nothing."""
+    return SQL("{0}.{1} <> stored.{1} OR (stored.{1} IS NULL AND {0}.{1} IS NOT NULL)").format(SQL(source), name)

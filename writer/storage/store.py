@@ -1,4 +1,4 @@
-"""Storing: a bounded queue of readings and one task that puts them into TimescaleDB in batches, whatever happens."""
+"""Stores readings: a bounded queue, and one task that writes it to TimescaleDB in batches."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from psycopg.conninfo import make_conninfo
 from telemetry.backoff import Backoff
 from telemetry.catalogue import Catalogue
 from telemetry.reading import Reading
-from telemetry.times import iso_from_us
+from telemetry.times import datetime_from_us, iso_from_us
 from writer.metrics import Metrics
 from writer.settings import Settings
-from writer.storage.rows import Statements, binary_rows
+from writer.storage.rows import Statements, binary_rows, merged_by_key
 
 log = logging.getLogger("writer.storage.store")
 
 CONNECT_TIMEOUT_S = 3
-# Half-open connections: the kernel gives up on unanswered data, and asks an idle peer whether it is still there.
+# Half-open connections: the kernel gives up on data without an acknowledgement, and probes an idle peer.
 CONNECTION_OPTIONS = {
     "connect_timeout": CONNECT_TIMEOUT_S,
     "tcp_user_timeout": 5_000,
@@ -34,16 +34,23 @@ CONNECTION_OPTIONS = {
 }
 SESSION = """SELECT set_config('statement_timeout', %s, false),
                     set_config('idle_in_transaction_session_timeout', %s, false)"""
-# SQLSTATE classes in which the rows are at fault and another attempt with all of them would fail again:
-# data exception, integrity constraint violation, an exception raised by a trigger.
-ROWS_AT_FAULT = ("22", "23", "P0")
+# SQLSTATE classes in which the rows are at fault: data exception, integrity constraint violation, raised by a trigger.
+ROWS_AT_FAULT = frozenset(("22", "23", "P0"))
+# SQLSTATE classes in which no row can be stored at the moment: connection, transaction state, authorization, no such
+# database, deadlock, resources, object in use, operator intervention.
+UNAVAILABLE = frozenset(("08", "25", "28", "3D", "40", "53", "55", "57"))
+# TimescaleDB's limit of decompressed tuples per transaction is in class 53, and fewer rows stay below it.
+TOO_MANY_AT_ONCE = "53400"
+MAX_ERROR_CHARACTERS = 300
+
+Refused = list[tuple[Reading, psycopg.Error]]
 
 
 class Store:
     """Constructed closed; one owner calls `open` and `close`. `offer` never waits.
 
-    A reading leaves the queue when its transaction is committed, so a batch that failed is simply the next batch again,
-    and storing a reading twice changes nothing.
+    A reading leaves the queue when its transaction is committed. A batch that failed is the next batch again: storing a
+    reading twice changes nothing.
     """
 
     def __init__(self, settings: Settings, catalogue: Catalogue, metrics: Metrics) -> None:
@@ -51,6 +58,7 @@ class Store:
         self._statements = Statements(catalogue)
         self._metrics = metrics
         self._queue: deque[Reading] = deque()
+        self._batch_readings = settings.batch_readings
         self._some = asyncio.Event()
         self._enough = asyncio.Event()
         self._empty = asyncio.Event()
@@ -65,16 +73,16 @@ class Store:
 
     @property
     def unstored(self) -> Sequence[Reading]:
-        """Readings of which it is not known that they are in TimescaleDB, in the order in which they arrived."""
+        """Readings that may not be in TimescaleDB yet, in order of arrival."""
         return self._queue
 
     def open(self) -> asyncio.Task[None]:
-        """Start storing; the task that does it ends at `close`. The database need not be there yet."""
+        """Start storing; the returned task ends at `close`. The database need not be reachable yet."""
         self._task = asyncio.create_task(self._run(), name="storer")
         return self._task
 
     async def close(self) -> None:
-        """Store what is queued, for at most the grace period; say how much was not stored."""
+        """Store what is queued, for at most the grace period; log how much was not stored."""
         self._is_closing = True
         self._enough.set()
         with suppress(TimeoutError):
@@ -86,10 +94,10 @@ class Store:
         await self._disconnect()
         if self._queue:
             self._metrics.not_stored += len(self._queue)
-            log.error("%d readings were not stored: the database did not take them in time", len(self._queue))
+            log.error("%d readings were not stored: the database did not accept them in time", len(self._queue))
 
     def offer(self, readings: Sequence[Reading]) -> bool:
-        """Take all of `readings`, or none and say False where they do not all fit into the queue."""
+        """Queue all of `readings`; or none, and return False, if they do not all fit into the queue."""
         if len(self._queue) + len(readings) > self._settings.queue_max_readings:
             return False
         if readings:
@@ -101,7 +109,7 @@ class Store:
         return True
 
     async def ping(self) -> None:
-        """Ask the database something. Raises psycopg.Error or TimeoutError where it does not answer."""
+        """Query the database. Raises psycopg.Error, OSError or TimeoutError if it does not respond."""
         async with asyncio.timeout(CONNECT_TIMEOUT_S), self._lock:
             try:
                 connection = await self._connected()
@@ -117,15 +125,18 @@ class Store:
             await self._gather()
             try:
                 async with self._lock:
-                    await self._store(list(islice(self._queue, self._settings.batch_readings)))
+                    await self._store_next()
                 if backoff.failures:
                     log.warning("storing again after %d failed attempts", backoff.failures)
                 backoff.reset()
+                self._batch_readings = min(2 * self._batch_readings, self._settings.batch_readings)
             except (psycopg.Error, OSError, TimeoutError) as error:
                 self._metrics.store_errors += 1
                 await self._disconnect()
+                if isinstance(error, TimeoutError | psycopg.errors.QueryCanceled):
+                    self._batch_readings = max(1, self._batch_readings // 2)
                 if not backoff.failures:
-                    log.warning("not storing, will go on trying (%d queued): %s", len(self._queue), _one_line(error))
+                    log.warning("not storing, will retry (%d queued): %s", len(self._queue), _one_line(error))
                 await backoff.wait()
 
     async def _gather(self) -> None:
@@ -135,35 +146,69 @@ class Store:
             async with asyncio.timeout(self._settings.flush_ms / 1000):
                 await self._enough.wait()
 
-    async def _store(self, batch: Sequence[Reading]) -> None:
-        """Store the head of the queue and take it off; where rows are at fault, halve until only they are left out."""
+    async def _store_next(self) -> None:
+        """Store the head of the queue and take it off, without the readings that the database refuses for good.
+
+        Raises psycopg.Error, OSError or TimeoutError if nothing can be stored at the moment.
+        """
+        batch = list(islice(self._queue, self._batch_readings))
         try:
-            stored = await self._insert(batch)
+            await self._write(batch)
         except psycopg.Error as error:
-            if (error.sqlstate or "")[:2] not in ROWS_AT_FAULT:
+            if _is_unavailable(error) or not await self._is_fault_of_rows(batch, error):
                 raise
-            if len(batch) > 1:
-                await self._store(batch[: len(batch) // 2])
-                await self._store(batch[len(batch) // 2 :])
-                return
-            self._metrics.store_refused += 1
-            where = f"{batch[0].device_id} {iso_from_us(batch[0].us)}"
-            log.warning("the database refused the reading %s: %s", where, _one_line(error))
-        else:
-            self._metrics.batches += 1
-            self._metrics.stored += stored
-            self._metrics.duplicates += len(batch) - stored
+            self._count_refused(await self._isolate(batch))
         self._take_off(len(batch))
 
-    async def _insert(self, batch: Sequence[Reading]) -> int:
-        """One transaction; the number of rows that are new."""
+    async def _is_fault_of_rows(self, batch: Sequence[Reading], error: psycopg.Error) -> bool:
+        """Whether other readings can be stored. Where the error does not tell, the oldest and the newest are tried."""
+        if (error.sqlstate or "")[:2] in ROWS_AT_FAULT:
+            return True
+        oldest = batch[0]
+        others = (reading for reading in reversed(self._queue) if reading.device_id != oldest.device_id)
+        newest = next(others, batch[-1])
+        return any([not await self._isolate([reading]) for reading in (oldest, newest)])
+
+    async def _isolate(self, batch: Sequence[Reading]) -> Refused:
+        """Store what can be stored by halving the batch; return the refused readings with their errors."""
+        try:
+            await self._write(batch)
+        except psycopg.Error as error:
+            if _is_unavailable(error):
+                raise
+            if len(batch) == 1:
+                return [(batch[0], error)]
+            half = len(batch) // 2
+            return [*await self._isolate(batch[:half]), *await self._isolate(batch[half:])]
+        return []
+
+    def _count_refused(self, refused: Refused) -> None:
+        if refused:
+            self._metrics.store_refused += len(refused)
+            reading, error = refused[0]
+            where = f"{reading.device_id} {iso_from_us(reading.us)}"
+            log.warning("the database refused %d readings, the first: %s: %s", len(refused), where, _one_line(error))
+
+    async def _write(self, batch: Sequence[Reading]) -> None:
+        """Insert a batch, and merge it into the rows that are stored already, in one transaction."""
+        readings = merged_by_key(batch)
         async with asyncio.timeout(self._settings.store_timeout_ms / 1000):
             connection = await self._connected()
             async with connection.transaction(), connection.cursor() as cursor:
                 async with cursor.copy(self._statements.copy) as copy:
-                    await copy.write(binary_rows(batch))
+                    await copy.write(binary_rows(readings))
                 await cursor.execute(self._statements.insert)
-                return cursor.rowcount
+                inserted, corrected = cursor.rowcount, 0
+                if inserted < len(readings):
+                    times = [reading.us for reading in readings]
+                    span = datetime_from_us(min(times)), datetime_from_us(max(times))
+                    # Not prepared: the plan depends on the span.
+                    await cursor.execute(self._statements.merge, span, prepare=False)
+                    corrected = cursor.rowcount
+        self._metrics.batches += 1
+        self._metrics.stored += inserted
+        self._metrics.corrected += corrected
+        self._metrics.duplicates += len(batch) - inserted - corrected
 
     def _take_off(self, count: int) -> None:
         for _ in range(count):
@@ -190,5 +235,10 @@ class Store:
             await connection.close()
 
 
+def _is_unavailable(error: psycopg.Error) -> bool:
+    state = error.sqlstate or ""
+    return not state or (state[:2] in UNAVAILABLE and state != TOO_MANY_AT_ONCE)
+
+
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:MAX_ERROR_CHARACTERS] or type(error).__name__
