@@ -1,4 +1,4 @@
-"""The documentation: its links lead somewhere, and the FAQ's requests answer what it says."""
+"""The documents: links lead to files and headings that exist, and the FAQ's requests return what it says."""
 
 from __future__ import annotations
 
@@ -14,15 +14,31 @@ from testing.cast import Person
 from testing.docs import Shell, block, clean_env
 from testing.process import ROOT, Process
 
-_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
-PAGES = sorted(page.relative_to(ROOT) for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+_LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+PAGES = sorted(
+    page.relative_to(ROOT)
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").glob("*/README.md")]
+)
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """Every link within the repository: the file, and the anchor with its `#` or an empty string."""
+    found = _LINK.findall(_FENCED.sub("", (ROOT / page).read_text()))
+    return [((ROOT / page.parent / target) if target else ROOT / page, anchor) for target, anchor in found]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of the page's headings, as hosted Markdown makes them."""
+    headings = _HEADING.findall(_FENCED.sub("", page.read_text()))
+    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_link_leads_to_a_file(page: Path) -> None:
-    targets = _LINK.findall((ROOT / page).read_text())
-    missing = [target for target in targets if not (ROOT / page.parent / target).exists()]
-    assert not missing
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    assert [target for target, _ in links(page) if not target.exists()] == []
+    assert [(target, anchor) for target, anchor in links(page) if anchor and anchor not in anchors(target)] == []
 
 
 @pytest.fixture
