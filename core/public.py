@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
+from django.utils.http import parse_etags
 
 from core.hot import READ_METHODS, Hot, hot_mark
 
@@ -18,11 +19,16 @@ def public_view(view: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> C
     return view
 
 
+def etag_matches(if_none_match: str, etag: str) -> bool:
+    """Whether an If-None-Match header names the tag, by weak comparison (RFC 9110, section 13.1.2)."""
+    named = parse_etags(if_none_match)
+    return named == ["*"] or etag.removeprefix("W/") in [tag.removeprefix("W/") for tag in named]
+
+
 def unchanging(request: HttpRequest, body: bytes, content_type: str) -> HttpResponse:
     """A body that is the same until the next release: kept by clients, who ask each time whether it still is."""
     tag = f'"{zlib.crc32(body):08x}{len(body):x}"'
     headers = {"ETag": tag, "Cache-Control": "public, no-cache", "X-Content-Type-Options": "nosniff"}
-    asked = request.headers.get("If-None-Match", "")
-    if tag in [item.strip().removeprefix("W/") for item in asked.split(",")] or asked.strip() == "*":
+    if etag_matches(request.headers.get("If-None-Match", ""), tag):
         return HttpResponseNotModified(headers=headers)
     return HttpResponse(body, content_type=content_type, headers=headers)

@@ -1,71 +1,76 @@
-"""When was a device last heard of? Asked of Redis, then of whoever else can tell (`add_source`)."""
+"""When a device was last heard of, and whether it is online: from Redis, then from the other sources (`add_source`)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.utils import timezone
 
+from telemetry import cadence
 from telemetry.catalogue import catalogue_load
-from telemetry.names import RING_FIELD
-from telemetry.reading import ReadingError, reading_decode
-from telemetry.redis import RedisError, redis_client_sync, ring_of
+from telemetry.redis import RedisError, redis_client_sync
+from telemetry.ring import ring_newest_sync
 from telemetry.times import datetime_from_us
 
-Source = Callable[[Collection[str]], Mapping[str, datetime | None]]
+# Times (µs) of the newest readings of each device, newest first; a device without any may be left out.
+Source = Callable[[Collection[str]], Mapping[str, Sequence[int]]]
 _CATALOGUE = catalogue_load()
 logger = logging.getLogger(__name__)
 
 
-def last_seen(device_ids: Collection[str]) -> dict[str, datetime | None]:
-    """The time of the newest reading of each device, None where nobody knows. Never fails.
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """`last_seen`: the time of the newest reading, None if no source knows one."""
 
-    It asks no questions about access: hand it only devices that the user may see.
+    last_seen: datetime | None = None
+    is_online: bool = False
+
+
+def presence_of(device_ids: Collection[str]) -> dict[str, Presence]:
+    """The presence of each device. A source that is away counts as empty.
+
+    The next source is asked about a device that is not online by those before it. A reading ahead of the clock counts
+    only if the device has no other, and never as online. Access is not checked here.
     """
-    seen: dict[str, datetime | None] = dict.fromkeys(device_ids)
+    now = time.time_ns() // 1000
+    times: dict[str, list[int]] = {device_id: [] for device_id in device_ids}
     for source in _sources:
-        missing = [device_id for device_id, moment in seen.items() if moment is None]
-        if missing:
-            seen.update(source(missing))
-    return seen
+        unsure = [device_id for device_id, known in times.items() if not _is_online(known, now)]
+        if unsure:
+            for device_id, found in source(unsure).items():
+                times[device_id] = cadence.merged(times[device_id], found)
+    return {device_id: _presence(known, now) for device_id, known in times.items()}
 
 
-def is_online(moment: datetime | None) -> bool:
-    """Whether a device last heard of at `moment` counts as online."""
-    return moment is not None and (timezone.now() - moment).total_seconds() <= settings.DEVICE_ONLINE_S
-
-
-def ring_last_seen(device_ids: Collection[str]) -> dict[str, datetime | None]:
-    """From the newest entry of each device's ring; None where the ring is empty or Redis is away."""
+def ring_times(device_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
+    """From the newest entries of each device's ring; nothing if Redis is away."""
+    asked = list(device_ids)
     try:
-        client = redis_client_sync(settings.REDIS_URL)
-        pipeline = client.pipeline(transaction=False)
-        for device_id in device_ids:
-            pipeline.xrevrange(ring_of(client, device_id), count=1)
-        rings = pipeline.execute(raise_on_error=False)
+        rings = ring_newest_sync(redis_client_sync(settings.REDIS_URL), asked, _CATALOGUE)
     except RedisError as error:
         logger.warning("last_seen is not known: %s", error)
         return {}
-    return {device_id: _time_of(ring) for device_id, ring in zip(device_ids, rings, strict=True)}
-
-
-def _time_of(ring: object) -> datetime | None:
-    """The time in `[(entry id, fields)]`; None for an empty ring, an error in its place, or an unreadable entry."""
-    if not isinstance(ring, list) or not ring:
-        return None
-    try:
-        return datetime_from_us(reading_decode(ring[0][1].get(RING_FIELD.encode(), b""), _CATALOGUE).us)
-    except (ReadingError, OverflowError) as error:
-        logger.warning("an entry in a ring cannot be read: %s", error)
-        return None
-
-
-_sources: list[Source] = [ring_last_seen]
+    return {device_id: [reading.us for reading in readings] for device_id, readings in rings.items()}
 
 
 def add_source(source: Source) -> None:
-    """Ask `source` about the devices that those before it know nothing of. It must not raise."""
+    """Ask `source` about the devices that are not online by those before it. It must not raise."""
     _sources.append(source)
+
+
+def _is_online(times: Sequence[int], now: int) -> bool:
+    return cadence.is_online(times, now, minimum_s=settings.DEVICE_ONLINE_S)
+
+
+def _presence(times: Sequence[int], now: int) -> Presence:
+    if not times:
+        return Presence()
+    past = [us for us in times if us <= now]
+    return Presence(datetime_from_us(past[0] if past else times[0]), _is_online(times, now))
+
+
+_sources: list[Source] = [ring_times]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from core.errors import DeviceForbidden, Forbidden
 from devices_app.access import OWNER, Access, access_of, candidates_of
 from devices_app.models import Device, Grant
-from devices_app.presence import is_online, last_seen
+from devices_app.presence import Presence, presence_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +63,20 @@ def _visible(user_id: int, device_ids: Collection[str]) -> list[VisibleDevice]:
     if not accesses:
         return []
     devices = Device.objects.filter(device_id__in=accesses).select_related("owner")
-    seen = last_seen(accesses)
+    presences = presence_of(accesses)
     return [
-        _view(device, accesses[device.device_id], seen[device.device_id])
+        _view(device, accesses[device.device_id], presences[device.device_id])
         for device in sorted(devices, key=lambda device: device.device_id)
     ]
 
 
-def _view(device: Device, access: Access, seen: datetime | None) -> VisibleDevice:
+def _view(device: Device, access: Access, presence: Presence) -> VisibleDevice:
     return VisibleDevice(
         device_id=device.device_id,
         name=device.name,
         role=access.role,
-        online=is_online(seen),
-        last_seen=seen,
+        online=presence.is_online,
+        last_seen=presence.last_seen,
         timezone=device.timezone,
         owner=device.owner.username if device.owner else "",
         expires_at=None if access.expires_at is None else datetime.fromtimestamp(access.expires_at, UTC),

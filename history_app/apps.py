@@ -9,6 +9,6 @@ class HistoryAppConfig(AppConfig):
 
     def ready(self) -> None:
         from devices_app.presence import add_source
-        from history_app.store.last_seen import stored_last_seen
+        from history_app.store.last_seen import stored_times
 
-        add_source(stored_last_seen)
+        add_source(stored_times)

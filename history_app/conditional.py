@@ -1,100 +1,51 @@
-"""GET history's answer as bytes, with the tag that says whether a client has it already (RFC 9110, section 8.8).
+"""Conditional requests (RFC 9110, section 13): 304 without reading the answer.
 
-The tag is made from the answer itself. So whatever changes the answer changes the tag, late readings included, and a
-304 saves the transfer. In a window that is closed the cursor is left out: it moves with every
-reading although nothing in the window has changed. An older cursor is as good as a new one there, for it stands for
-readings beyond the window; hence the tag is weak, "equivalent" rather than "the same bytes".
-
-A 304 without the query: where the window has a version (history_app/sql/fingerprint.py), a process remembers which
-tag belonged to which version of which question. The version is read before the answer, so a tag is never newer than
-its version.
+A process remembers which tag belonged to which fingerprint of which question (`history_app.sql.fingerprint`). The
+fingerprint is read before the answer, so a tag is never newer than its fingerprint.
 """
 
 from __future__ import annotations
 
-import re
-from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
-from zlib import adler32, crc32
 
-import orjson
-
+from core.bounded import BoundedDict
+from core.public import etag_matches
 from core.single_flight import Flights
-from history_app.answer import History, Question, history_document, history_read, history_version
-from history_app.csv import history_csv
-from telemetry.times import iso_from_us
+from history_app.answer import history_fingerprint, history_read
+from history_app.document import Document, history_encode
+from history_app.question import Question
 
-_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    body: bytes
-    content_type: str
-    etag: str
+TAGS_KNOWN = 5_000
+_flights: Flights[Document] = Flights()
+_tags: BoundedDict[Hashable, tuple[Hashable, str]] = BoundedDict(TAGS_KNOWN)
 
 
-answers: Flights[Answer] = Flights()
-_known_versions: OrderedDict[Hashable, tuple[Hashable, str]] = OrderedDict()
-KNOWN_VERSIONS = 5_000
+async def history_document(
+    key: Hashable, device_id: str, question: Question, answer_format: str, if_none_match: str
+) -> Document | str:
+    """The answer; or its tag, if `if_none_match` names it and nothing has changed.
 
-
-async def known_tag(key: Hashable, device_id: str, question: Question, if_none_match: str) -> str | None:
-    """The tag of the present answer, if it is one that the client has, found without asking for the answer.
-
-    `key` holds all that the answer depends on but the moment. Raises what `history_version` raises.
+    Identical questions that are asked at once share one answer: `key` holds everything that it depends on except the
+    moment. Raises `TooLarge` and `Unavailable`.
     """
-    found = _known_versions.get(key)
-    if found is None or not is_known(if_none_match, found[1]):
-        return None
-    return found[1] if await history_version(device_id, question) == found[0] else None
+    known = _tags.get(key) if if_none_match else None
+    if known is not None and etag_matches(if_none_match, known[1]):
+        fingerprint = await history_fingerprint(device_id, question)
+        if fingerprint == known[0]:
+            return known[1]
+    is_remembered = bool(if_none_match) or not question.is_live
+    found = await _flights.join(
+        key, lambda: _document(key, device_id, question, answer_format, is_remembered=is_remembered)
+    )
+    return found.etag if if_none_match and etag_matches(if_none_match, found.etag) else found
 
 
-def _remember(key: Hashable, version: Hashable, tag: str) -> None:
-    _known_versions[key] = (version, tag)
-    _known_versions.move_to_end(key)
-    while len(_known_versions) > KNOWN_VERSIONS:
-        _known_versions.popitem(last=False)
-
-
-async def history_answer(
-    key: Hashable, device_id: str, question: Question, answer_format: str, *, is_conditional: bool
-) -> Answer:
-    """Read and encode, and remember the version for the next one who has the tag: for a closed window, which keeps its
-    version, and for a client that asks conditionally. Raises what `history_read` raises."""
-    version = None
-    if is_conditional or not question.is_live:
-        version = await history_version(device_id, question)
-    answer = await _encoded(device_id, question, answer_format)
-    if version is not None:
-        _remember(key, version, answer.etag)
-    return answer
-
-
-async def _encoded(device_id: str, question: Question, answer_format: str) -> Answer:
-    history = await history_read(device_id, question)
-    if answer_format == "csv":
-        body = history_csv(history).encode()
-        return Answer(body, "text/csv; charset=utf-8", _tag(body))
-    body = orjson.dumps(history_document(history), option=orjson.OPT_SERIALIZE_NUMPY)
-    return Answer(body, "application/json", _tag(_without_cursor(body, history)))
-
-
-def is_known(if_none_match: str, etag: str) -> bool:
-    """Whether an If-None-Match header names the tag, by weak comparison (RFC 9110, section 13.1.2)."""
-    return if_none_match.strip() == "*" or etag.removeprefix("W/") in _ENTITY_TAG.findall(if_none_match)
-
-
-def _tag(content: bytes) -> str:
-    """Two checksums and the length: a fifth of the cost of a cryptographic hash, which would defend nobody here (who
-    could forge a match would have to write the readings of a device that they already see)."""
-    return f'W/"{crc32(content):08x}{adler32(content):08x}{len(content):x}"'
-
-
-def _without_cursor(body: bytes, history: History) -> bytes:
-    """What the tag of a JSON answer is made from. A cursor that is null stays: it stands for no reading at all."""
-    newest = history.columns.newest
-    if newest is None or history.question.is_live or history.window.high > history.question.now:
-        return body
-    return body.replace(b'"cursor":"%s"' % iso_from_us(newest).encode(), b'"cursor":"any"', 1)
+async def _document(
+    key: Hashable, device_id: str, question: Question, answer_format: str, *, is_remembered: bool
+) -> Document:
+    """`is_remembered`: for a closed window, which keeps its fingerprint, and for a client that asks conditionally."""
+    fingerprint = await history_fingerprint(device_id, question) if is_remembered else None
+    document = history_encode(await history_read(device_id, question), answer_format)
+    if fingerprint is not None:
+        _tags[key] = (fingerprint, document.etag)
+    return document

@@ -14,12 +14,12 @@ from psycopg.sql import SQL, Identifier
 from core.catalogue import CATALOGUE
 from core.errors import BadRequest
 from core.parameters import require_known
-from history_app.answer import question_parse
 from history_app.parameters import EXPORT, EXPORT_FORMAT
+from history_app.question import question_parse
 from history_app.rows import ROW_FORMATS, RowFormat
 from history_app.store.scan import scan
 from telemetry.catalogue import Metric
-from telemetry.ddl import table_of
+from telemetry.ddl import finite, table_of
 from telemetry.times import datetime_from_us
 
 GZIP_LEVEL = 3  # beyond that it costs more time than it saves on the wire
@@ -104,7 +104,7 @@ def _scan_statement(metrics: tuple[Metric, ...]) -> bytes:
         .format(
             time=Identifier(CATALOGUE.time),
             device=Identifier(CATALOGUE.device),
-            columns=SQL(", ").join(Identifier(metric.column) for metric in metrics),
+            columns=SQL(", ").join(finite(Identifier(metric.column)) for metric in metrics),
             table=table_of(CATALOGUE),
         )
         .as_bytes()

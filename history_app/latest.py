@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,18 +13,21 @@ from core.errors import BadRequest, TooLarge, Unavailable
 from core.parameters import require_known
 from core.redis import redis_client
 from history_app.parameters import DEVICES, LATEST
-from history_app.ring import ring_newest
 from history_app.sql.devices import fetch_latest
 from history_app.store.pool import telemetry_run
+from telemetry.cadence import READINGS_FOR_REACH, is_online
 from telemetry.reading import Reading
 from telemetry.redis import RedisError
+from telemetry.ring import ring_newest
 from telemetry.times import SECOND_US, iso_from_us
 
+# Of each device its newest readings, newest first.
+Newest = dict[str, list[Reading]]
 logger = logging.getLogger(__name__)
 
 
 def devices_parse(parameters: Mapping[str, str]) -> list[str] | None:
-    """The devices asked for, in that order, each once; None for all. Raises `BadRequest`."""
+    """The requested devices in their order, each once; None for all. Raises `BadRequest`."""
     require_known(parameters, LATEST)
     if "devices" not in parameters:
         return None
@@ -41,56 +43,61 @@ def devices_limit(device_ids: Sequence[str]) -> None:
         raise TooLarge(f"devices: {len(device_ids)} are more than {DEVICES.most}; name fewer at once.")
 
 
-async def latest_read(device_ids: Sequence[str]) -> dict[str, Reading]:
-    """The newest reading of each device; those without any are left out. Raises `Unavailable`.
+async def latest_read(device_ids: Sequence[str], now: int) -> Newest:
+    """The newest readings of each device at `now` (µs), newest first; devices without any are left out.
 
-    The database is asked about the devices whose ring is empty or holds nothing recent: after a device has sent what
-    it kept over an outage, its ring may hold nothing but old readings. Where the database is away, an old reading from
-    a ring is better than none; but none at all is not known then, and `Unavailable`.
+    Readings ahead of `now` count only for a device that has no others. The database is asked about the devices that
+    are not online by their ring: after an outage, a ring may hold nothing but late readings. If the database is away,
+    an old reading from a ring is better than none; for a device without one, `Unavailable` is raised.
     """
     found = await _from_rings(device_ids)
-    recent = time.time_ns() // 1000 - settings.DEVICE_ONLINE_S * SECOND_US
-    unsure = [device_id for device_id in device_ids if device_id not in found or found[device_id].us < recent]
-    if not unsure:
-        return found
-    try:
-        stored = await telemetry_run(lambda connection: fetch_latest(connection, unsure))
-    except Unavailable:
-        if any(device_id not in found for device_id in device_ids):
-            raise
-        return found
-    for device_id, reading in stored.items():
-        if device_id not in found or found[device_id].us < reading.us:
-            found[device_id] = reading
-    return found
+    unsure = [device_id for device_id in device_ids if not _is_online(found.get(device_id, ()), now)]
+    if unsure:
+        try:
+            stored = await telemetry_run(lambda connection: fetch_latest(connection, unsure, now))
+        except Unavailable:
+            if any(device_id not in found for device_id in device_ids):
+                raise
+            stored = {}
+        for device_id, readings in stored.items():
+            by_time = {reading.us: reading for reading in (*readings, *found.get(device_id, ()))}
+            found[device_id] = [by_time[us] for us in sorted(by_time, reverse=True)]
+    return {device_id: _not_ahead(readings, now) for device_id, readings in found.items()}
 
 
-async def _from_rings(device_ids: Sequence[str]) -> dict[str, Reading]:
+def latest_document(device_ids: Sequence[str], found: Newest, now: int) -> list[dict[str, Any]]:
+    """In the order of `device_ids`: `{device_id, time, age_s, online, values}`.
+
+    `time` ISO 8601, `age_s` seconds (negative for a device that has only readings ahead of our clock), `values` by
+    metric name. A device that never reported has null for time, age and values, and is not online.
+    """
+    return [_entry(device_id, found.get(device_id, []), now) for device_id in device_ids]
+
+
+async def _from_rings(device_ids: Sequence[str]) -> Newest:
     try:
-        return await ring_newest(redis_client(), device_ids)
+        return await ring_newest(redis_client(), device_ids, CATALOGUE)
     except RedisError as error:
         logger.warning("the rings cannot be read, the database is asked: %s", error)
         return {}
 
 
-def latest_document(device_ids: Sequence[str], found: Mapping[str, Reading]) -> list[dict[str, Any]]:
-    """In the order of `device_ids`: `{device_id, time, age_s, online, values}`.
-
-    `time` ISO 8601, `age_s` seconds (below zero where the device's clock is ahead of ours), `values` by metric name.
-    A device that never reported has null for time, age and values, and is not online.
-    """
-    now = time.time_ns() // 1000
-    return [_entry(device_id, found.get(device_id), now) for device_id in device_ids]
+def _not_ahead(readings: list[Reading], now: int) -> list[Reading]:
+    return [reading for reading in readings if reading.us <= now] or readings
 
 
-def _entry(device_id: str, reading: Reading | None, now: int) -> dict[str, Any]:
-    if reading is None:
+def _is_online(readings: Sequence[Reading], now: int) -> bool:
+    return is_online([reading.us for reading in readings], now, minimum_s=settings.DEVICE_ONLINE_S)
+
+
+def _entry(device_id: str, newest: Sequence[Reading], now: int) -> dict[str, Any]:
+    if not newest:
         return {"device_id": device_id, "time": None, "age_s": None, "online": False, "values": None}
-    age_us = now - reading.us
+    reading = newest[0]
     return {
         "device_id": device_id,
         "time": iso_from_us(reading.us),
-        "age_s": round(age_us / SECOND_US, 3),
-        "online": age_us <= settings.DEVICE_ONLINE_S * SECOND_US,
+        "age_s": round((now - reading.us) / SECOND_US, 3),
+        "online": _is_online(newest[:READINGS_FOR_REACH], now),
         "values": dict(zip(CATALOGUE.names, reading.values, strict=True)),
     }

@@ -1,8 +1,8 @@
-"""A history question to many devices: the body it comes in, and the document that answers it."""
+"""The body of a history question about many devices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from django.conf import settings
 from core.errors import BadRequest, TooLarge
 from core.openapi import STRING, Shape, listed, nullable
 from core.parameters import Parameter
-from history_app.answer import History, columns_document, window_document
 from history_app.parameters import QUESTION
 
 
@@ -41,11 +40,6 @@ def query_parse(body: bytes) -> Query:
     device_ids = tuple(dict.fromkeys(_devices(fields.get("devices"))))
     given = {name: value for name, value in fields.items() if name != "devices" and value is not None}
     return Query(device_ids, {name: _FIELDS[name](name, value) for name, value in given.items()})
-
-
-def query_document(histories: Sequence[History]) -> dict[str, Any]:
-    """What the devices have in common, as in GET history, and under `devices` the rest of each, in the order asked."""
-    return {**window_document(histories[0]), "devices": [columns_document(history) for history in histories]}
 
 
 def _devices(value: object) -> list[str]:

@@ -9,20 +9,21 @@ from django.conf import settings
 
 from core.catalogue import CATALOGUE
 from core.parameters import Choice, Choices, Parameter, Pattern, PatternList, WholeNumber, by_name
-from history_app.planning.window import EARLIEST_US, LATEST_US, RANGE_PATTERN, STEPS, YEAR, Step
+from history_app.planning.window import EARLIEST_US, LATEST_US, STEPS, YEAR, Step
 from history_app.rows import ROW_FORMATS
-from history_app.sql import readings
 from telemetry.names import DEVICE_ID
 
 PERIODS: dict[str, Step] = {"day": STEPS["1d"], "week": STEPS["1w"], "month": STEPS["1mo"], "year": YEAR}
+AGGREGATES = ("avg", "min", "max", "count")
 DEFAULT_RANGE = "24h"
+RANGE_PATTERN = r"([0-9]{1,6})(mo|s|m|h|d|w|y)"
 _LOCAL_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)?$"
 _TIME = "ISO 8601 or epoch milliseconds; without an offset it is read in `tz`."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Time(Parameter):
-    """What `window.parse_time` reads; it also takes the rarer forms of ISO 8601."""
+    """A time as `telemetry.times.us_from_text` reads it, which also takes the rarer forms of ISO 8601."""
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -59,7 +60,7 @@ METRICS = Choices(
 AGG = Choices(
     name="agg",
     description="Aggregates of each bucket.",
-    accepted=readings.AGGREGATES,
+    accepted=AGGREGATES,
     default=["avg"],
     example=["avg", "max"],
 )
@@ -104,7 +105,7 @@ DEVICES = PatternList(
     most=settings.LATEST_MAX_DEVICES,
 )
 
-# What `service.question_parse` takes.
+# What `question.question_parse` takes.
 WINDOW = by_name(RANGE, START, END, TZ)
 QUESTION = {**WINDOW, **by_name(METRICS, AGG, RESOLUTION, MAX_POINTS, FILL)}
 

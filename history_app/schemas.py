@@ -35,7 +35,7 @@ SERIES = Shape(
         "required": ["unit"],
     },
 )
-# As service.window_document and service.columns_document make them.
+# As `document` makes them.
 _WINDOW = {
     "start": {**TIME, "description": "Start of the first bucket."},
     "end": {**TIME, "description": "End of the last bucket, not included."},
@@ -49,6 +49,7 @@ _COLUMNS = {
     "source": {**STRING, "description": "The table that answered."},
     "points": INTEGER,
     "cursor": nullable({**STRING, "description": "Stands for the newest stored reading: `since` of the live socket."}),
+    "reach_s": {**NUMBER, "description": "A line may join two points that are at most this, or one bucket, apart."},
     "time": listed(EPOCH_MS, description="Start of each bucket, oldest first."),
     "count": listed(INTEGER, description="Readings in each bucket."),
     "metrics": {"type": "object", "properties": dict.fromkeys(CATALOGUE.names, SERIES)},

@@ -5,7 +5,7 @@ from django.urls import path
 from history_app import views
 
 urlpatterns = [
-    path("history/query", views.query, name="query"),
+    path("history/query", views.histories, name="query"),
     path("history/<str:device_id>", views.history, name="history"),
     path("history/<str:device_id>/export", views.export, name="export"),
     path("energy/<str:device_id>", views.energy, name="energy"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, TypeVar
 
-import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 
@@ -15,13 +15,16 @@ from core.openapi import described
 from core.parameters import require_known
 from core.streaming import StreamedResponse
 from devices_app.access import access_require, visible_cached
-from history_app import answer, openapi
-from history_app.conditional import answers, history_answer, is_known, known_tag
+from history_app import openapi
+from history_app.answer import histories_read
+from history_app.conditional import history_document
+from history_app.document import histories_encode, json_encode
 from history_app.energy.answer import energy_document, energy_parse, energy_read
 from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
-from history_app.many_devices import query_document, query_parse
+from history_app.many_devices import query_parse
 from history_app.parameters import FORMAT, HISTORY
+from history_app.question import question_parse
 
 R = TypeVar("R", bound=HttpResponseBase)
 
@@ -32,32 +35,24 @@ async def history(request: HttpRequest, identity: Identity, device_id: str) -> H
     access = (await access_require(identity.user_id, [device_id]))[device_id]
     parameters = _parameters(request)
     require_known(parameters, HISTORY)
-    answer_format = FORMAT.parse(parameters.get("format"))
-    question = answer.question_parse(parameters, default_zone=access.timezone)
+    question = question_parse(parameters, default_zone=access.timezone)
     key = (device_id, access.timezone, tuple(sorted(parameters.items())))
     if_none_match = request.headers.get("If-None-Match", "")
-    if if_none_match and (tag := await known_tag(key, device_id, question, if_none_match)):
-        return _not_modified(tag)
-    found = await answers.join(
-        key, lambda: history_answer(key, device_id, question, answer_format, is_conditional=bool(if_none_match))
-    )
-    if is_known(if_none_match, found.etag):
-        return _not_modified(found.etag)
+    found = await history_document(key, device_id, question, FORMAT.parse(parameters.get("format")), if_none_match)
+    if isinstance(found, str):
+        return _private(HttpResponseNotModified(headers={"ETag": found}))
     return _private(HttpResponse(found.body, content_type=found.content_type, headers={"ETag": found.etag}))
-
-
-def _not_modified(tag: str) -> HttpResponse:
-    return _private(HttpResponseNotModified(headers={"ETag": tag}))
 
 
 @described(openapi.QUERY)
 @hot_view("POST")
-async def query(request: HttpRequest, identity: Identity) -> HttpResponse:
+async def histories(request: HttpRequest, identity: Identity) -> HttpResponse:
     asked = query_parse(request.body)
     access = await access_require(identity.user_id, asked.device_ids)
     zones = {access[device_id].timezone for device_id in asked.device_ids}
-    question = answer.question_parse(asked.parameters, default_zone=zones.pop() if len(zones) == 1 else "UTC")
-    return _json(query_document(await answer.histories_read(asked.device_ids, question)))
+    question = question_parse(asked.parameters, default_zone=zones.pop() if len(zones) == 1 else "UTC")
+    body = histories_encode(await histories_read(asked.device_ids, question))
+    return _private(HttpResponse(body, content_type="application/json"))
 
 
 @described(openapi.EXPORT)
@@ -97,8 +92,8 @@ async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
     else:
         devices_limit(device_ids)
         await access_require(identity.user_id, device_ids)
-    found = await latest_read(device_ids)
-    return _json(latest_document(device_ids, found))
+    now = time.time_ns() // 1000
+    return _json(latest_document(device_ids, await latest_read(device_ids, now), now))
 
 
 @described(openapi.METRICS)
@@ -116,9 +111,7 @@ def _parameters(request: HttpRequest) -> dict[str, str]:
 
 
 def _json(document: Any) -> HttpResponse:
-    return _private(
-        HttpResponse(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), content_type="application/json")
-    )
+    return _private(HttpResponse(json_encode(document), content_type="application/json"))
 
 
 def _private(response: R) -> R:

@@ -45,7 +45,9 @@ def us_from_text(text: str, zone: tzinfo | None = UTC) -> int:
     """
     text = text.strip() if len(text) <= MAX_TIME_CHARACTERS else text
     digits = text.removeprefix("-")
-    if len(digits) <= 17 and digits.isascii() and digits.isdecimal():
+    if digits.isascii() and digits.isdecimal():
+        if len(digits) > 17:
+            raise ValueError("epoch milliseconds have at most 17 digits")
         return int(text) * 1000
     return _us_from_iso(text, zone)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import django
@@ -26,11 +27,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "asgi_project.settings")
 django.setup()
 
 from core.catalogue import CATALOGUE  # noqa: E402
-from history_app import answer  # noqa: E402
 from history_app.planning.plan import plan  # noqa: E402
-from history_app.planning.window import RAW, Window, choose_step  # noqa: E402
-from history_app.sql import readings  # noqa: E402
-from history_app.sql.tiers import fetch_tier_buckets  # noqa: E402
+from history_app.planning.window import Window  # noqa: E402
+from history_app.question import Question, question_parse  # noqa: E402
+from history_app.sql import raw  # noqa: E402
+from history_app.sql.buckets import fetch_tier_buckets  # noqa: E402
 from history_app.store.sources import sources_of  # noqa: E402
 from telemetry.times import iso_from_us, us_from_datetime  # noqa: E402
 
@@ -53,9 +54,10 @@ class Notebook:
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     url = os.environ["TELEMETRY_URL"]
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        app.state.sources = {}
-        for device in ("bench_a", "bench_b", "bench_c"):
-            app.state.sources[device] = await sources_of(connection, device)
+        devices = ["bench_a", "bench_b", "bench_c"]
+        app.state.sources = dict(
+            zip(devices, await sources_of(connection, devices, time.time_ns() // 1000), strict=True)
+        )
     async with asyncpg.create_pool(url, min_size=1, max_size=8) as pool:
         app.state.pool = pool
         yield
@@ -63,7 +65,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 async def history(request: Request) -> Response:
     device_id = request.path_params["device_id"]
-    question = answer.question_parse({"range": request.query_params["range"]}, default_zone="UTC")
+    question = question_parse({"range": request.query_params["range"]}, default_zone="UTC")
     window, text, parameters = await asked(request.app, device_id, question)
     sql, names = positional(text)
     async with request.app.state.pool.acquire() as connection:
@@ -71,18 +73,20 @@ async def history(request: Request) -> Response:
     return Response(orjson.dumps(document(device_id, window, question, row)), media_type="application/json")
 
 
-async def asked(app: Starlette, device_id: str, question: Any) -> tuple[Window, bytes, dict[str, Any]]:
-    step = choose_step(question.start, question.end, resolution="auto", max_points=720, sample_period_s=1)
-    window = Window(question.start, question.end, step, question.zone)
-    notebook: Any = Notebook()
+async def asked(app: Starlette, device_id: str, question: Question) -> tuple[Window, bytes, dict[str, Any]]:
+    chosen = plan(
+        [app.state.sources[device_id]], question.metrics, question.start, question.end, question.zone,
+        resolution="auto", max_points=720, limit=10_000, sample_period_s=1,
+    )  # fmt: skip
+    metrics, aggs, notebook = question.metrics, question.aggs, Notebook()
+    connection = cast(Any, notebook)
     try:
-        if step is RAW:
-            await readings.fetch_raw(notebook, [device_id], window, question.metrics, limit=721, live=True)
+        if chosen.base is None:
+            await raw.fetch_raw(connection, [device_id], chosen.window, metrics, limit=721, is_live=True)
         else:
-            chosen = plan([app.state.sources[device_id]], window, question.metrics)
-            await fetch_tier_buckets(notebook, [device_id], chosen, question.metrics, question.aggs, live=True)
+            await fetch_tier_buckets(connection, [device_id], chosen, metrics, aggs, now=question.now, is_live=True)
     except Noted as noted:
-        return window, *noted.args
+        return chosen.window, *noted.args
     raise AssertionError("the builder asked nothing")
 
 
@@ -100,8 +104,8 @@ def positional(text: bytes) -> tuple[str, list[str]]:
 
 
 def document(device_id: str, window: Window, question: Any, row: Any) -> dict[str, Any]:
-    newest, first, *rest = row.values()
-    if window.step is RAW:
+    newest, first, *rest = list(row.values())[0 if window.step.is_raw else 1 :]
+    if window.step.is_raw:
         starts, counts, columns = first or [], [1] * len(first or []), rest
     else:
         edges = window.edges

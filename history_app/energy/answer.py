@@ -12,15 +12,13 @@ from django.conf import settings
 from core.catalogue import CATALOGUE
 from core.errors import TooLarge
 from core.parameters import require_known
-from history_app.answer import TIER_IS_GONE, question_parse
 from history_app.energy.readings import fetch_periods
 from history_app.energy.rules import PeriodSums, sums_document, sums_total
-from history_app.energy.tiers import fetch_tier_periods, tier_for
 from history_app.parameters import ENERGY, PERIOD, PERIODS
-from history_app.planning.window import DAY_S, Window, floor
+from history_app.planning.window import Window, floor
 from history_app.query_metrics import query
+from history_app.question import question_parse
 from history_app.store.pool import Connection, telemetry_run
-from history_app.store.sources import sources_forget, sources_of
 from telemetry.times import SECOND_US
 
 
@@ -64,33 +62,17 @@ def energy_parse(parameters: Mapping[str, str], *, default_zone: str) -> EnergyQ
 
 
 async def energy_read(device_id: str, question: EnergyQuestion) -> Energy:
-    """The sums of each period: from raw readings, or from the tier of a minute where there is too much of them or they
-    have aged out. Raises `Unavailable`."""
+    """The sums of each period, from raw readings. Raises `Unavailable`."""
 
     async def work(connection: Connection) -> Energy:
-        try:
-            return await _read(connection, device_id, question)
-        except TIER_IS_GONE:
-            sources_forget()
-            return await _read(connection, device_id, question)
+        hold = settings.ENERGY_MAX_HOLD_S
+        with query("energy"):
+            periods = await fetch_periods(
+                connection, device_id, question.window.edges, now=question.now, max_hold_s=hold
+            )
+        return Energy(device_id, question, CATALOGUE.table, periods)
 
     return await telemetry_run(work)
-
-
-async def _read(connection: Connection, device_id: str, question: EnergyQuestion) -> Energy:
-    edges, hold = question.window.edges, settings.ENERGY_MAX_HOLD_S
-    sources = await sources_of(connection, device_id)
-    is_short = edges[-1] - edges[0] <= settings.ENERGY_RAW_MAX_DAYS * DAY_S * SECOND_US
-    tier = None
-    if not is_short or sources.has_aged_out(sources.raw, edges[0]):
-        tier = tier_for(sources, edges, hold)
-    if tier is None:
-        with query("energy"):
-            periods = await fetch_periods(connection, device_id, edges, now=question.now, max_hold_s=hold)
-        return Energy(device_id, question, CATALOGUE.table, periods)
-    with query("energy", tier.table):
-        periods = await fetch_tier_periods(connection, device_id, edges, tier, now=question.now, max_hold_s=hold)
-    return Energy(device_id, question, tier.table, periods)
 
 
 def energy_document(energy: Energy) -> dict[str, Any]:

@@ -1,145 +1,147 @@
-"""Which tables answer a window, and which of their rows. Pure; times in µs.
+"""Which buckets answer a question, and which rows of which tables they are made of. Pure; times in µs.
 
-A tier serves a window directly where each of the window's edges lies on an edge of its buckets: the coarsest such tier
-is the base. Where the window's buckets are longer than those of a coarser tier (a month of days that do not begin at
-midnight UTC), the coarser tier serves the inside of each of them, and finer ones the two ends.
+The base of a window is the coarsest tier on whose buckets every edge of the window lies. Where the window's buckets are
+longer than those of a coarser tier (days that do not begin at midnight UTC), that tier answers the inside of each
+bucket: its own buckets across an edge are `cut`, and the next finer tier answers them. Tiers finer than the base, and
+raw readings, answer only the buckets that the rollup has not rebuilt yet (`history_app.sql.levels`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from history_app.planning.window import EARLIEST_US, LATEST_US, STEPS, Step, Window, edges
+from history_app.planning.sources import Sources, length_us
+from history_app.planning.window import LADDER, RAW, STEPS, Step, Window
 from telemetry.catalogue import Metric
-from telemetry.tiers import NEWEST, Tier
+from telemetry.tiers import Tier
 from telemetry.times import SECOND_US
 
 UTC = ZoneInfo("UTC")
+# A device that reports once per minute has a median interval of 60.2 s: it gets buckets of one minute.
+PERIOD_TOLERANCE = 1.05
 
 
-@dataclass(frozen=True, slots=True)
-class KnownTier:
-    """A tier that the database has. It is right for everything at or after `complete_since`."""
+class TooManyBuckets(ValueError):
+    """The window has more buckets of the requested step than the limit allows."""
 
-    tier: Tier
-    complete_since: int
-    columns: frozenset[str]
-
-    @property
-    def length(self) -> int:
-        return self.tier.seconds * SECOND_US
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What there is of one device: the raw table's name, the tiers, finest first, and `oldest`, when the oldest row of
-    each of these tables begins (None where there is none)."""
-
-    raw: str
-    tiers: tuple[KnownTier, ...] = ()
-    oldest: Mapping[str, int | None] = field(default_factory=dict)
-
-    def has_aged_out(self, table: str, low: int) -> bool:
-        """Whether `table` has lost what it had at `low`: a coarser tier has a whole bucket before its oldest row."""
-        oldest = self.oldest.get(table)
-        if oldest is None:
-            oldest = LATEST_US
-        names = [self.raw, *(known.tier.table for known in self.tiers)]
-        coarser = self.tiers[names.index(table) :]
-        return low < oldest and any(
-            (start := self.oldest.get(known.tier.table)) is not None and start + known.length <= oldest
-            for known in coarser
-        )
-
-    def usable(self, low: int, metrics: Sequence[Metric]) -> tuple[Tier, ...]:
-        """The tiers that have these metrics and everything from `low` on, finest first."""
-        return tuple(
-            known.tier
-            for known in self.tiers
-            if known.complete_since <= low
-            and not self.has_aged_out(known.tier.table, low)
-            and all(f"{metric.name}_count" in known.columns for metric in metrics)
-        )
-
-    def newest_in(self, levels: Sequence[Level]) -> str | None:
-        """The finest of the levels, if the newest reading is in it even where it lies before the window."""
-        finest = next(known for known in self.tiers if known.tier.table == levels[-1].table)
-        return finest.tier.table if NEWEST in finest.columns and finest.complete_since < EARLIEST_US else None
+    def __init__(self, buckets: int, limit: int) -> None:
+        super().__init__(f"{buckets} buckets, more than {limit}")
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Rows of one tier: buckets that begin in the window but not in `skip`, and, unless `parts` is None, in one of the
-    buckets of the coarser level that begin at `parts`, `part_length` long."""
+    """A tier, and the starts of its buckets that an edge of the window cuts."""
 
-    table: str
-    length: int
-    skip: tuple[int, ...] = ()
-    parts: tuple[int, ...] | None = None
-    part_length: int = 0
+    tier: Tier
+    cut: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to read: the rows of `levels`, coarsest first, or of the raw table where there are none. `newest_in`: the
-    tier that knows the newest reading, None where only the raw table does."""
+    """The window, and the tiers that answer it, coarsest first; raw readings answer all of it if there are none."""
 
     window: Window
     levels: tuple[Level, ...] = ()
-    newest_in: str | None = None
+
+    @property
+    def base(self) -> Tier | None:
+        """The tier that answers most of the window."""
+        return next((level.tier for level in self.levels if not level.cut), None)
 
 
-def plan(sources: Sequence[Sources], window: Window, metrics: Sequence[Metric]) -> Plan:
+def plan(
+    sources: Sequence[Sources],
+    metrics: Sequence[Metric],
+    start: int,
+    end: int,
+    zone: ZoneInfo,
+    *,
+    resolution: str,
+    max_points: int,
+    limit: int,
+    sample_period_s: float,
+    is_raw_too_long: bool = False,
+) -> Plan:
     """One plan for all devices, whose `sources` these are.
 
-    For the window asked for, unless what it takes has aged out. Then for one with the buckets of the finest tier that
-    is left, in UTC where that tier's do not fit the zone.
+    `resolution`: `auto` or a step of the ladder. `is_raw_too_long`: there are more readings than `max_points`, so that
+    `auto` takes buckets. If the raw readings that the window needs have aged out, the plan has the buckets of the
+    finest tier that is left, in UTC if they do not fit the zone. Raises `TooManyBuckets` for more than `limit`.
     """
+    step = STEPS.get(resolution)
+    if step is None or is_raw_too_long:
+        period_s = min((known.period_s or 0.0 for known in sources), default=0.0)
+        step = _automatic(
+            (end - start) / SECOND_US, max_points, sample_period_s, period_s, is_raw_too_long=is_raw_too_long
+        )
+    window = _window(start, end, step, zone, limit)
     usable = [known.usable(window.low, metrics) for known in sources]
     tiers = tuple(tier for tier in usable[0] if all(tier in others for others in usable))
     if levels := levels_of(window, tiers):
-        return Plan(window, levels, sources[0].newest_in(levels))
-    if not any(known.has_aged_out(known.raw, window.low) for known in sources):
+        return Plan(window, levels)
+    if all(window.low >= known.floor for known in sources):
         return Plan(window)
     for tier in tiers:
-        step = window.step if window.step.seconds >= tier.seconds else STEPS[tier.name]
-        for zone in (window.zone, UTC):
-            left = Window(window.start, window.end, step, zone)
+        coarser = step if step.seconds >= tier.seconds else STEPS[tier.name]
+        for other in (zone, UTC):
+            left = _window(start, end, coarser, other, limit)
             if levels := levels_of(left, tiers):
-                return Plan(left, levels, sources[0].newest_in(levels))
+                return Plan(left, levels)
     return Plan(window)
 
 
+def _window(start: int, end: int, step: Step, zone: ZoneInfo, limit: int) -> Window:
+    """The limit is checked first: to compute millions of edges takes long."""
+    seconds = (end - start) / SECOND_US
+    if not step.is_raw and seconds > limit * step.seconds:
+        raise TooManyBuckets(int(seconds / step.seconds), limit)
+    return Window(start, end, step, zone)
+
+
+def _automatic(
+    seconds: float, max_points: int, sample_period_s: float, period_s: float, *, is_raw_too_long: bool
+) -> Step:
+    """The finest step that needs at most `max_points` buckets and is not shorter than the device's own period."""
+    if seconds <= max_points * sample_period_s and not is_raw_too_long:
+        return RAW
+    return next(
+        (
+            step
+            for step in LADDER[1:]
+            if seconds <= max_points * step.seconds and step.seconds * PERIOD_TOLERANCE >= period_s
+        ),
+        LADDER[-1],
+    )
+
+
 def levels_of(window: Window, tiers: tuple[Tier, ...]) -> tuple[Level, ...]:
-    """What to read of `tiers` (finest first) for the window, coarsest level first; nothing where none fits."""
+    """The levels for the window out of `tiers` (finest first), coarsest first; none if no tier fits its edges."""
     if window.step.is_raw or not tiers or window.step.seconds < tiers[0].seconds:
         return ()
-    return _levels(window.low, window.high, window.step, window.zone, tiers)
+    edges = window.edges
+    # gcd of a range: of its start and its step.
+    common = math.gcd(edges.start, edges.step) if isinstance(edges, range) else _common(edges)
+    base = max((tier for tier in tiers if common % length_us(tier) == 0), key=lambda tier: tier.seconds, default=None)
+    if base is None:
+        return ()
+    if base is tiers[-1] or window.step.seconds <= base.seconds:
+        return tuple(Level(tier) for tier in reversed(tiers) if tier.seconds <= base.seconds)
+    return _cut_levels(tuple(edges), tiers, base, window.step.seconds)
 
 
 @lru_cache(maxsize=256)
-def _levels(low: int, high: int, step: Step, zone: ZoneInfo, tiers: tuple[Tier, ...]) -> tuple[Level, ...]:
-    bucket_edges = edges(low, high, step, zone)
-    # gcd of a range: of its start and its step.
-    common = math.gcd(*(bucket_edges if not isinstance(bucket_edges, range) else (low, bucket_edges.step)))
-    base = max((tier for tier in tiers if common % _length(tier) == 0), key=_length, default=None)
-    if base is None:
-        return ()
-    wider = [tier for tier in reversed(tiers) if base.seconds < tier.seconds < step.seconds]
-    levels: list[Level] = []
-    parts: tuple[int, ...] | None = None
-    part_length = 0
-    for tier in (*wider, base):
-        length = _length(tier)
-        broken = tuple(dict.fromkeys(edge - edge % length for edge in bucket_edges if edge % length))
-        levels.append(Level(tier.table, length, broken, parts, part_length))
-        parts, part_length = broken, length
-    return tuple(levels)
+def _common(edges: tuple[int, ...]) -> int:
+    return math.gcd(*edges)
 
 
-def _length(tier: Tier) -> int:
-    return tier.seconds * SECOND_US
+@lru_cache(maxsize=64)
+def _cut_levels(edges: tuple[int, ...], tiers: tuple[Tier, ...], base: Tier, step_s: float) -> tuple[Level, ...]:
+    return tuple(
+        Level(tier, tuple(dict.fromkeys(edge - edge % length_us(tier) for edge in edges if edge % length_us(tier))))
+        for tier in reversed(tiers)
+        if tier.seconds <= base.seconds or tier.seconds < step_s
+    )

@@ -1,4 +1,4 @@
-"""Which buckets answer a question: ranges, the ladder, alignment to the clock and the calendar. Pure; times in µs.
+"""Steps and windows: buckets aligned to the clock and to the calendar. Pure; times in µs.
 
 An instant is an int: microseconds since 1970-01-01T00:00:00Z. Windows and buckets are half-open.
 Steps below an hour are aligned to the epoch. Steps of an hour and longer follow the wall clock of a zone: a bucket
@@ -8,36 +8,20 @@ clock goes back the hour that comes twice is two buckets.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from telemetry.times import (
-    MAX_TIME_CHARACTERS,
-    SECOND_US,
-    TIME_RULE,
-    datetime_from_us,
-    us_from_datetime,
-    us_from_text,
-)
+from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
 
 HOUR_S = 3600
 DAY_S = 86_400
 EARLIEST_US = 0
 LATEST_US = us_from_datetime(datetime(2200, 1, 1, tzinfo=UTC))
-
-
-class WindowError(ValueError):
-    """A parameter that cannot be used. `parameter` names it, the message says what is accepted."""
-
-    def __init__(self, parameter: str, message: str) -> None:
-        super().__init__(f"{parameter}: {message}")
-        self.parameter = parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,94 +67,32 @@ LADDER = (
 YEAR = Step("1y", 365.2425 * DAY_S)  # not a rung: energy is accounted by it
 STEPS = {step.name: step for step in LADDER}
 
-RANGE_PATTERN = r"([0-9]{1,6})(mo|s|m|h|d|w|y)"
-_RANGE = re.compile(RANGE_PATTERN)
-_RANGE_SECONDS = {"s": 1, "m": 60, "h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S}
-_RANGE_RULE = "<n> followed by s, m, h, d, w, mo or y, e.g. 24h"
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was asked for, [start, end), and the whole buckets that cover it, [low, high)."""
+    """What was asked for, [start, end), and the whole buckets that cover it, [low, high).
+
+    `edges`: the starts of the buckets and the end of the last one, empty for raw. `length`: the length of every bucket
+    in µs, None if they differ (and for raw).
+    """
 
     start: int
     end: int
     step: Step
     zone: ZoneInfo
+    low: int = field(init=False)
+    high: int = field(init=False)
+    edges: Sequence[int] = field(init=False)
+    length: int | None = field(init=False)
 
-    @property
-    def low(self) -> int:
-        return self.start if self.step.is_raw else floor(self.start, self.step, self.zone)
-
-    @property
-    def high(self) -> int:
-        return self.end if self.step.is_raw else ceil(self.end, self.step, self.zone)
-
-    @property
-    def edges(self) -> Sequence[int]:
-        """The starts of the buckets and the end of the last one. Empty for raw."""
-        return () if self.step.is_raw else edges(self.low, self.high, self.step, self.zone)
-
-
-def parse_zone(text: str) -> ZoneInfo:
-    """An IANA zone. Raises `WindowError`."""
-    try:
-        return ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise WindowError("tz", f"{text!r} is not an IANA time zone such as Europe/Berlin or UTC") from None
-
-
-def parse_time(parameter: str, text: str, zone: ZoneInfo) -> int:
-    """ISO 8601 or epoch milliseconds; a time without an offset is read in `zone`. Raises `WindowError`."""
-    try:
-        us = us_from_text(text, zone)
-    except ValueError:
-        raise WindowError(parameter, f"{text[:MAX_TIME_CHARACTERS]!r} is not {TIME_RULE}") from None
-    if not EARLIEST_US <= us <= LATEST_US:
-        raise WindowError(parameter, f"{text!r} is outside 1970 to 2200")
-    return us
-
-
-def range_start(text: str, end: int, zone: ZoneInfo) -> int:
-    """Where a range that ends at `end` begins; months and years follow the calendar of `zone`. Raises `WindowError`."""
-    match = _RANGE.fullmatch(text)
-    if match is None or int(match[1]) == 0:
-        raise WindowError("range", f"{text!r} is not {_RANGE_RULE}")
-    count, unit = int(match[1]), match[2]
-    if unit in _RANGE_SECONDS:
-        start = end - count * _RANGE_SECONDS[unit] * SECOND_US
-    else:
-        start = _months_before(end, count * (12 if unit == "y" else 1), zone)
-    if start < EARLIEST_US:
-        raise WindowError("range", f"{text!r} reaches back beyond 1970")
-    return start
-
-
-def _months_before(end: int, months: int, zone: ZoneInfo) -> int:
-    local = datetime_from_us(end).astimezone(zone)
-    year, month = divmod(local.year * 12 + local.month - 1 - months, 12)
-    if year < 1970:
-        return EARLIEST_US - 1
-    last_day = (datetime(year + (month == 11), (month + 1) % 12 + 1, 1) - timedelta(days=1)).day  # noqa: DTZ001
-    return us_from_datetime(local.replace(year=year, month=month + 1, day=min(local.day, last_day)))
-
-
-def choose_step(start: int, end: int, *, resolution: str, max_points: int, sample_period_s: float) -> Step:
-    """The step for `resolution`; for `auto` the finest that needs at most `max_points` buckets, else the coarsest."""
-    if resolution != "auto":
-        if resolution not in STEPS:
-            raise WindowError("resolution", f"{resolution!r} is not auto or one of {', '.join(STEPS)}")
-        return STEPS[resolution]
-    seconds = (end - start) / SECOND_US
-    if seconds <= max_points * sample_period_s:
-        return RAW
-    return next_step(RAW, seconds, max_points)
-
-
-def next_step(after: Step, seconds: float, max_points: int) -> Step:
-    """The finest step coarser than `after` that covers `seconds` with at most `max_points` buckets."""
-    coarser = LADDER[LADDER.index(after) + 1 :]
-    return next((step for step in coarser if seconds <= max_points * step.seconds), LADDER[-1])
+    def __post_init__(self) -> None:
+        low, high = self.start, self.end
+        found: tuple[Sequence[int], int | None] = (), None
+        if not self.step.is_raw:
+            low, high = floor(low, self.step, self.zone), ceil(high, self.step, self.zone)
+            found = _edges(low, high, self.step, self.zone)
+        for name, value in zip(("low", "high", "edges", "length"), (low, high, *found), strict=True):
+            object.__setattr__(self, name, value)
 
 
 def floor(us: int, step: Step, zone: ZoneInfo) -> int:
@@ -190,20 +112,16 @@ def ceil(us: int, step: Step, zone: ZoneInfo) -> int:
 
 
 @lru_cache(maxsize=256)
-def edges(low: int, high: int, step: Step, zone: ZoneInfo) -> Sequence[int]:
-    """Every bucket start in [low, high) and `high`, which both must be edges themselves."""
+def _edges(low: int, high: int, step: Step, zone: ZoneInfo) -> tuple[Sequence[int], int | None]:
+    """Every bucket start in [low, high) and `high`, which both must be edges themselves; the length of every bucket in
+    µs, None if they differ."""
     if _is_arithmetic(step, zone):
-        return range(low, high + 1, int(step.seconds * SECOND_US))
+        length = int(step.seconds * SECOND_US)
+        return range(low, high + 1, length), length
     candidates = _calendar_edges(low, high, step, zone)
-    return tuple(candidates[bisect_left(candidates, low) : bisect_right(candidates, high)])
-
-
-def uniform_length(bucket_edges: Sequence[int]) -> int | None:
-    """The length of every bucket in µs where all are equally long, else None."""
-    if isinstance(bucket_edges, range):
-        return bucket_edges.step
-    lengths = {after - before for before, after in pairwise(bucket_edges)}
-    return lengths.pop() if len(lengths) == 1 else None
+    found = tuple(candidates[bisect_left(candidates, low) : bisect_right(candidates, high)])
+    lengths = {after - before for before, after in pairwise(found)}
+    return found, lengths.pop() if len(lengths) == 1 else None
 
 
 def _is_arithmetic(step: Step, zone: ZoneInfo) -> bool:

@@ -1,4 +1,4 @@
-"""Statements over many devices at once: what is asked of one device, asked of each of a list."""
+"""Statements that ask several devices at once, in one snapshot."""
 
 from __future__ import annotations
 
@@ -9,26 +9,19 @@ from typing import Any
 from psycopg.sql import SQL, Identifier
 
 from core.catalogue import CATALOGUE
-from history_app.query_metrics import query
+from history_app.sql.names import TIME_US, moment, newest_rows
 from history_app.store.pool import Connection
-from telemetry.ddl import table_of
+from telemetry.cadence import READINGS_FOR_REACH
+from telemetry.ddl import finite
 from telemetry.reading import Reading
-
-
-async def fetch_latest(connection: Connection, device_ids: Sequence[str]) -> dict[str, Reading]:
-    """The newest stored reading of each device; those without one are left out."""
-    cursor = connection.cursor(binary=True)
-    with query("latest"):
-        await cursor.execute(_latest_statement(), {"devices": list(device_ids)})
-    return {device_id: Reading(device_id, us, tuple(values)) for device_id, us, *values in await cursor.fetchall()}
 
 
 async def fetch_each(
     connection: Connection, device_ids: Sequence[str], text: bytes, parameters: dict[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """The one row that `text`, a statement with a parameter `device`, gives for each device, in their order.
+    """The one row that `text`, a statement with the parameter `device`, gives for each device, in their order.
 
-    One statement however many there are, so one snapshot.
+    It is one statement for any number of devices, so one snapshot.
     """
     cursor = connection.cursor(binary=True)
     if len(device_ids) == 1:
@@ -38,9 +31,31 @@ async def fetch_each(
     return await cursor.fetchall()
 
 
+async def fetch_latest(connection: Connection, device_ids: Sequence[str], now: int) -> dict[str, list[Reading]]:
+    """The newest stored readings of each device, newest first, as many as the reach needs.
+
+    Readings ahead of `now` (µs) count only for a device that has no others. Devices without a reading are left out.
+    """
+    found = await _fetch_latest(connection, device_ids, now)
+    ahead = [device_id for device_id in device_ids if device_id not in found]
+    return found | await _fetch_latest(connection, ahead, None) if ahead else found
+
+
+async def _fetch_latest(
+    connection: Connection, device_ids: Sequence[str], until: int | None
+) -> dict[str, list[Reading]]:
+    cursor = connection.cursor(binary=True)
+    parameters = {"devices": list(device_ids), "now": None if until is None else moment(until)}
+    await cursor.execute(_latest_statement(), parameters)
+    found: dict[str, list[Reading]] = {}
+    for device_id, us, *values in await cursor.fetchall():
+        found.setdefault(device_id, []).append(Reading(device_id, us, tuple(values)))
+    return found
+
+
 @lru_cache(maxsize=512)
 def _each_statement(text: bytes) -> bytes:
-    """The statement for one device with a column of the devices asked for in place of its device parameter."""
+    """The statement for one device, with a column of the requested devices in place of its device parameter."""
     return (
         b"SELECT answer.* FROM unnest(%(devices)s::text[]) WITH ORDINALITY AS asked(device, place) CROSS JOIN LATERAL ("
         + text.replace(b"%(device)s", b"asked.device")
@@ -50,17 +65,15 @@ def _each_statement(text: bytes) -> bytes:
 
 @lru_cache(maxsize=1)
 def _latest_statement() -> bytes:
-    return (
-        SQL(
-            "SELECT asked.device, newest.* FROM unnest(%(devices)s::text[]) AS asked(device) CROSS JOIN LATERAL"
-            " (SELECT (extract(epoch FROM {time}) * 1000000)::bigint, {columns} FROM {table}"
-            " WHERE {device} = asked.device ORDER BY {time} DESC LIMIT 1) AS newest"
-        )
-        .format(
-            time=Identifier(CATALOGUE.time),
-            device=Identifier(CATALOGUE.device),
-            columns=SQL(", ").join(Identifier(metric.column) for metric in CATALOGUE.metrics),
-            table=table_of(CATALOGUE),
-        )
-        .as_bytes()
+    """Rows `(device, µs, values …)`, newest first within a device."""
+    columns = [finite(Identifier(metric.column)) for metric in CATALOGUE.metrics]
+    newest = newest_rows(
+        [SQL("{} AS us").format(TIME_US), *columns],
+        where=" AND {time} <= coalesce(%(now)s::timestamptz, 'infinity')",
+        limit=READINGS_FOR_REACH,
     )
+    text = SQL(
+        "SELECT asked.device, newest.* FROM unnest(%(devices)s::text[]) AS asked(device)"
+        " CROSS JOIN LATERAL ({}) AS newest"
+    )
+    return text.format(newest).as_bytes().replace(b"%(device)s", b"asked.device")

@@ -1,8 +1,8 @@
-"""The version of what a window holds: changes with every reading added, corrected or removed; costs no aggregate.
+"""The fingerprint of a window's contents: it changes with every reading added, corrected or removed.
 
-Each row of a tier that a trigger keeps is written anew when a reading of its bucket changes, and PostgreSQL notes the
-transaction that wrote it (`xmin`). So the list of these over the window is a version of it: a few hundred index
-entries, whatever the raw table holds. Continuous aggregates have no such column, and then there is no version.
+It is made of the rows that the reader rule would read: the transaction that wrote each tier row (`xmin`), and the rows
+of the change log. A change is in the log until the rollup has written the tier's row anew, both in one transaction, so
+equal fingerprints mean equal contents. That takes a few hundred index entries and no aggregate.
 """
 
 from __future__ import annotations
@@ -10,45 +10,61 @@ from __future__ import annotations
 from collections.abc import Hashable
 from functools import lru_cache
 
-import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from core.catalogue import CATALOGUE
-from history_app.planning.plan import Sources
+from history_app.planning.plan import Level
+from history_app.planning.sources import Sources, length_us
 from history_app.planning.window import Window
-from history_app.query_metrics import query
-from history_app.sql.readings import moment
+from history_app.sql.levels import LOG, Shape, shape_of, span_tables
+from history_app.sql.names import moment
 from history_app.store.pool import Connection
-from telemetry.tiers import BUCKET, DEVICE
-from telemetry.times import SECOND_US
+from telemetry.floor import floor_of
+from telemetry.tiers import BUCKET, DEVICE, Tier
 
 MAX_ROWS = 1_000
 
 
-async def fetch_version(connection: Connection, device_id: str, window: Window, sources: Sources) -> Hashable | None:
-    """Equal for equal contents of the window; None where it cannot be told."""
-    tier = next((known for known in sources.tiers if window.high - window.low <= MAX_ROWS * known.length), None)
-    if tier is None or tier.complete_since > window.low:
+async def fetch_fingerprint(
+    connection: Connection, device_id: str, window: Window, sources: Sources
+) -> Hashable | None:
+    """Equal for equal contents of the window; None if that takes more than MAX_ROWS rows or there are no tiers."""
+    span = window.high - window.low
+    base = next((known.tier for known in sources.tiers if span <= MAX_ROWS * length_us(known.tier)), None)
+    if base is None:
         return None
+    levels = [Level(known.tier) for known in reversed(sources.tiers) if known.tier.seconds <= base.seconds]
+    length = length_us(base)
+    low, high = window.low // length * length, -(-window.high // length) * length
     cursor = connection.cursor(binary=True)
-    parameters = {"device": device_id, "low": moment(window.low - tier.length), "high": moment(window.high)}
-    try:
-        with query("version", tier.tier.table):
-            await cursor.execute(_statement(tier.tier.table), parameters)
-    except psycopg.errors.UndefinedColumn:
-        return None
-    row = await cursor.fetchone()
-    aged_out = sources.has_aged_out(CATALOGUE.table, window.low)
-    return (window.low // SECOND_US, window.high // SECOND_US, aged_out, None if row is None else row[0])
+    parameters = {"device": device_id, "low": moment(low), "high": moment(high)}
+    await cursor.execute(_statement(shape_of(levels)), parameters)
+    return (window.low, window.high, window.step.name, await cursor.fetchone())
 
 
 @lru_cache(maxsize=16)
-def _statement(table: str) -> bytes:
+def _statement(shape: Shape) -> bytes:
+    rows = SQL(" UNION ALL ").join(_rows(index, tier) for index, (tier, _) in enumerate(shape))
     return (
         SQL(
-            "SELECT md5(string_agg(xmin::text, ' ' ORDER BY {bucket})) FROM {table}"
-            " WHERE {device} = %(device)s AND {bucket} > %(low)s AND {bucket} < %(high)s"
+            "WITH {spans} SELECT {floor}::text, (SELECT md5(string_agg(written, ' ' ORDER BY start, length))"
+            " FROM ({rows}) AS tiers), (SELECT md5(string_agg(concat_ws(' ', xmin, ctid, stage), ',' ORDER BY ctid))"
+            " FROM {log} WHERE device_id = %(device)s AND first < %(high)s AND last >= %(low)s)"
         )
-        .format(table=Identifier(CATALOGUE.schema, table), bucket=Identifier(BUCKET), device=Identifier(DEVICE))
+        .format(spans=span_tables(shape), floor=floor_of(CATALOGUE), rows=rows, log=LOG)
         .as_bytes()
+    )
+
+
+def _rows(index: int, tier: Tier) -> Composed:
+    return SQL(
+        "SELECT start, {length} AS length, written FROM spans CROSS JOIN LATERAL unnest({span}) AS span"
+        " CROSS JOIN LATERAL (SELECT {bucket} AS start, xmin::text AS written FROM {table} WHERE {device} = %(device)s"
+        " AND {bucket} >= lower(span) AND {bucket} < upper(span) OFFSET 0) AS inside"
+    ).format(
+        length=Literal(tier.seconds),
+        span=Identifier(f"span{index}"),
+        bucket=Identifier(BUCKET),
+        table=Identifier(CATALOGUE.schema, tier.table),
+        device=Identifier(DEVICE),
     )

@@ -15,7 +15,6 @@ from psycopg import AsyncConnection
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
-from psycopg.sql import SQL, Composable
 
 Array = np.ndarray[Any, np.dtype[Any]]
 EMPTY: Array = np.empty(0)
@@ -59,9 +58,16 @@ async def arrays_register(connection: AsyncConnection[Any]) -> None:
         connection.adapters.register_loader(info.array_oid, loader)
 
 
-def never_null(number: Composable) -> Composable:
-    """A double precision expression, NaN for null."""
-    return SQL("coalesce({}, 'NaN')").format(number)
+def finite_only(columns: Sequence[Array]) -> list[Array]:
+    """NaN for every value that is infinite or beyond ±1e290, as `telemetry.ddl.finite` does it in SQL."""
+    return [
+        column if column.dtype.kind != "f" or _is_plain(column) else np.where(np.abs(column) <= 1e290, column, np.nan)
+        for column in columns
+    ]
+
+
+def _is_plain(column: Array) -> bool:
+    return len(column) == 0 or not np.fmax.reduce(np.abs(column)) > 1e290
 
 
 @lru_cache(maxsize=512)

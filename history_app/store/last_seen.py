@@ -1,39 +1,50 @@
-"""When a device was last heard of, from TimescaleDB: for the device list, where the ring knows nothing."""
+"""When a device was last heard of, from TimescaleDB: for the device list, where the ring does not say enough."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
-from datetime import datetime
+import time
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import DatabaseError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL
 
-from core.catalogue import CATALOGUE
+from history_app.sql.names import TIME_US, moment, newest_rows
 from history_app.store.router import TELEMETRY
-from telemetry.ddl import table_of
+from telemetry.cadence import READINGS_FOR_REACH
 
+_NEWEST = newest_rows(
+    [TIME_US], where=" AND {time} <= coalesce(%(now)s::timestamptz, 'infinity')", limit=READINGS_FOR_REACH
+)
 _STATEMENT = (
-    SQL(
-        "SELECT asked.id, newest.{time} FROM unnest(%s::text[]) AS asked(id), LATERAL ("
-        "SELECT {time} FROM {table} WHERE {device} = asked.id ORDER BY {time} DESC LIMIT 1) AS newest"
-    )
-    .format(time=Identifier(CATALOGUE.time), table=table_of(CATALOGUE), device=Identifier(CATALOGUE.device))
+    SQL("SELECT asked.id, ARRAY({newest}) FROM unnest(%(devices)s::text[]) AS asked(id)")
+    .format(newest=_NEWEST)
     .as_string()
+    .replace("%(device)s", "asked.id")
 )
 logger = logging.getLogger(__name__)
 
 
-def stored_last_seen(device_ids: Collection[str]) -> Mapping[str, datetime | None]:
-    """The time of the newest stored reading of each device that has one. Empty where the database is away."""
+def stored_times(device_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
+    """Times (µs) of the newest stored readings of each device, newest first; empty if the database is away.
+
+    Readings ahead of the clock count only for a device that has no others.
+    """
     try:
-        with connections[TELEMETRY].cursor() as cursor:
-            cursor.execute(_STATEMENT, [list(device_ids)])
-            return dict(cursor.fetchall())
+        found = _read(device_ids, time.time_ns() // 1000)
+        ahead = [device_id for device_id in device_ids if not found[device_id]]
+        return {**found, **_read(ahead, None)} if ahead else found
     except DatabaseError as error:
         logger.warning("last_seen is not known: %s", error)
         return {}
+
+
+def _read(device_ids: Collection[str], until: int | None) -> dict[str, list[int]]:
+    with connections[TELEMETRY].cursor() as cursor:
+        parameters = {"devices": list(device_ids), "now": None if until is None else moment(until)}
+        cursor.execute(_STATEMENT, parameters)
+        return dict(cursor.fetchall())
 
 
 def last_seen_close() -> None:

@@ -1,59 +1,60 @@
-"""What the telemetry database has: asked now and then, remembered by the process, so that no request pays for it."""
+"""What the telemetry database has: read now and then and kept by the process, so that few requests pay for it."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 
-from core.catalogue import CATALOGUE
-from history_app.planning.plan import KnownTier, Sources
-from history_app.sql.tiers import fetch_oldest, fetch_tiers
+from core.bounded import BoundedDict
+from history_app.planning.sources import KnownTier, Sources
+from history_app.planning.window import EARLIEST_US
+from history_app.sql.sources import fetch_devices, fetch_tables
 from history_app.store.pool import Connection
 
-# Tiers come with the schema command and are complete after a backfill; readings age out with the days.
-TIERS_KNOWN_S = 30.0
-OLDEST_KNOWN_S = 60.0
+# Tiers come with the schema command, the floor rises when chunks are dropped.
+TABLES_KNOWN_S = 10.0
+DEVICE_KNOWN_S = 60.0
+# A device with few readings may have just begun to report.
+NEW_DEVICE_KNOWN_S = 1.0
 DEVICES_KNOWN = 10_000
-RAW_ONLY = Sources(CATALOGUE.table)
 
 
 @dataclass(slots=True)
-class _Memory:
-    """`at` are monotonic seconds."""
-
+class _Tables:
     tiers: tuple[KnownTier, ...] = ()
-    at: float = -math.inf
-    devices: dict[str, tuple[float, Sources]] = field(default_factory=dict)
+    floor: int = EARLIEST_US
+    until: float = -math.inf
 
 
-_memory = _Memory()
+_tables = _Tables()
+# By device: until when (monotonic seconds) and what.
+_devices: BoundedDict[str, tuple[float, Sources]] = BoundedDict(DEVICES_KNOWN)
 
 
-async def sources_of(connection: Connection, device_id: str) -> Sources:
-    """The tables that hold readings of a device, and how far back."""
-    if not settings.HISTORY_USE_TIERS:
-        return RAW_ONLY
-    now = time.monotonic()
-    if now - _memory.at > TIERS_KNOWN_S:
-        tiers = await fetch_tiers(connection)
-        if tiers != _memory.tiers:
-            _memory.devices.clear()
-        _memory.tiers, _memory.at = tiers, now
-    if not _memory.tiers:
-        return RAW_ONLY
-    asked_at, sources = _memory.devices.get(device_id, (-math.inf, RAW_ONLY))
-    if now - asked_at > OLDEST_KNOWN_S:
-        sources = Sources(CATALOGUE.table, _memory.tiers, await fetch_oldest(connection, device_id, _memory.tiers))
-        if len(_memory.devices) >= DEVICES_KNOWN:
-            _memory.devices.clear()
-        _memory.devices[device_id] = (now, sources)
-    return sources
+async def sources_of(connection: Connection, device_ids: Sequence[str], now: int) -> list[Sources]:
+    """The sources of each device, in their order. `now`: µs."""
+    clock = time.monotonic()
+    if clock > _tables.until:
+        tiers, floor = await fetch_tables(connection) if settings.HISTORY_USE_TIERS else ((), EARLIEST_US)
+        if (tiers, floor) != (_tables.tiers, _tables.floor):
+            _devices.clear()
+        _tables.tiers, _tables.floor, _tables.until = tiers, floor, clock + TABLES_KNOWN_S
+    unknown = [device_id for device_id in device_ids if _devices.get(device_id, _UNKNOWN)[0] <= clock]
+    if unknown:
+        for device_id, found in (await fetch_devices(connection, unknown, _tables.tiers, _tables.floor, now)).items():
+            lifetime_s = NEW_DEVICE_KNOWN_S if found.period_s is None else DEVICE_KNOWN_S
+            _devices[device_id] = clock + lifetime_s, found
+    return [_devices[device_id][1] for device_id in device_ids]
 
 
 def sources_forget() -> None:
-    """Ask again at the next request: a tier turned out to be gone."""
-    _memory.at = -math.inf
-    _memory.devices.clear()
+    """Read everything again at the next request: a tier turned out to be gone."""
+    _tables.until = -math.inf
+    _devices.clear()
+
+
+_UNKNOWN = (-math.inf, Sources())

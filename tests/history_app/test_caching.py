@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from history_app.conditional import is_known
+from core.public import etag_matches
 from telemetry.times import SECOND_US, iso_from_us
 from testing.cast import Person
 from testing.stack import Stack
@@ -98,7 +98,7 @@ def test_nobody_is_told_304_who_may_not_have_the_answer(alice: Person, charlie: 
     [('W/"a"', True), ('"a"', True), ('"b", W/"a"', True), ("*", True), ('W/"b"', False), ("a", False), ("", False)],
 )
 def test_if_none_match(header: str, known: bool) -> None:
-    assert is_known(header, 'W/"a"') is known
+    assert etag_matches(header, 'W/"a"') is known
 
 
 def test_identical_requests_at_once_share_one_query(stack: Stack, alice: Person, device: str) -> None:

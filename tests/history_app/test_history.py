@@ -43,7 +43,7 @@ def refused(answer: httpx.Response, status: int, parameter: str) -> None:
     ("asked", "resolution", "seconds", "points", "source"),
     [
         ("10m", "raw", None, 600, "energy_data"),
-        ("24h", "5m", 300, 288, "energy_data_1m"),
+        ("24h", "5m", 300, 288, "energy_data_5m"),
         ("30d", "1h", 3600, 720, "energy_data_1h"),
     ],
 )

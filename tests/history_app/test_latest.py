@@ -34,7 +34,7 @@ def test_the_newest_reading_of_each_in_the_order_asked(stack: Stack, alice: Pers
     stored, silent = device_create(owner=alice), device_create(owner=alice)
     now = now_us()
     publish(stack, [reading_at(device, now - SECOND_US, 1.0), reading_at(device, now, 2.0)])
-    store(stack, [reading_at(stored, now - 3600 * SECOND_US, 3.0), reading_at(stored, now - 7200 * SECOND_US, 4.0)])
+    store(stack, [reading_at(stored, now - 3600 * SECOND_US, 3.0), reading_at(stored, now - 3601 * SECOND_US, 4.0)])
     ring, database, nothing = ask(alice, device, stored, silent)
     assert [ring["device_id"], database["device_id"], nothing["device_id"]] == [device, stored, silent]
     assert (ring["time"], ring["online"]) == (iso_from_us(now), True)

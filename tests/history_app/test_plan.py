@@ -12,18 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.catalogue import CATALOGUE
-from history_app.planning.plan import KnownTier, Level, Plan, Sources, levels_of, plan
-from history_app.planning.window import LADDER, RAW, STEPS, Window
-from telemetry.tiers import NEWEST, tiers_of
+from history_app.planning.plan import Plan, TooManyBuckets, levels_of, plan
+from history_app.planning.sources import RAW_ONLY, KnownTier, Sources, length_us
+from history_app.planning.window import LADDER, STEPS, Window
+from telemetry.tiers import rollup_tiers
 from telemetry.times import SECOND_US, us_from_datetime
 from tests.history_app.test_window import ZONES
 
-TIERS = tiers_of(CATALOGUE)
+TIERS = rollup_tiers(CATALOGUE)
+NAMES = [tier.name for tier in TIERS]
 METRICS = CATALOGUE.metrics[:1]
-COLUMNS = frozenset({NEWEST, f"{METRICS[0].name}_count"})
-KNOWN = tuple(KnownTier(tier, -(2**62), COLUMNS) for tier in TIERS)
+COLUMNS = frozenset({f"{METRICS[0].name}_count"})
+KNOWN = tuple(KnownTier(tier, COLUMNS) for tier in TIERS)
 DAY_US = 86_400 * SECOND_US
-HOUR_US = 3_600 * SECOND_US
 Span = tuple[int, int]
 
 
@@ -35,52 +36,61 @@ def window(step: str, zone: str, days: float, end: str = "2026-11-23T10:20:07+00
     return Window(us(end) - int(days * DAY_US), us(end), STEPS[step], ZoneInfo(zone))
 
 
-def rows_of(level: Level, low: int, high: int) -> Iterator[Span]:
-    """The spans of the rows that a level reads, where there is a row for every bucket."""
-    outer = [(low, high)] if level.parts is None else [(part, part + level.part_length) for part in level.parts]
-    for begins, ends in outer:
-        first = -(-max(begins, low) // level.length) * level.length
-        for start in range(first, min(ends, high), level.length):
-            if start not in level.skip:
-                yield start, start + level.length
+def planned(sources: list[Sources], asked: Window, *, limit: int = 100_000) -> Plan:
+    """The plan for the step, zone and span of a window."""
+    return plan(
+        sources, METRICS, asked.start, asked.end, asked.zone, resolution=asked.step.name, max_points=720, limit=limit,
+        sample_period_s=1,
+    )  # fmt: skip
 
 
-def rows_per_bucket(asked: Window) -> float:
-    levels = levels_of(asked, TIERS)
-    return sum(len(list(rows_of(level, asked.low, asked.high))) for level in levels) / (len(asked.edges) - 1)
+def rows_of(asked: Window) -> Iterator[Span]:
+    """The spans of the rows that the levels answer, if every row of every tier is there and right."""
+    left = [(asked.low, asked.high)]
+    for level in levels_of(asked, TIERS):
+        length, cut = length_us(level.tier), set(level.cut)
+        finer: list[Span] = []
+        for low, high in left:
+            for start in range(low - low % length, high, length):
+                span = max(start, low), min(start + length, high)
+                if start in cut:
+                    finer.append(span)
+                else:
+                    assert span == (start, start + length)
+                    yield span
+        left = finer
+    assert not left
 
 
 @given(
     st.integers(us("2024-01-01T00:00:00+00:00"), us("2027-01-01T00:00:00+00:00")),
-    st.sampled_from([step for step in LADDER if step.seconds >= 60]),
+    st.sampled_from([step.name for step in LADDER if step.seconds >= 30]),
     st.integers(1, 12),
     st.sampled_from(ZONES),
 )
 def test_the_rows_cover_the_window_once_and_lie_in_one_bucket_each(
-    start: int, step: object, buckets: int, zone: str
+    start: int, step: str, buckets: int, zone: str
 ) -> None:
-    chosen = STEPS[getattr(step, "name", "1m")]
+    chosen = STEPS[step]
     asked = Window(start, start + int(buckets * chosen.seconds * SECOND_US), chosen, ZoneInfo(zone))
-    levels = levels_of(asked, TIERS)
-    spans = sorted(span for level in levels for span in rows_of(level, asked.low, asked.high))
+    spans = sorted(rows_of(asked))
     assert [span[0] for span in spans] == [asked.low, *(span[1] for span in spans[:-1])]
     assert spans[-1][1] == asked.high
-    edges = asked.edges
     for low, high in spans:
-        assert bisect_right(edges, low) == bisect_right(edges, high - 1)
+        assert bisect_right(asked.edges, low) == bisect_right(asked.edges, high - 1)
 
 
 @pytest.mark.parametrize(
     ("step", "days", "utc", "berlin", "kolkata"),
     [
+        ("30s", 0.25, 1, 1, 1),
         ("1m", 0.5, 1, 1, 1),
-        ("5m", 1, 5, 5, 5),
+        ("5m", 1, 1, 1, 1),
         ("15m", 7, 1, 1, 1),
         ("30m", 14, 2, 2, 2),
         ("1h", 30, 1, 1, 4),
         ("3h", 90, 3, 3, 6),
-        # Beyond five: the tiers that the contract names have nothing between an hour and a day, and no day that begins
-        # at a midnight other than UTC's. See docs/decisions/004-rollup-tiers.md.
+        # There is no tier between an hour and a day, and no day that begins at a midnight other than UTC's.
         ("6h", 180, 6, 6, 9),
         ("12h", 365, 12, 12, 15),
         ("1d", 365, 1, 24, 27),
@@ -90,74 +100,70 @@ def test_the_rows_cover_the_window_once_and_lie_in_one_bucket_each(
 )
 def test_rows_per_bucket(step: str, days: float, utc: float, berlin: float, kolkata: float) -> None:
     for zone, most in (("UTC", utc), ("Europe/Berlin", berlin), ("Asia/Kolkata", kolkata)):
-        assert rows_per_bucket(window(step, zone, days)) <= most * 1.02
+        asked = window(step, zone, days)
+        assert len(list(rows_of(asked))) / (len(asked.edges) - 1) <= most * 1.02
 
 
-def test_below_a_minute_the_raw_rows_answer() -> None:
-    assert plan([Sources(CATALOGUE.table, KNOWN)], window("30s", "UTC", 0.2), METRICS).levels == ()
+@pytest.mark.parametrize("step", ["1s", "5s", "10s"])
+def test_raw_readings_answer_buckets_shorter_than_the_finest_tier(step: str) -> None:
+    asked = window(step, "UTC", 0.1)
+    assert planned([Sources(KNOWN)], asked) == Plan(asked)
 
 
-def test_without_tiers_the_raw_rows_answer() -> None:
+def test_raw_readings_answer_without_tiers() -> None:
     asked = window("1h", "UTC", 30)
-    assert plan([Sources(CATALOGUE.table)], asked, METRICS) == Plan(asked)
+    assert planned([RAW_ONLY], asked) == Plan(asked)
 
 
-def test_a_tier_is_used_only_where_it_is_complete() -> None:
-    asked = window("1h", "UTC", 30)
-    hour = TIERS[2]
-    for since, levels in ((asked.low, 1), (asked.low + 1, 0)):
-        chosen = plan([Sources(CATALOGUE.table, (KnownTier(hour, since, COLUMNS),))], asked, METRICS)
-        assert len(chosen.levels) == levels
-        # A device's newest reading may be older than what the tier has.
-        assert chosen.newest_in is None
+def test_every_finer_tier_is_a_level_below_the_base() -> None:
+    found = planned([Sources(KNOWN)], window("1h", "Asia/Kolkata", 3))
+    assert found.base == TIERS[3]
+    assert [level.tier.name for level in found.levels] == NAMES[3::-1]
 
 
 def test_a_tier_without_the_metric_is_not_used() -> None:
     asked = window("1h", "UTC", 30)
-    assert plan([Sources(CATALOGUE.table, KNOWN)], asked, CATALOGUE.metrics[:2]).levels == ()
+    lacking = Sources((*KNOWN[:4], KnownTier(TIERS[4], frozenset()), KNOWN[5]))
+    assert planned([lacking], asked).base == TIERS[3]
 
 
-def test_one_tier_alone_serves_what_it_can() -> None:
-    finest_only = Sources(CATALOGUE.table, KNOWN[:1])
-    assert [level.table for level in plan([finest_only], window("1h", "Asia/Kolkata", 3), METRICS).levels] == [
-        TIERS[0].table
-    ]
-    coarsest_only = Sources(CATALOGUE.table, KNOWN[3:])
-    assert plan([coarsest_only], window("1h", "UTC", 3), METRICS).levels == ()
+def test_too_many_buckets_are_refused_before_their_edges_are_computed() -> None:
+    with pytest.raises(TooManyBuckets, match="more than 100"):
+        plan(
+            [RAW_ONLY], METRICS, 0, us("2199-01-01T00:00:00+00:00"), ZoneInfo("Europe/Berlin"), resolution="1h",
+            max_points=1, limit=100, sample_period_s=1,
+        )  # fmt: skip
 
 
 def aged(*, raw: float, **tiers: float) -> Sources:
-    """Oldest rows, in days before the end of `window`; a device of a thousand days."""
+    """Where the floor and the oldest rows are, in days before the end of `window`; a device of a thousand days."""
     end = us("2026-11-23T00:00:00+00:00")
-    days = {CATALOGUE.table: raw, **{tier.table: tiers.get(f"t{tier.name}", 1000) for tier in TIERS}}
-    return Sources(CATALOGUE.table, KNOWN, {table: end - int(ago * DAY_US) for table, ago in days.items()})
+    oldest = {tier.table: end - int(tiers.get(f"t{tier.name}", 1000) * DAY_US) for tier in TIERS}
+    return Sources(KNOWN, end - int(raw * DAY_US), oldest)
 
 
-def test_where_raw_rows_have_aged_out_the_finest_tier_that_is_left_answers() -> None:
+def test_the_finest_tier_that_is_left_answers_for_raw_readings_that_have_aged_out() -> None:
     past = "2026-08-23T10:20:07+00:00"
-    for step in (RAW.name, "1s", "30s"):
-        chosen = plan([aged(raw=30)], window(step, "UTC", 0.1, past), METRICS)
-        assert (chosen.window.step.name, chosen.levels[0].table) == ("1m", TIERS[0].table)
-    chosen = plan([aged(raw=30, t1m=60)], window("5m", "UTC", 1, past), METRICS)
-    assert (chosen.window.step.name, chosen.levels[0].table) == ("15m", TIERS[1].table)
-    chosen = plan([aged(raw=30, t1m=60, t15m=60)], window("1h", "Asia/Kolkata", 1, past), METRICS)
-    assert (chosen.window.step.name, chosen.window.zone.key) == ("1h", "UTC")
-    assert (
-        plan([aged(raw=30, t1m=60)], window("1h", "Europe/Berlin", 1, past), METRICS).window.zone.key == "Europe/Berlin"
-    )
+    for step in ("raw", "1s", "10s"):
+        found = planned([aged(raw=30)], window(step, "UTC", 0.1, past))
+        assert (found.window.step.name, found.base) == ("30s", TIERS[0])
+    found = planned([aged(raw=30, t30s=60, t1m=60, t5m=60)], window("5m", "UTC", 1, past))
+    assert (found.window.step.name, found.base) == ("15m", TIERS[3])
+    few = aged(raw=30, t30s=60, t1m=60, t5m=60, t15m=60)
+    found = planned([few], window("1h", "Asia/Kolkata", 1, past))
+    assert (found.window.step.name, found.window.zone.key) == ("1h", "UTC")
+    assert planned([few], window("1h", "Europe/Berlin", 1, past)).window.zone.key == "Europe/Berlin"
 
 
-def test_what_has_not_aged_out_is_answered_as_asked() -> None:
-    recent = window("30s", "UTC", 1)
-    assert plan([aged(raw=30)], recent, METRICS) == Plan(recent)
-    # Nothing has aged out of a device that begins where its raw rows do.
-    before_it_began = window("30s", "UTC", 1, "2020-01-01T00:00:00+00:00")
-    assert plan([aged(raw=1000)], before_it_began, METRICS) == Plan(before_it_began)
+def test_a_window_from_the_floor_on_is_answered_as_asked() -> None:
+    recent = window("10s", "UTC", 1)
+    assert planned([aged(raw=30)], recent) == Plan(recent)
+    assert planned([aged(raw=30, t30s=1)], window("1m", "UTC", 2)).levels[-1].tier == TIERS[0]
 
 
 def test_several_devices_get_one_plan_that_all_of_them_can_answer() -> None:
     past = window("5m", "UTC", 1, "2026-08-23T10:20:07+00:00")
-    young, old = aged(raw=1000), aged(raw=30, t1m=60)
-    for sources in ([young, old], [old, young]):
-        assert plan(sources, past, METRICS).window.step.name == "15m"
-    assert plan([young], past, METRICS).window.step.name == "5m"
+    whole, cut = aged(raw=1000), aged(raw=30, t30s=60, t1m=60, t5m=60)
+    for sources in ([whole, cut], [cut, whole]):
+        assert planned(sources, past).window.step.name == "15m"
+    assert planned([whole], past).window.step.name == "5m"

@@ -18,7 +18,7 @@ from tests.history_app.test_history import MINUTE_US, refused, us
 
 START = us("2026-06-15T12:00:00Z")
 ROUTE = "/api/history/query"
-OWN = ("device_id", "source", "points", "cursor", "time", "count", "metrics")
+OWN = ("device_id", "source", "points", "cursor", "reach_s", "time", "count", "metrics")
 
 
 def ask(person: Person, **body: Any) -> dict[str, Any]:

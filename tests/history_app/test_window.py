@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.catalogue import CATALOGUE
+from core.errors import BadRequest
 from history_app.planning import window
-from history_app.planning.window import LADDER, RAW, STEPS, Step, Window, WindowError
+from history_app.planning.plan import plan
+from history_app.planning.sources import Sources
+from history_app.planning.window import LADDER, STEPS, Step, Window
+from history_app.question import question_parse, range_start
 from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -48,39 +53,66 @@ def us(text: str, zone: str = "UTC") -> int:
     ],
 )
 def test_auto_takes_the_step_of_the_contract(asked: str, step: str, buckets: int | None) -> None:
-    start = window.range_start(asked, NOW, UTC_ZONE)
-    chosen = window.choose_step(start, NOW, resolution="auto", max_points=720, sample_period_s=1)
-    assert chosen.name == step
+    found = automatic(asked)
+    assert found.step.name == step
     if buckets is not None:
-        found = Window(start, NOW, chosen, UTC_ZONE).edges
-        assert buckets <= len(found) - 1 <= buckets + 1
+        assert buckets <= len(found.edges) - 1 <= buckets + 1
+
+
+def automatic(
+    asked: str, *, max_points: int = 720, period_s: float | None = None, is_raw_too_long: bool = False
+) -> Window:
+    """The window that `auto` chooses for a range and a device that reports every `period_s`."""
+    return plan(
+        [Sources(period_s=period_s)], CATALOGUE.metrics, range_start(asked, NOW, UTC_ZONE), NOW, UTC_ZONE,
+        resolution="auto", max_points=max_points, limit=10_000, sample_period_s=1, is_raw_too_long=is_raw_too_long,
+    ).window  # fmt: skip
 
 
 def test_auto_without_a_step_that_is_coarse_enough_takes_the_coarsest() -> None:
-    start = window.range_start("20y", NOW, UTC_ZONE)
-    assert window.choose_step(start, NOW, resolution="auto", max_points=1, sample_period_s=1).name == "1mo"
+    assert automatic("20y", max_points=1).step.name == "1mo"
 
 
 def test_more_readings_than_points_leads_to_the_next_step_that_fits() -> None:
-    assert window.next_step(RAW, 600, 720).name == "1s"
-    assert window.next_step(RAW, 600, 100).name == "10s"
+    assert automatic("10m", is_raw_too_long=True).step.name == "1s"
+    assert automatic("10m", max_points=100, is_raw_too_long=True).step.name == "10s"
+
+
+@pytest.mark.parametrize(
+    ("asked", "period_s", "step"),
+    [
+        ("10m", 60, "raw"),
+        ("1h", None, "5s"),
+        ("1h", 1, "5s"),
+        ("1h", 60, "1m"),
+        ("1h", 60.9, "1m"),
+        ("1h", 70, "5m"),
+        ("24h", 60, "5m"),
+        ("24h", 900, "15m"),
+        ("30d", 900, "1h"),
+        ("24h", 10_800, "3h"),
+        ("1h", 10_000_000, "1mo"),
+    ],
+)
+def test_auto_never_goes_below_the_period_of_the_device(asked: str, period_s: float | None, step: str) -> None:
+    assert automatic(asked, period_s=period_s).step.name == step
 
 
 @pytest.mark.parametrize("text", ["", "24", "h", "-1h", "0h", "1.5h", "24H", "1h ", "9999999h", "٣h"])
 def test_a_malformed_range_is_named(text: str) -> None:
-    with pytest.raises(WindowError, match="range"):
-        window.range_start(text, NOW, UTC_ZONE)
+    with pytest.raises(BadRequest, match="range"):
+        range_start(text, NOW, UTC_ZONE)
 
 
 @pytest.mark.parametrize("text", ["2000y", "999999w", "99999mo"])
 def test_a_range_beyond_1970_is_refused(text: str) -> None:
-    with pytest.raises(WindowError, match="1970"):
-        window.range_start(text, NOW, UTC_ZONE)
+    with pytest.raises(BadRequest, match="1970"):
+        range_start(text, NOW, UTC_ZONE)
 
 
 def test_months_end_where_the_month_does() -> None:
-    assert window.range_start("1mo", us("2026-03-31T12:00"), UTC_ZONE) == us("2026-02-28T12:00")
-    assert window.range_start("1y", us("2024-02-29T12:00"), UTC_ZONE) == us("2023-02-28T12:00")
+    assert range_start("1mo", us("2026-03-31T12:00"), UTC_ZONE) == us("2026-02-28T12:00")
+    assert range_start("1y", us("2024-02-29T12:00"), UTC_ZONE) == us("2023-02-28T12:00")
 
 
 @pytest.mark.parametrize(
@@ -95,19 +127,19 @@ def test_months_end_where_the_month_does() -> None:
     ],
 )
 def test_times_are_iso_or_milliseconds(text: str, expected: str) -> None:
-    assert window.parse_time("start", text, ZoneInfo("Europe/Berlin")) == us(expected)
+    assert question_parse({"start": text, "end": "2199-01-01"}, default_zone="Europe/Berlin").start == us(expected)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "99999999999999999", "-1", "0001-01-01T00:00:00Z"])
 def test_a_malformed_time_is_named(text: str) -> None:
-    with pytest.raises(WindowError, match="start"):
-        window.parse_time("start", text, UTC_ZONE)
+    with pytest.raises(BadRequest, match="start"):
+        question_parse({"start": text, "end": "2199-01-01"}, default_zone="UTC")
 
 
 @pytest.mark.parametrize("name", ["", "Mars/Base", "../../etc/passwd", "/etc/localtime", "Europe"])
 def test_a_malformed_zone_is_named(name: str) -> None:
-    with pytest.raises(WindowError, match="tz"):
-        window.parse_zone(name)
+    with pytest.raises(BadRequest, match="tz"):
+        question_parse({"tz": name} if name else {}, default_zone=name)
 
 
 def lengths_h(day: str, step: str, zone: str) -> list[float]:

@@ -61,7 +61,6 @@ def test_a_time_without_an_offset_is_in_the_zone() -> None:
         "2026-13-01",
         "2026-11-20T" + " " * 50_000,
         "T" + " 00:00" * 20_000,
-        "0001-01-01T00:00+23:00",
     ],
 )
 def test_other_text_is_refused_at_once(text: str) -> None:

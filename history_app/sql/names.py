@@ -1,0 +1,45 @@
+"""Names and fragments that the statements share. Built from the catalogue only; every value is a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import LiteralString
+
+from psycopg.sql import SQL, Composable, Composed, Identifier
+
+from core.catalogue import CATALOGUE
+from telemetry.ddl import table_of
+from telemetry.times import datetime_from_us, us_from_datetime
+
+TABLE = table_of(CATALOGUE)
+TIME = Identifier(CATALOGUE.time)
+DEVICE = Identifier(CATALOGUE.device)
+TIME_US = SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(TIME)
+
+
+def newest_rows(columns: Sequence[Composable], *, where: LiteralString = "", limit: int = 1) -> Composed:
+    """The newest readings of `%(device)s`, newest first. `where`: a further condition on `{time}`.
+
+    TimescaleDB searches the chunks from the newest to the oldest and stops at `limit`.
+    """
+    return SQL(
+        "SELECT {columns} FROM {table} WHERE {device} = %(device)s{where} ORDER BY {time} DESC LIMIT {limit}"
+    ).format(
+        columns=SQL(", ").join(columns),
+        table=TABLE,
+        device=DEVICE,
+        where=SQL(where).format(time=TIME),
+        time=TIME,
+        limit=SQL(str(limit)),
+    )
+
+
+def moment(us: int) -> datetime:
+    """µs as a parameter."""
+    return datetime_from_us(us)
+
+
+def microseconds(found: datetime | None) -> int | None:
+    """A selected timestamptz as µs."""
+    return None if found is None else us_from_datetime(found)
