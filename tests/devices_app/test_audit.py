@@ -97,7 +97,7 @@ REFUSED: dict[str, Callable[[httpx.Client, str], object]] = {
     "export: forbidden": lambda http, device: http.get(f"/api/history/{device}/export?range=1h"),
     "energy: forbidden": lambda http, device: http.get(f"/api/energy/{device}"),
     "latest: forbidden": lambda http, device: http.get(f"/api/latest?devices={device}"),
-    "histories: forbidden": lambda http, device: http.post("/api/history/query", json={"devices": [device], "range": "1h"}),
+    "histories: forbidden": lambda http, device: http.post("/api/history/query", json={"devices": [device]}),
     "device: forbidden": lambda http, device: http.get(f"/api/devices/{device}"),
     "device-shares: forbidden": lambda http, device: http.get(f"/api/devices/{device}/shares"),
     "device-claim: claim_refused": lambda http, device: http.post(
