@@ -169,6 +169,6 @@ def test_two_different_new_passwords_are_not_sent(account: Page, bob: Person) ->
     change_password(account, bob.password, NEW_PASSWORD, NEW_PASSWORD + "x")
     again = account.get_by_label("New password again")
     expect(again).to_be_focused()
-    assert again.evaluate("field => field.validationMessage") == "This is not the same as above."
+    assert again.evaluate("field => field.validationMessage") == "The two passwords are not the same."
     login = {"username": bob.username, "password": bob.password}
     assert bob.http.post("/api/auth/login", json=login).status_code == 200

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.processes
 # Everything that the stream says, in the order in which it says it. `gate`, where set, is what onReadings waits for.
 FOLLOW = """async ({ devices, options }) => {
   const { LiveStream } = await import('/static/wattstream-client/index.js');
-  const { liveTicket } = await import('/static/dashboard/api.js');
+  const { liveTicket } = await import('/static/dashboard/lib/api.js');
   const record = { times: {}, gaps: [], subscribed: [], revoked: [], states: [], tickets: 0, most: 0, gate: null };
   window.record = record;
   window.live = new LiveStream({

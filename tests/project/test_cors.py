@@ -86,7 +86,7 @@ def test_a_stranger_may_not(open_server: Process, alice: Person, path: str, orig
 
 
 def test_only_the_api_is_open(open_server: Process) -> None:
-    for path in ("/login", "/", "/admin/", "/livez", "/static/dashboard/page.js"):
+    for path in ("/login", "/", "/admin/", "/livez", "/static/dashboard/pages/dashboard/page.js"):
         answer = httpx.get(open_server.url + path, headers={"Origin": FRIEND}, timeout=30)
         assert "access-control-allow-origin" not in answer.headers, path
 

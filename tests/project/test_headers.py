@@ -27,7 +27,7 @@ PAGES_ONLY = {
     "permissions-policy": ", ".join(f"{name}=()" for name in PERMISSIONS),
 }
 COLD = ["/api/auth/me", "/api/devices", "/livez", "/readyz", "/", "/favicon.ico", "/nothing/here"]
-STATIC = ["/static/dashboard/icon.svg", "/static/dashboard/page.js", "/static/nothing.js"]
+STATIC = ["/static/dashboard/icon.svg", "/static/dashboard/pages/dashboard/page.js", "/static/nothing.js"]
 
 
 def assert_guarded(answer: httpx.Response) -> None:

@@ -14,7 +14,7 @@ def test_a_file_is_kept_and_revalidated(anonymous: httpx.Client) -> None:
 
 
 def test_text_is_compressed(anonymous: httpx.Client) -> None:
-    path = "/static/dashboard/page.js"
+    path = "/static/dashboard/pages/dashboard/page.js"
     answer = anonymous.get(path, headers={"Accept-Encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert "accept-encoding" in answer.headers["vary"].lower()
