@@ -1,11 +1,11 @@
-"""clients/javascript as a program: Node.js, an access token, the real server. Faults are in tests/e2e."""
+"""clients/javascript in a Node.js program with an access token, against the real server. Faults: tests/e2e."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,17 +38,24 @@ live.subscribe(device, since);
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A program beside the installed package."""
+    """A folder with a program and the installed package."""
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules/wattstream-client").symlink_to(ROOT / "clients/javascript")
     (tmp_path / "follow.mjs").write_text(FOLLOW)
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The Node.js of this machine, or the one that the project installs."""
+    command = [sys.executable, "scripts/javascript", "node"]
+    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300)
+    return found.stdout.strip()
+
+
 @contextmanager
-def following(project: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    node = shutil.which("node") or str(ROOT / ".local/node/bin/node")
-    # Node.js 20 has its WebSocket behind this option, 22 has it anyway.
+def following(node: str, project: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    # Node.js 20 provides WebSocket only with this option; Node.js 22 always does.
     command = [node, "--experimental-websocket", "--no-warnings", "follow.mjs"]
     with subprocess.Popen(
         command, cwd=project, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
@@ -59,19 +66,21 @@ def following(project: Path, **environment: str) -> Iterator[subprocess.Popen[st
             process.kill()
 
 
-def test_history_flows_into_live(server: Process, stack: Stack, alice: Person, device: str, project: Path) -> None:
+def test_history_flows_into_live(
+    server: Process, stack: Stack, alice: Person, device: str, node: str, project: Path
+) -> None:
     readings = readings_each_second(device, now_us() - 100 * SECOND_US, 40)
     store(stack, readings[:30])
     publish(stack, readings[25:30])
     since = iso_from_us(readings[9].us)
-    with following(project, URL=server.url, TOKEN=alice.token, DEVICE=device, SINCE=since, COUNT="30") as process:
+    with following(node, project, URL=server.url, TOKEN=alice.token, DEVICE=device, SINCE=since, COUNT="30") as process:
         publish(stack, readings[30:])
         output, _ = process.communicate(timeout=DEADLINE_S)
     assert json.loads(output) == {"told": [iso_from_us(reading.us) for reading in readings[10:]], "code": 1000}
     assert process.returncode == 0
 
 
-def test_no_token_ends_it(server: Process, device: str, project: Path) -> None:
-    with following(project, URL=server.url, TOKEN="wrong", DEVICE=device, SINCE="", COUNT="1") as process:
+def test_an_invalid_token_ends_the_stream(server: Process, device: str, node: str, project: Path) -> None:
+    with following(node, project, URL=server.url, TOKEN="wrong", DEVICE=device, SINCE="", COUNT="1") as process:
         output, _ = process.communicate(timeout=DEADLINE_S)
     assert json.loads(output) == {"told": [], "code": 4401}

@@ -41,7 +41,9 @@ def test_it_lists_what_is_locked_and_nothing_else(components: dict[str, dict[str
     assert locked - listed <= set(NOT_ON_LINUX_CPYTHON), "left out although the image has it"
     npm = json.loads((ROOT / "dashboard/package-lock.json").read_text())["packages"]
     wanted = {
-        f"pkg:npm/{path.removeprefix('node_modules/')}@{package['version']}" for path, package in npm.items() if path
+        f"pkg:npm/{path.removeprefix('node_modules/')}@{package['version']}"
+        for path, package in npm.items()
+        if path and not package.get("dev")
     }
     assert {purl for purl in components if purl.startswith("pkg:npm/")} == wanted
 

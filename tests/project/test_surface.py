@@ -9,7 +9,16 @@ import pytest
 
 from testing.process import Process
 
-PATHS = ["/", "/login", "/livez", "/api/auth/me", "/api/latest", "/static/dashboard/pages/dashboard/page.js", "/admin/", "/nothing"]
+PATHS = [
+    "/",
+    "/login",
+    "/livez",
+    "/api/auth/me",
+    "/api/latest",
+    "/static/dashboard/pages/dashboard/page.js",
+    "/admin/",
+    "/nothing",
+]
 DEADLINE_S = 20
 
 

