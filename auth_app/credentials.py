@@ -8,8 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from auth_app.identity import Credentials
+from telemetry.bearer import bearer_token
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*)", re.IGNORECASE)  # RFC 6750, section 2.1
 _SESSION_KEY = re.compile(r"[a-z0-9]{8,40}")
 NO_TOKEN = ""  # the bearer of a header that carries none: it belongs to nobody
 
@@ -21,8 +21,7 @@ def credentials_of(authorization: str | None, session_key: str | None) -> Creden
     and must not be let in as the owner of a session cookie that happens to be there.
     """
     if authorization is not None:
-        match = _BEARER.fullmatch(authorization.strip())
-        return Credentials(bearer=match[1] if match else NO_TOKEN)
+        return Credentials(bearer=bearer_token(authorization) or NO_TOKEN)
     return Credentials(session_key=session_key if is_session_key(session_key) else None)
 
 

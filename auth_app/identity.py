@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from auth_app.scopes import EVERYTHING, Scope
+from auth_app.scopes import EVERYTHING, TokenScope
 from core.errors import Forbidden, ScopeMissing
 
 
@@ -20,13 +20,13 @@ class Identity:
     username: str
     token_id: int
     expires_at: float
-    scopes: frozenset[Scope] = EVERYTHING
+    scopes: frozenset[TokenScope] = EVERYTHING
 
-    def require(self, scope: Scope | None) -> None:
+    def require(self, scope: TokenScope | None) -> None:
         """Raises `ScopeMissing`, or `Forbidden` (code `api_key_not_accepted`) for what no key may do."""
         if scope is None or scope in self.scopes:
             return
-        if scope is Scope.ACCOUNT:
+        if scope is TokenScope.ACCOUNT:
             raise Forbidden("An API key may not do this; sign in with a password.", code="api_key_not_accepted")
         raise ScopeMissing(scope)
 

@@ -13,7 +13,7 @@ from auth_app.audit.entries import audit_of_user
 from auth_app.models import AccessToken
 from auth_app.rest.fields import iso_ms
 from auth_app.rest.view import ApiView, PublicApiView
-from auth_app.scopes import Scope
+from auth_app.scopes import TokenScope
 from auth_app.selectors import api_keys_of
 from auth_app.serializers import ApiKeyOutput, AuditPageOutput, UserOutput
 from auth_app.services import password_change
@@ -62,7 +62,7 @@ class MeView(ApiView):
 class PasswordView(ApiView):
     """A wrong `current_password` is a 400 with the code `wrong_password`."""
 
-    writing = Scope.ACCOUNT
+    writing = TokenScope.ACCOUNT
 
     @described(openapi.PASSWORD)
     def post(self, request: Request) -> Response:
@@ -73,7 +73,7 @@ class PasswordView(ApiView):
 
 
 class ApiKeysView(ApiView):
-    writing = Scope.ACCOUNT
+    writing = TokenScope.ACCOUNT
 
     @described(openapi.TOKENS)
     def get(self, request: Request) -> Response:
@@ -87,7 +87,7 @@ class ApiKeysView(ApiView):
 
 
 class ApiKeyView(ApiView):
-    writing = Scope.ACCOUNT
+    writing = TokenScope.ACCOUNT
 
     @described(openapi.TOKEN_DELETE)
     def delete(self, request: Request, token_id: int) -> Response:
@@ -96,7 +96,7 @@ class ApiKeyView(ApiView):
 
 
 class TicketView(ApiView):
-    writing = Scope.LIVE
+    writing = TokenScope.LIVE
 
     @described(openapi.TICKET)
     def post(self, request: Request) -> Response:
@@ -105,7 +105,7 @@ class TicketView(ApiView):
 
 
 class AuditView(ApiView):
-    reading = Scope.ACCOUNT
+    reading = TokenScope.ACCOUNT
 
     @described(openapi.AUDIT)
     def get(self, request: Request) -> Response:

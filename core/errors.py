@@ -18,14 +18,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-import orjson
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
-CONTENT_TYPE = "application/problem+json"
+from telemetry.problems import CONTENT_TYPE, problem_body
+
 DATABASE_AWAY = (OperationalError, InterfaceError)
 logger = logging.getLogger(__name__)
 
@@ -153,19 +152,9 @@ def database_problem(error: BaseException | None) -> Problem | None:
     return BadRequest("A value in the request cannot be stored.") if isinstance(error, DataError) else None
 
 
-def problem_document(problem: Problem) -> dict[str, Any]:
-    """The body: `status`, `title`, `detail`, `code`."""
-    return {
-        "status": problem.status,
-        "title": HTTPStatus(problem.status).phrase,
-        "detail": problem.detail,
-        "code": problem.code,
-    }
-
-
 def problem_response(problem: Problem) -> HttpResponse:
     return HttpResponse(
-        orjson.dumps(problem_document(problem)),
+        problem_body(problem.status, problem.detail, problem.code),
         status=problem.status,
         content_type=CONTENT_TYPE,
         headers={**problem.headers, "Cache-Control": "no-store"},

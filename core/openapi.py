@@ -25,7 +25,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseSpec:
     """A success: what it means, its schema by media type, and the response headers worth knowing."""
 
     description: str
@@ -39,7 +39,7 @@ class Operation:
     body that works. `refusals`: what a status means here, where that is more than it means everywhere."""
 
     summary: str
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, ResponseSpec]
     description: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     query: Any = None
@@ -63,11 +63,11 @@ def operation_of(function: object) -> Operation | None:
     return operation if isinstance(operation, Operation) else None
 
 
-def json_answer(description: str, schema: Any, *, headers: tuple[str, ...] = ()) -> Answer:
-    return Answer(description, {JSON: schema}, headers)
+def json_response(description: str, schema: Any, *, headers: tuple[str, ...] = ()) -> ResponseSpec:
+    return ResponseSpec(description, {JSON: schema}, headers)
 
 
-NO_CONTENT = Answer("Done; there is no body.")
+NO_CONTENT = ResponseSpec("Done; there is no body.")
 IF_NONE_MATCH = Parameter(
     name="If-None-Match", description="The `ETag` of an earlier response: 304 if nothing changed.", place="header"
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auth_app.serializers import AuditPageOutput, AuditQuery
-from core.openapi import NO_CONTENT, Operation, json_answer, listed
+from core.openapi import NO_CONTENT, Operation, json_response, listed
 from devices_app.serializers import ClaimInput, DeviceInput, DeviceOutput, ShareInput, ShareOutput, TransferInput
 
 _OWNER_ONLY = {
@@ -11,36 +11,37 @@ _OWNER_ONLY = {
 }
 
 DEVICES = Operation(
-    summary="My devices, and those shared with me", answers={200: json_answer("By device id.", listed(DeviceOutput))}
+    summary="My devices, and those shared with me",
+    responses={200: json_response("By device id.", listed(DeviceOutput))},
 )
 CLAIM = Operation(
     summary="Become the owner of a device",
     description="With the code that came with it, which is used up.",
     body=ClaimInput,
     example={"device_id": "ems_001", "claim_code": "7K2QX-M94TD-0ZB8N-WJ3RH"},
-    answers={201: json_answer("The device.", DeviceOutput)},
+    responses={201: json_response("The device.", DeviceOutput)},
     refusals={
         403: "The code does not fit, in the same words for a device that is unknown or has an owner (`claim_refused`).",
         429: "Too many attempts; `Retry-After` says when to come back.",
     },
 )
-DEVICE = Operation(summary="One device", answers={200: json_answer("The device.", DeviceOutput)})
+DEVICE = Operation(summary="One device", responses={200: json_response("The device.", DeviceOutput)})
 DEVICE_UPDATE = Operation(
     summary="Rename a device, or move it to another time zone",
     body=DeviceInput,
     example={"name": "Cellar", "timezone": "Europe/Berlin"},
-    answers={200: json_answer("The device.", DeviceOutput)},
+    responses={200: json_response("The device.", DeviceOutput)},
     refusals=_OWNER_ONLY,
 )
 DEVICE_RELEASE = Operation(
     summary="Give a device up",
     description="Every grant ends. To be claimed again it needs a new code.",
-    answers={204: NO_CONTENT},
+    responses={204: NO_CONTENT},
     refusals=_OWNER_ONLY,
 )
 SHARES = Operation(
     summary="Who else sees a device",
-    answers={200: json_answer("The grants that count now, by username.", listed(ShareOutput))},
+    responses={200: json_response("The grants that count now, by username.", listed(ShareOutput))},
     refusals=_OWNER_ONLY,
 )
 SHARE_SET = Operation(
@@ -48,20 +49,20 @@ SHARE_SET = Operation(
     description="Again, to change until when.",
     body=ShareInput,
     example={"username": "bob", "role": "viewer"},
-    answers={201: json_answer("The grant.", ShareOutput)},
+    responses={201: json_response("The grant.", ShareOutput)},
     refusals=_OWNER_ONLY,
 )
 SHARE_REMOVE = Operation(
     summary="End a grant",
     description="Nothing to do where there is none.",
-    answers={204: NO_CONTENT},
+    responses={204: NO_CONTENT},
     refusals=_OWNER_ONLY,
 )
 AUDIT = Operation(
     summary="What happened to a device",
     description="Newest first. `cursor` is the `next_cursor` of the page before.",
     query=AuditQuery,
-    answers={200: json_answer("A page; `next_cursor` is null on the last one.", AuditPageOutput)},
+    responses={200: json_response("A page; `next_cursor` is null on the last one.", AuditPageOutput)},
     refusals=_OWNER_ONLY,
 )
 TRANSFER = Operation(
@@ -69,6 +70,6 @@ TRANSFER = Operation(
     description="Every grant ends, and the former owner sees the device no more.",
     body=TransferInput,
     example={"username": "bob"},
-    answers={204: NO_CONTENT},
+    responses={204: NO_CONTENT},
     refusals=_OWNER_ONLY,
 )

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from auth_app.audit.entries import audit_of_device
 from auth_app.rest.view import ApiView
-from auth_app.scopes import Scope
+from auth_app.scopes import TokenScope
 from auth_app.serializers import AuditPageOutput
 from core.openapi import described
 from devices_app import openapi, selectors, services
@@ -76,7 +76,7 @@ class TransferView(ApiView):
 
 
 class DeviceAuditView(ApiView):
-    reading = Scope.MANAGE
+    reading = TokenScope.MANAGE
 
     @described(openapi.AUDIT)
     def get(self, request: Request, device_id: str) -> Response:

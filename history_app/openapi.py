@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from core.openapi import IF_NONE_MATCH, STRING, Answer, Operation, json_answer, listed
+from core.openapi import IF_NONE_MATCH, STRING, Operation, ResponseSpec, json_response, listed
 from history_app import parameters, schemas
 from history_app.many_devices import QUERY_BODY
 
@@ -13,15 +13,15 @@ _TOO_MANY = (
     " or the export."
 )
 _NOT_ALL_YOURS = "One of the devices is not among yours."
-_UNCHANGED = Answer("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
+_UNCHANGED = ResponseSpec("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
 
 HISTORY = Operation(
     summary="The history of one device, in buckets",
     description="Whole buckets only: the window is widened to them. Averages are sum ÷ count over the raw readings. "
     "Give `range`, with or without `end`, or `start` and `end`.",
     parameters={**parameters.HISTORY, "If-None-Match": IF_NONE_MATCH},
-    answers={
-        200: Answer(
+    responses={
+        200: ResponseSpec(
             "Columns: a value a bucket, oldest first.",
             {"application/json": schemas.HISTORY, "text/csv": STRING},
             headers=("ETag",),
@@ -40,7 +40,7 @@ QUERY = Operation(
         "metrics": list(parameters.METRICS.example),
         "agg": ["avg", "max"],
     },
-    answers={200: json_answer("What the devices share, and under `devices` the rest of each.", schemas.HISTORIES)},
+    responses={200: json_response("What the devices share, and under `devices` the rest of each.", schemas.HISTORIES)},
     refusals={
         403: _NOT_ALL_YOURS,
         413: f"More than {settings.HISTORY_MAX_DEVICES} devices, or more points than the limits allow.",
@@ -51,8 +51,8 @@ EXPORT = Operation(
     description="Streamed, oldest first, gzipped where `Accept-Encoding` allows it. It is whole if, and only if, the "
     "transfer ends without an error. One of `start` and `range` is needed.",
     parameters=parameters.EXPORT,
-    answers={
-        200: Answer(
+    responses={
+        200: ResponseSpec(
             "The readings.",
             {"text/csv": STRING, "application/x-ndjson": schemas.EXPORT_LINE},
             headers=("Content-Disposition",),
@@ -63,16 +63,16 @@ ENERGY = Operation(
     summary="Energy by day, week, month or year",
     description="In kWh, from power. Without `start` and `range`: the one period that `end` falls in.",
     parameters=parameters.ENERGY,
-    answers={200: json_answer("The periods, oldest first, and their total.", schemas.ENERGY)},
+    responses={200: json_response("The periods, oldest first, and their total.", schemas.ENERGY)},
     refusals={413: f"More than {settings.ENERGY_MAX_PERIODS} periods."},
 )
 LATEST = Operation(
     summary="The newest reading of each device",
     parameters=parameters.LATEST,
-    answers={200: json_answer("In the order asked.", listed(schemas.LATEST))},
+    responses={200: json_response("In the order asked.", listed(schemas.LATEST))},
     refusals={403: _NOT_ALL_YOURS, 413: f"More than {settings.LATEST_MAX_DEVICES} devices."},
 )
 METRICS = Operation(
     summary="The metrics",
-    answers={200: json_answer("The catalogue, in the order of every answer.", listed(schemas.METRIC))},
+    responses={200: json_response("The catalogue, in the order of every answer.", listed(schemas.METRIC))},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from core.openapi import STRING, Answer, Operation, Shape, record
+from core.openapi import STRING, Operation, ResponseSpec, Shape, record
 from core.parameters import Parameter, PatternList, WholeNumber, by_name
 from history_app.parameters import METRICS
 from live_app.delivery.protocol import INTERVAL_MAX_MS
@@ -51,7 +51,9 @@ EVENT_STREAM = Operation(
     description="For places where websockets do not pass. The data of each event is a frame of the live protocol "
     "(docs/live.md).",
     parameters={**PARAMETERS, "Last-Event-ID": LAST_EVENT_ID},
-    answers={200: Answer("Events, until the client goes away or its access ends.", {"text/event-stream": _EVENT})},
+    responses={
+        200: ResponseSpec("Events, until the client goes away or its access ends.", {"text/event-stream": _EVENT})
+    },
     refusals={
         403: "One of the devices is not among yours.",
         413: f"More than {settings.LIVE_DEVICES_PER_SOCKET} devices.",

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from auth_app.credentials import remote_address
 from auth_app.http.hot_view import hot_view
 from auth_app.identity import Identity
-from auth_app.scopes import Scope
+from auth_app.scopes import TokenScope
 from core.openapi import described
 from core.streaming import StreamedResponse
 from devices_app.access import access_require
@@ -26,7 +26,7 @@ HEADERS = {
 
 
 @described(EVENT_STREAM)
-@hot_view("GET", scope=Scope.LIVE)
+@hot_view("GET", scope=TokenScope.LIVE)
 async def event_stream(request: HttpRequest, identity: Identity) -> StreamedResponse:
     parameters = {name: str(value) for name, value in request.GET.items()}
     asked = event_stream_parse(parameters, request.headers.get("Last-Event-ID"))

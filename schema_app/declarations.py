@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from core.openapi import IF_NONE_MATCH, STRING, Answer, Operation, json_answer
+from core.openapi import IF_NONE_MATCH, STRING, Operation, ResponseSpec, json_response
 
-_UNCHANGED = Answer("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
+_UNCHANGED = ResponseSpec("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
 
 SCHEMA = Operation(
     summary="This document",
     parameters={"If-None-Match": IF_NONE_MATCH},
-    answers={200: json_answer("OpenAPI 3.1.", {"type": "object"}, headers=("ETag",)), 304: _UNCHANGED},
+    responses={200: json_response("OpenAPI 3.1.", {"type": "object"}, headers=("ETag",)), 304: _UNCHANGED},
 )
 DOCS = Operation(
     summary="This document as a page",
     parameters={"If-None-Match": IF_NONE_MATCH},
-    answers={200: Answer("The page.", {"text/html": STRING}, headers=("ETag",)), 304: _UNCHANGED},
+    responses={200: ResponseSpec("The page.", {"text/html": STRING}, headers=("ETag",)), 304: _UNCHANGED},
 )

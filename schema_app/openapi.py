@@ -8,14 +8,14 @@ from typing import Any
 
 from django.conf import settings
 
-from core.errors import CONTENT_TYPE
-from core.openapi import JSON, PROBLEM, STRING, Answer, Operation
+from core.openapi import JSON, PROBLEM, STRING, Operation, ResponseSpec
 from core.parameters import Parameter
 from core.version import version
 from schema_app.components import Components
 from schema_app.routes import Route, described_routes
 from schema_app.serializers import query_parameters
 from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
+from telemetry.problems import CONTENT_TYPE
 
 TAGS: Mapping[str, tuple[str, str]] = {
     "history_app": ("history", "What devices measured."),
@@ -132,7 +132,7 @@ def _operation(route: Route, components: Components) -> dict[str, Any]:
     if declared.body is not None:
         document["requestBody"] = _body(declared, components)
     document["responses"] = {
-        **{str(status): _answer(answer, components) for status, answer in declared.answers.items()},
+        **{str(status): _response(response, components) for status, response in declared.responses.items()},
         **{
             str(status): _refusal(status, declared.refusals[status], components)
             if status in declared.refusals
@@ -193,13 +193,13 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return document
 
 
-def _answer(answer: Answer, components: Components) -> dict[str, Any]:
-    document: dict[str, Any] = {"description": answer.description}
-    if answer.headers:
-        document["headers"] = {name: _header(name) for name in answer.headers}
-    if answer.content:
+def _response(response: ResponseSpec, components: Components) -> dict[str, Any]:
+    document: dict[str, Any] = {"description": response.description}
+    if response.headers:
+        document["headers"] = {name: _header(name) for name in response.headers}
+    if response.content:
         document["content"] = {
-            media: {"schema": components.resolved(schema, is_input=False)} for media, schema in answer.content.items()
+            media: {"schema": components.resolved(schema, is_input=False)} for media, schema in response.content.items()
         }
     return document
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from auth_app.scopes import Scope
+from auth_app.scopes import TokenScope
 from core.hot import hot_of
 from core.openapi import Operation, operation_of
 
@@ -27,7 +27,7 @@ class Route:
     operation: Operation
     is_public: bool
     is_hot: bool
-    scope: Scope | None  # what an API key needs
+    scope: TokenScope | None  # what an API key needs
 
     @property
     def placeholders(self) -> Sequence[str]:
@@ -85,10 +85,10 @@ def _route(path: str, pattern: URLPattern, method: str, operation: Operation) ->
     )
 
 
-def _scope(view: Any, method: str) -> Scope | None:
+def _scope(view: Any, method: str) -> TokenScope | None:
     """Of a hot view by its mark, of a cold one (auth_app/rest/view.py) by its class."""
     if isinstance(view, type):
         cold: Any = view
         return None if cold.is_public else cold.reading if method == "get" else cold.writing
     hot = hot_of(view)
-    return None if hot is None or hot.scope is None else Scope(hot.scope)
+    return None if hot is None or hot.scope is None else TokenScope(hot.scope)

@@ -20,11 +20,11 @@ from core.openapi import (
     BOOLEAN,
     NUMBER,
     STRING,
-    Answer,
     Operation,
+    ResponseSpec,
     Shape,
     described,
-    json_answer,
+    json_response,
     nullable,
     record,
 )
@@ -32,6 +32,7 @@ from core.public import public_view
 from core.redis import redis_client
 from history_app.store.pool import telemetry_run
 from live_app.hub import hub_of_loop
+from telemetry.bearer import bearer_token
 from telemetry.redis import RedisError
 
 CHECK_TIMEOUT_S = 2.5
@@ -51,20 +52,20 @@ _READINESS = Shape(
 )
 LIVEZ = Operation(
     summary="Is the process alive",
-    answers={200: json_answer("It is.", record({"status": {"type": "string", "const": "ok"}}))},
+    responses={200: json_response("It is.", record({"status": {"type": "string", "const": "ok"}}))},
 )
 READYZ = Operation(
     summary="Is everything there that it needs",
     description="The age of the writer's heartbeat is told, and does not decide.",
-    answers={
-        200: json_answer("Both databases and Redis answer.", _READINESS),
-        503: json_answer("One of them does not, or the process stops soon.", _READINESS, headers=("Retry-After",)),
+    responses={
+        200: json_response("Both databases and Redis answer.", _READINESS),
+        503: json_response("One of them does not, or the process stops soon.", _READINESS, headers=("Retry-After",)),
     },
 )
 METRICS = Operation(
     summary="What the processes count, for Prometheus",
     description="For who shows METRICS_TOKEN as a bearer token; where that is not set, for the server's machine alone.",
-    answers={200: Answer("The text exposition format.", {"text/plain": STRING})},
+    responses={200: ResponseSpec("The text exposition format.", {"text/plain": STRING})},
 )
 
 
@@ -108,9 +109,8 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 def _require_scraper(request: HttpRequest) -> None:
     """Raises `Unauthorized`, or `Forbidden` where no token could help."""
     if settings.METRICS_TOKEN:
-        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        is_right = hmac.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
-        if scheme.lower() != "bearer" or not is_right:
+        token = bearer_token(request.META.get("HTTP_AUTHORIZATION")) or ""
+        if not hmac.compare_digest(token.encode(), settings.METRICS_TOKEN.encode()):
             raise Unauthorized("Send Authorization: Bearer and the METRICS_TOKEN.")
     elif not _is_loopback(request):
         raise Forbidden("Metrics are for this machine alone unless METRICS_TOKEN is set.")

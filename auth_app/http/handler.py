@@ -24,7 +24,7 @@ from django.urls import Resolver404, ResolverMatch, get_resolver
 from auth_app.audit.denials import problem_denied
 from auth_app.credentials import remote_address
 from auth_app.http.hot_view import identify_request
-from auth_app.scopes import Scope as TokenScope
+from auth_app.scopes import TokenScope
 from core.errors import BadRequest, MethodNotAllowed, Problem, TooLarge, problem_response
 from core.hot import hot_of
 from core.streaming import Send, StreamedResponse, stream_send

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from auth_app.credentials import credentials_of_request
 from auth_app.identify import identify_cached
 from auth_app.identity import Identity
-from auth_app.scopes import Scope
+from auth_app.scopes import TokenScope
 from core.errors import Unauthorized
 from core.hot import READ_METHODS, Hot, hot_mark
 
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 
 
 def hot_view(
-    *methods: str, scope: Scope = Scope.READ
+    *methods: str, scope: TokenScope = TokenScope.READ
 ) -> Callable[[Callable[Concatenate[HttpRequest, Identity, P], Awaitable[HttpResponseBase]]], Callable[..., Any]]:
     """Make an async view hot: only for authenticated users, without middleware. GET accepts HEAD too.
 

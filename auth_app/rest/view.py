@@ -18,7 +18,7 @@ from auth_app.audit.denials import problem_denied
 from auth_app.credentials import remote_address
 from auth_app.identity import Identity
 from auth_app.models import User
-from auth_app.scopes import Scope
+from auth_app.scopes import TokenScope
 from core.errors import BadRequest, Problem, TooLarge
 from core.openapi import Operation, operation_of
 
@@ -45,8 +45,8 @@ class ApiView(APIView):
     """
 
     is_public: ClassVar[bool] = False
-    reading: ClassVar[Scope | None] = Scope.READ
-    writing: ClassVar[Scope | None] = Scope.MANAGE
+    reading: ClassVar[TokenScope | None] = TokenScope.READ
+    writing: ClassVar[TokenScope | None] = TokenScope.MANAGE
 
     content_negotiation_class = JsonAlways
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from auth_app.events import AccessChange, announce
 from auth_app.models import AccessToken, User
-from auth_app.scopes import KEY_DEFAULT_SCOPES, Scope, scopes_text
+from auth_app.scopes import KEY_DEFAULT_SCOPES, TokenScope, scopes_text
 from auth_app.tokens.digest import token_digest
 
 PREFIX = "wst_"  # lets secret scanners recognise a leaked token
@@ -23,7 +23,7 @@ def token_create(
     user: User,
     kind: AccessToken.Kind,
     name: str = "",
-    scopes: Iterable[Scope] = KEY_DEFAULT_SCOPES,
+    scopes: Iterable[TokenScope] = KEY_DEFAULT_SCOPES,
     expires_at: datetime | None = None,
 ) -> tuple[str, AccessToken]:
     """Make a token; the clear text is returned this once and is stored nowhere. `scopes` are an API key's."""

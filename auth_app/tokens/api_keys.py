@@ -12,7 +12,7 @@ from auth_app.audit.entries import Event, audit_record
 from auth_app.limits.attempts import keys_made
 from auth_app.limits.counters import attempts_counted
 from auth_app.models import AccessToken, User
-from auth_app.scopes import KEY_DEFAULT_SCOPES, Scope
+from auth_app.scopes import KEY_DEFAULT_SCOPES, TokenScope
 from auth_app.selectors import api_keys_of
 from auth_app.tokens.access_tokens import token_create, tokens_revoke
 from core.errors import BadRequest, NotFound
@@ -27,7 +27,7 @@ def api_key_create(
     user: User,
     address: str,
     name: str,
-    scopes: Iterable[Scope] = KEY_DEFAULT_SCOPES,
+    scopes: Iterable[TokenScope] = KEY_DEFAULT_SCOPES,
     expires_at: datetime | None = None,
 ) -> tuple[str, AccessToken]:
     """A named key, shown this once; good for API_KEY_DEFAULT_DAYS unless `expires_at` says otherwise.

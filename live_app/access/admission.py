@@ -13,7 +13,7 @@ from auth_app.audit.denials import problem_denied
 from auth_app.identity import Identity
 from auth_app.limits.attempts import Limit, handshake_failures_of_account, handshake_failures_of_address
 from auth_app.limits.counters import attempt_take_wait_s
-from auth_app.scopes import Scope
+from auth_app.scopes import TokenScope
 from core.errors import Forbidden, Unavailable
 from devices_app.access import access_require
 from live_app.access import handshake
@@ -90,7 +90,7 @@ async def admitted(scope: handshake.Scope, device_id: str | None) -> AsyncIterat
 
 async def _require_access(identity: Identity, device_id: str | None) -> None:
     """Raises `Forbidden`, `Unavailable`."""
-    identity.require(Scope.LIVE)
+    identity.require(TokenScope.LIVE)
     if device_id is not None:
         await access_require(identity.user_id, [device_id])
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from auth_app.models import AccessToken
-from auth_app.scopes import Scope, scopes_of_text, scopes_text
+from auth_app.scopes import TokenScope, scopes_of_text, scopes_text
 from testing.cast import Person
 from testing.process import Process
 from testing.socket import LiveSocket
@@ -177,5 +177,5 @@ def test_a_ticket_has_the_scopes_of_the_key_behind_it(
 
 
 def test_a_stored_scope_that_is_not_known_grants_nothing() -> None:
-    assert scopes_of_text("live admin account") == {Scope.LIVE}
-    assert scopes_text([Scope.MANAGE, Scope.READ, Scope.READ, Scope.ACCOUNT]) == "read manage"
+    assert scopes_of_text("live admin account") == {TokenScope.LIVE}
+    assert scopes_text([TokenScope.MANAGE, TokenScope.READ, TokenScope.READ, TokenScope.ACCOUNT]) == "read manage"

@@ -19,8 +19,8 @@ from django.conf import settings
 from django.urls import Resolver404, resolve
 from websockets.sync.client import connect
 
-from core.errors import CONTENT_TYPE
 from telemetry.keys import device_key
+from telemetry.problems import CONTENT_TYPE
 from telemetry.times import iso_from_us
 from testing.cast import Person, device_create, person_create
 from testing.process import ROOT, Process, free_port

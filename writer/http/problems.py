@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
-import orjson
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
-CONTENT_TYPE = "application/problem+json"
+from telemetry.problems import CONTENT_TYPE, problem_body
+
 RETRY_AFTER_S = 1
 CODES = {
     400: "bad_request",
@@ -33,10 +32,8 @@ class ProblemError(Exception):
 
     def response(self) -> Response:
         """`status`, `title`, `detail` and a stable `code`."""
-        title = HTTPStatus(self.status).phrase
-        code = CODES.get(self.status, "internal")
-        document = {"status": self.status, "title": title, "detail": self.detail, "code": code, **self.extra}
-        return Response(orjson.dumps(document), self.status, self._headers(), CONTENT_TYPE)
+        body = problem_body(self.status, self.detail, CODES.get(self.status, "internal"), self.extra)
+        return Response(body, self.status, self._headers(), CONTENT_TYPE)
 
     def _headers(self) -> dict[str, str]:
         if self.status == 401:
