@@ -1,6 +1,6 @@
-"""Frames of the live protocol as JSON Schema, declared beside what builds or parses them. Pure data.
+"""JSON Schema of the frames of the live protocol, declared next to the code that builds or parses them. Pure data.
 
-`manage.py asyncapi` makes docs/asyncapi.json of it; the tests hold real frames against it.
+`manage.py asyncapi` writes docs/asyncapi.json from it, and the tests validate real frames with it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from telemetry.names import DEVICE_ID
+
 F = TypeVar("F", bound=Callable[..., Any])
 Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class FrameShape:
-    """A frame: its `type`, what it means, and its fields. `optional` are those that may be left out."""
+    """A frame: its `type`, its meaning, and its fields. `optional` names the fields that may be missing."""
 
     kind: str
     about: str
@@ -32,22 +34,22 @@ class FrameShape:
         }
 
 
-SENT: dict[str, FrameShape] = {}  # by type: what the server sends
-RECEIVED: dict[str, FrameShape] = {}  # and what it takes
+SENT: dict[str, FrameShape] = {}  # server frames, by type
+RECEIVED: dict[str, FrameShape] = {}  # client frames, by type
 
 
-def sends(about: str, **fields: Schema) -> Callable[[F], F]:
-    """Declare the frame that a function, named after its type, builds."""
+def sends(about: str, *, optional: tuple[str, ...] = (), **fields: Schema) -> Callable[[F], F]:
+    """Declare the frame that a function builds. The function is named after the frame's type."""
 
     def declare(builder: F) -> F:
-        SENT[builder.__name__] = FrameShape(builder.__name__, about, _renamed(fields))
+        SENT[builder.__name__] = FrameShape(builder.__name__, about, _renamed(fields), optional)
         return builder
 
     return declare
 
 
 def takes(about: str, *, optional: tuple[str, ...], **fields: Schema) -> Callable[[type], type]:
-    """Declare the frame that a class, named after its type, is parsed from."""
+    """Declare the frame that a class represents. The class is named after the frame's type."""
 
     def declare(request: type) -> type:
         kind = request.__name__.lower()
@@ -58,25 +60,29 @@ def takes(about: str, *, optional: tuple[str, ...], **fields: Schema) -> Callabl
 
 
 def _renamed(fields: Mapping[str, Schema]) -> dict[str, Schema]:
-    """`from_` is how a field called `from` is written in Python."""
+    """Python spells a field named `from` as `from_`."""
     return {name.rstrip("_"): schema for name, schema in fields.items()}
 
 
 TEXT: Schema = {"type": "string"}
 DEVICE: Schema = {"type": "string", "description": "A device id."}
-DEVICES: Schema = {"type": "array", "items": DEVICE, "minItems": 1}
-REQUEST_ID: Schema = {"type": ["integer", "string", "null"], "description": "The client's own; answers carry it."}
-TIME: Schema = {"type": "string", "format": "date-time", "description": "UTC; a cursor too."}
-CURSOR: Schema = {"type": ["string", "null"], "description": "As an answer or a frame gave it; null for none."}
-# A metric is null where the device did not measure it.
+DEVICES: Schema = {"type": "array", "items": {**DEVICE, "pattern": f"^{DEVICE_ID.pattern}$"}, "minItems": 1}
+REQUEST_ID: Schema = {
+    "type": ["number", "string", "null"],
+    "maxLength": 64,
+    "description": "Chosen by the client; the response carries it.",
+}
+TIME: Schema = {"type": "string", "format": "date-time", "description": "UTC. Also a cursor."}
+CURSOR: Schema = {"type": ["string", "null"], "description": "As a response or a frame gave it; null for none."}
+# Null: the device did not report this metric.
 VALUE: Schema = {"type": ["number", "null"]}
 METRIC_NAME: Schema = {"$ref": "#/components/schemas/MetricName"}
 VALUES: Schema = {"type": "object", "propertyNames": METRIC_NAME, "additionalProperties": VALUE}
 METRICS: Schema = {
     "anyOf": [{"type": "array", "items": METRIC_NAME, "minItems": 1}, {"type": "null"}],
-    "description": "Leave it out for all.",
+    "description": "Default: all.",
 }
 SINCE: Schema = {
     "anyOf": [CURSOR, {"type": "object", "additionalProperties": CURSOR}],
-    "description": "Null: only what is new. A cursor, or one for each device: also what came after it.",
+    "description": "Null: only new readings. A cursor, or one per device: also the readings after it.",
 }

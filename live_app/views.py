@@ -21,7 +21,7 @@ from live_app.transports.event_stream import CONTENT_TYPE, EventStream, event_st
 HEADERS = {
     "Content-Type": CONTENT_TYPE,
     "Cache-Control": "no-store, no-transform",
-    "X-Accel-Buffering": "no",  # nginx would wait for more
+    "X-Accel-Buffering": "no",  # else nginx buffers
 }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from live_app.delivery import protocol
-from live_app.schemas import CURSOR, RECEIVED, SENT, FrameShape
+from live_app.delivery import frames, protocol, requests
+from live_app.schemas import CURSOR, FrameShape
 from telemetry import device_socket
 from telemetry.catalogue import DEFAULT_PATH, Catalogue, catalogue_load
 from telemetry.names import DEVICE_ID_RULE
@@ -49,11 +49,11 @@ def asyncapi_document(version: str, catalogue: Catalogue | None = None) -> dict[
             "writer": _server("localhost:8001", "What devices send to.", ["deviceKey"]),
         },
         "channels": {
-            "live": _channel("/ws/live", "Any number of devices.", "server", [*RECEIVED, *SENT], _LIVE_CLOSES),
+            "live": _channel("/ws/live", "Any number of devices.", "server", _LIVE_FRAMES, _LIVE_CLOSES),
             "liveDevice": {
                 **_channel(
                     "/ws/live/{device_id}", "The same, with that device subscribed on connect.", "server",
-                    [*RECEIVED, *SENT], _LIVE_CLOSES,
+                    _LIVE_FRAMES, _LIVE_CLOSES,
                 ),
                 "parameters": DEVICE_PARAMETER,
                 "bindings": {"ws": {"query": {"type": "object", "properties": {"since": CURSOR}}}},
@@ -67,13 +67,13 @@ def asyncapi_document(version: str, catalogue: Catalogue | None = None) -> dict[
             },
         },
         "operations": {
-            **_operations("live", RECEIVED, SENT),
-            **_operations("liveDevice", RECEIVED, SENT),
+            **_operations("live", requests.SHAPES, frames.SHAPES),
+            **_operations("liveDevice", requests.SHAPES, frames.SHAPES),
             **_operations("device", ["deviceReading", "devicePacket"], ["deviceReport"]),
         },
         "components": {
             "messages": {
-                **{shape.kind: _frame(shape) for shape in (*RECEIVED.values(), *SENT.values())},
+                **{shape.kind: _frame(shape) for shape in (*requests.SHAPES.values(), *frames.SHAPES.values())},
                 **device,
             },
             "schemas": {"MetricName": {"type": "string", "enum": list(catalogue.names)}},
@@ -82,6 +82,7 @@ def asyncapi_document(version: str, catalogue: Catalogue | None = None) -> dict[
     }  # fmt: skip
 
 
+_LIVE_FRAMES = [*requests.SHAPES, *frames.SHAPES]
 _LIVE_CLOSES = {
     str(code): {"about": about, "reconnect": comes_back} for code, (about, comes_back) in protocol.CLOSE_CODES.items()
 }

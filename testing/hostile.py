@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import struct
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -27,9 +28,13 @@ PROTOCOL_CLOSES = {1002, 1003, 1007, 1009, None}
 class HostileSocket:
     """A websocket whose handshake was right. `ended` says how it ended."""
 
-    def __init__(self, url: str, path: str, token: str) -> None:
+    def __init__(self, url: str, path: str, token: str, *, receive_buffer: int | None = None) -> None:
         parts = urlsplit(url)
-        self._socket = socket.create_connection((str(parts.hostname), parts.port or 80), DEADLINE_S)
+        self._socket = socket.socket()
+        if receive_buffer is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._socket.settimeout(DEADLINE_S)
+        self._socket.connect((str(parts.hostname), parts.port or 80))
         lines = [
             f"GET {path} HTTP/1.1",
             "Host: localhost",
@@ -54,6 +59,28 @@ class HostileSocket:
                 self._socket.sendall(chunk)
         except (BrokenPipeError, ConnectionResetError):
             pass
+
+    def flood(self, chunk: bytes, *, most: int, patience_s: float) -> tuple[int, bool]:
+        """Send `chunk` over and over and read nothing, until the server takes no more.
+
+        Returns how many bytes it took (at most `most`), and whether it broke the connection.
+        """
+        self._socket.settimeout(patience_s)
+        taken = 0
+        try:
+            while taken < most:
+                taken += self._socket.send(chunk)
+        except TimeoutError:
+            return taken, False
+        except OSError:
+            return taken, True
+        finally:
+            self._socket.settimeout(DEADLINE_S)
+        return taken, False
+
+    def send_while_reading(self, data: bytes) -> None:
+        """Send `data` from a thread, so that a server that reads only what is answered goes on."""
+        threading.Thread(target=self.send, args=([data],), daemon=True).start()
 
     def ended(self) -> int | None:
         """Wait until the server closes. The code of its close frame; None where the connection just ended."""

@@ -29,9 +29,9 @@ from live_app.delivery.protocol import TRANSPORT_EXTENSION
 
 DRAIN_SHARE = 0.8  # of SHUTDOWN_GRACE_S; the rest is for closing
 FLUSH_S = 0.1  # Twisted drops what it has not written when it stops
-FULL = 1 << 30  # for `get_write_buffer_size`: how much more than full it is, Twisted does not tell
+FULL = 1 << 30  # for `get_write_buffer_size`: Twisted tells only that the buffer is full
 
-CLOSE_NORMAL, CLOSE_PRIVATE = 1000, 3000  # between them are codes that RFC 6455 and its registry define
+CLOSE_NORMAL, CLOSE_PRIVATE = 1000, 3000  # between them are the codes of RFC 6455 and its registry
 
 
 def daphne_protocol(send: object) -> Any:
@@ -52,7 +52,7 @@ def before_daphne_stops(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 class Pace:
-    """An IPushProducer: Twisted's word on whether a connection takes more."""
+    """An IPushProducer: tells whether a connection accepts more data."""
 
     def __init__(self) -> None:
         self._has_room = asyncio.Event()
@@ -63,7 +63,7 @@ class Pace:
         return not self._has_room.is_set()
 
     async def room(self) -> None:
-        """Wait until the connection takes more, or is gone."""
+        """Wait until the connection accepts more data or has ended."""
         await self._has_room.wait()
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
@@ -76,12 +76,28 @@ class Pace:
         self._has_room.set()
 
 
+class SocketPace(Pace):
+    """Also stops reading while the connection takes no more: else the pongs to a client that reads none pile up."""
+
+    def __init__(self, transport: Any) -> None:
+        super().__init__()
+        self._transport = transport
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        super().pauseProducing()
+        self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        super().resumeProducing()
+        self._transport.resumeProducing()
+
+
 class SocketTransport(asyncio.WriteTransport):
     """The connection of a websocket, as far as live_app/delivery/outlet.py writes to it."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
-        self._pace = Pace()
+        self._pace = SocketPace(protocol.transport)
         # Above these autobahn closes with 1009, or without a word if `failByDrop` is left on.
         protocol.maxMessagePayloadSize = protocol.maxFramePayloadSize = settings.LIVE_FRAME_MAX_BYTES
         protocol.failByDrop = False
@@ -101,7 +117,7 @@ class SocketTransport(asyncio.WriteTransport):
         self._protocol.transport.abortConnection()
 
     def paced(self, send: Send) -> Send:
-        """`send`, waiting until the connection takes a frame. A peer that never does is found by daphne's pings."""
+        """Return a `send` that waits until the connection accepts a frame. Daphne's pings detect a dead peer."""
 
         async def paced_send(message: dict[str, Any]) -> None:
             if message["type"] == "websocket.send":
@@ -116,7 +132,7 @@ class SocketTransport(asyncio.WriteTransport):
 
 
 class PacedResponse:
-    """`send` of one HTTP answer: a streamed one waits for the client after each chunk."""
+    """The `send` of one HTTP response: a streamed response waits for the client after each chunk."""
 
     def __init__(self, request: Any, send: Send) -> None:
         self._request = request
@@ -133,7 +149,7 @@ class PacedResponse:
             await self._pace.room()
 
     def close(self) -> None:
-        """The application has returned. An answer without its end is broken off, so that nobody takes it for whole."""
+        """The application has returned. Aborts an incomplete response, so that no client takes it for complete."""
         if self._pace is not None and self._request.channel is not None:
             self._request.transport.abortConnection()
 

@@ -1,1 +1,1 @@
-"""Who may open a socket, and for how long."""
+"""Admission to live sockets, and the end of access."""

@@ -1,4 +1,4 @@
-"""Who may open a socket. Failures are counted for all processes and remembered in this one: a good one asks nobody."""
+"""Admission of live sockets. Failed handshakes are counted in Redis and remembered here, so a good one asks nobody."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from live_app.delivery import protocol
 
 
 class Refused(Exception):
-    """The handshake fails. `code` is what to close with; the text, where there is one, is the close reason."""
+    """The handshake fails. `code`: the close code. The text, if any, is the close reason."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(reason)
         self.code = code
 
 
-AT_ONCE = 16  # failures that are counted at the same time, each on a connection to Redis
+AT_ONCE = 16  # failures counted at the same time, each on a connection to Redis
 
 
 class Gate:
-    """Shut for whoever failed too often, until their window ends. Remembers at most `size`; the oldest go first."""
+    """Shut for an account or address that failed too often, until its window ends. Remembers the `size` latest ones."""
 
     def __init__(self, size: int = 10_000) -> None:
         self._size = size
@@ -44,7 +44,7 @@ class Gate:
         return bool(self._ends) and self._ends.get(limit.key, 0.0) > time.monotonic()
 
     async def failed(self, *limits: Limit) -> bool:
-        """Count a failure of each; whether it was one too many for any of them."""
+        """Count a failure in each limit. Returns whether any of them is exceeded."""
         async with self._turns:
             waits_s = [await attempt_take_wait_s(limit) for limit in limits]
         for limit, wait_s in zip(limits, waits_s, strict=True):
@@ -60,7 +60,7 @@ gate = Gate()
 
 
 @asynccontextmanager
-async def admitted(scope: handshake.Scope, device_id: str | None) -> AsyncIterator[Identity]:
+async def admitted(scope: handshake.ConnectionScope, device_id: str | None) -> AsyncIterator[Identity]:
     """Admit a handshake, and keep a place among the user's sockets for it while the block runs.
 
     `device_id` is the one device of the URL, if the URL names one. Raises `Refused`.

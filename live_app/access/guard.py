@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from weakref import WeakKeyDictionary
 
 from django.conf import settings
 
@@ -21,6 +20,8 @@ from auth_app.access_changes import ChangeReader
 from auth_app.events import AccessChange, apply_recorded, listen
 from core.accounts import accounts_ask
 from core.errors import Unavailable
+from core.singletons import PerLoop
+from core.tasks import Service, Tasks
 from live_app.access.checks import Guarded, portions, sessions_check
 
 SWEEP_S = 2.0  # a lost event is made good within 5 s
@@ -41,18 +42,18 @@ class Guard:
         self._per_user: Counter[int] = Counter()  # open sessions, and those about to open
         self._unchecked: set[Guarded] = set()  # the accounts database did not answer
         self._changes = ChangeReader()
-        self._sweeper: asyncio.Task[None] | None = None
-        self._checks: set[asyncio.Task[None]] = set()
+        self._sweeper = Service(self._sweep, name="live guard")
+        self._checks = Tasks("live guard")
         self._loop = asyncio.get_running_loop()
         listen(self._changed)
 
     def start(self) -> None:
-        if self._sweeper is None or self._sweeper.done():
-            self._sweeper = asyncio.create_task(self._sweep(), name="live guard")
+        """Idempotent."""
+        self._sweeper.start()
 
     async def close(self) -> None:
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        await self._sweeper.close()
+        await self._checks.close()
 
     async def restart(self, timeout_s: float) -> None:
         """Close every session, as the server stops."""
@@ -114,9 +115,7 @@ class Guard:
 
     def _check_soon(self, sessions: Collection[Guarded]) -> None:
         if sessions:
-            task = self._loop.create_task(self._check(sessions))
-            self._checks.add(task)
-            task.add_done_callback(self._checks.discard)
+            self._checks.spawn(self._check(sessions))
 
     async def _sweep(self) -> None:
         number = 0
@@ -154,14 +153,10 @@ class Guard:
                 self._unchecked |= self._sessions.intersection(portion)
 
 
-_guards: WeakKeyDictionary[asyncio.AbstractEventLoop, Guard] = WeakKeyDictionary()
-
-
-def guard_of_loop() -> Guard:
-    """The guard of the running loop, started."""
-    loop = asyncio.get_running_loop()
-    guard = _guards.get(loop)
-    if guard is None:
-        guard = _guards[loop] = Guard()
+def _start() -> Guard:
+    guard = Guard()
     guard.start()
     return guard
+
+
+guard_of_loop = PerLoop(_start)

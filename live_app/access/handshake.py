@@ -1,4 +1,4 @@
-"""The handshake: is this page allowed, and who is this? Credentials come from headers only, never from the URL."""
+"""The websocket handshake: allowed origins, and the identity of the client. Credentials are read from headers only."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from auth_app.identity import Identity
 from auth_app.tokens.tickets import ticket_redeem
 from live_app.delivery.protocol import SUBPROTOCOL, TICKET_PREFIX
 
-Scope = Mapping[str, Any]
+ConnectionScope = Mapping[str, Any]
 
 
-def origin_is_allowed(scope: Scope) -> bool:
-    """True without an Origin (programs send none), for one in ALLOWED_ORIGINS, and for this server's own pages."""
+def origin_is_allowed(scope: ConnectionScope) -> bool:
+    """True without an Origin header (programs send none), for ALLOWED_ORIGINS, and for this server's own pages."""
     origin = _header(scope, b"origin")
     if origin is None or origin in settings.ALLOWED_ORIGINS:
         return True
@@ -30,13 +30,13 @@ def origin_is_allowed(scope: Scope) -> bool:
     return parts.scheme in schemes and parts.netloc == host and host_is_allowed(scope)
 
 
-def host_is_allowed(scope: Scope) -> bool:
+def host_is_allowed(scope: ConnectionScope) -> bool:
     host = urlsplit("//" + (_header(scope, b"host") or "")).hostname or ""
     return validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS)
 
 
-async def identify_scope(scope: Scope) -> Identity | None:
-    """By bearer token, else ticket, else session cookie. Raises `Unavailable` when a ticket cannot be looked up."""
+async def identify_scope(scope: ConnectionScope) -> Identity | None:
+    """Identify by bearer token, else ticket, else session cookie. Raises `Unavailable`."""
     authorization = _header(scope, b"authorization")
     ticket = next((name for name in scope["subprotocols"] if name.startswith(TICKET_PREFIX)), None)
     if authorization is None and ticket is not None:
@@ -44,24 +44,24 @@ async def identify_scope(scope: Scope) -> Identity | None:
     return await identify_cached(credentials_of(authorization, _cookie(scope, settings.SESSION_COOKIE_NAME)))
 
 
-def subprotocol_of(scope: Scope) -> str | None:
+def subprotocol_of(scope: ConnectionScope) -> str | None:
     return SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
 
 
-def address_of(scope: Scope) -> str:
-    """The address the socket came from. Behind a proxy the server sets it from X-Forwarded-For."""
+def address_of(scope: ConnectionScope) -> str:
+    """The client's address. Behind a proxy, the server has set it from X-Forwarded-For."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
+def _header(scope: ConnectionScope, name: bytes) -> str | None:
     for key, value in scope["headers"]:
         if key == name:
             return str(value.decode("latin-1"))
     return None
 
 
-def _cookie(scope: Scope, name: str) -> str | None:
+def _cookie(scope: ConnectionScope, name: str) -> str | None:
     try:
         cookies = SimpleCookie(_header(scope, b"cookie") or "")
     except CookieError:

@@ -1,172 +1,30 @@
-"""A watched device and its subscriptions: each reading once, in time order, to each socket that asked for it."""
+"""The stream of one device in this process: passes each reading to the subscriptions once, in order."""
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from django.conf import settings
-
-from core.catalogue import CATALOGUE
-from live_app.delivery import protocol
-from live_app.delivery.outlet import Outlet
-from live_app.delivery.protocol import Frame
-from live_app.metrics import metrics
+from live_app.delivery import frames
+from live_app.delivery.frames import Frame
+from live_app.delivery.subscription import NAMES, Encode, Subscription
 from telemetry.names import RING_LENGTH
 from telemetry.reading import Reading
 
-NAMES = CATALOGUE.names
-BACKLOG_ROWS_PER_FRAME = 500
-
-Encode = Callable[[tuple[int, ...] | None], Frame]
-Behind = tuple["Subscription", Sequence[Reading]]
+Behind = tuple[Subscription, Sequence[Reading]]
 
 
-class Subscription:
-    """One session's interest in one device. Holds what arrives until it has caught up, then passes it on.
+class DeviceFeed:
+    """The subscriptions of one device.
 
-    `position`: µs of the newest reading this session was given (or asked to start after); None until that is known.
-    `held`: what arrived while it catches up, at most LIVE_BACKLOG_MAX_READINGS; None once it is live. `losses` counts
-    how often what it held became worth nothing, because the stream broke off or was too much to hold.
-    """
+    `subscribed` is set while Redis has confirmed the subscription. `losses` counts how often the stream broke, so that
+    a join in progress can detect a hole in its buffer. `held` is a list while the feed itself catches up, else None.
+    `is_unverified`: nothing has shown yet that the stream continues what the subscriptions were sent.
 
-    def __init__(
-        self,
-        device_id: str,
-        outlet: Outlet,
-        *,
-        on_joined: Callable[[int | None, bool], None],
-        metrics: tuple[int, ...] | None = None,
-        interval_ms: int = 0,
-    ) -> None:
-        """`on_joined` is called with the cursor (µs) and whether all was recovered, just before the first reading."""
-        self.device_id = device_id
-        self.outlet = outlet
-        self.on_joined = on_joined
-        self.position: int | None = None
-        self.held: list[Reading] | None = []
-        self.losses = 0
-        self.joining: asyncio.Task[None] | None = None
-        self._late: list[int] = []
-        self._metrics = metrics
-        self._interval_s = interval_ms / 1000
-        self._pending: Reading | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_live(self) -> bool:
-        return self.held is None
-
-    @property
-    def is_conflated(self) -> bool:
-        return bool(self._interval_s)
-
-    def hold(self, reading: Reading, *, is_late: bool) -> None:
-        assert self.held is not None, "only while it catches up"
-        if len(self.held) >= settings.LIVE_BACKLOG_MAX_READINGS:
-            self.lose()
-        self.held.append(reading)
-        if is_late:
-            self._late.append(reading.us)
-
-    def lose(self) -> None:
-        """What is held has a hole, so it is worth nothing."""
-        if self.held is not None:
-            self.held.clear()
-            self.losses += 1
-
-    def go_on_after(self, us: int | None, late: Iterable[int]) -> None:
-        """What comes next is newer than `us` (µs). Name what is skipped by that, and what came late."""
-        if self.position is not None and us is not None and us > self.position:
-            self.gap(self.position + 1, us)
-        self.position = us
-        for late_us in late:
-            self.name_late(late_us)
-
-    def send_backlog(self, readings: Sequence[Reading]) -> None:
-        """At most BACKLOG_ROWS_PER_FRAME readings, oldest first; what is not newer than `position` is skipped."""
-        rows = [reading for reading in readings if self.position is None or reading.us > self.position]
-        if rows:
-            self.position = rows[-1].us
-            frame = protocol.backlog(rows, NAMES, self._metrics)
-            self.outlet.put_readings(frame, self.device_id, rows[0].us, rows[-1].us)
-
-    def release(self, held: Sequence[Reading], replayed: Iterable[Reading]) -> None:
-        """Send what was held, oldest first and each time once, and pass on what comes from now on.
-
-        `replayed`: what was sent just before; a reading among them came late, but not too late.
-        """
-        self.held = self.joining = None
-        late, self._late = self._late, []
-        if late:
-            given = {reading.us for reading in replayed}
-            for us in late:
-                if us not in given:
-                    self.name_late(us)
-        for start in range(0, len(held), BACKLOG_ROWS_PER_FRAME):
-            self.send_backlog(held[start : start + BACKLOG_ROWS_PER_FRAME])
-
-    def name_late(self, us: int) -> None:
-        """Name a reading (µs) that came later than a newer one was given."""
-        if self.position is not None and us < self.position:
-            self.gap(us, us)
-
-    def offer(self, reading: Reading, encode: Encode, *, is_late: bool) -> None:
-        """Pass a reading on if it is newer than all before it. One that is not is named where it comes late."""
-        if self.held is not None:
-            self.hold(reading, is_late=is_late)
-        elif self.position is None or reading.us > self.position:
-            self.position = reading.us
-            if self._interval_s:
-                self._conflate(reading)
-            else:
-                self.outlet.put_readings(encode(self._metrics), self.device_id, reading.us, reading.us)
-        elif is_late and reading.us < self.position:
-            self.gap(reading.us, reading.us)
-
-    def gap(self, first: int, last: int) -> None:
-        """Name readings (µs, both included) that this socket is not given."""
-        metrics.gaps += 1
-        self.outlet.put_readings(protocol.gap(self.device_id, first, last), self.device_id, first, last)
-
-    def skip_to(self, us: int) -> None:
-        """Name what this socket has not had up to `us` (µs), and go on after it."""
-        if self.held is None and self.position is not None and self.position < us:
-            self.gap(self.position + 1, us)
-            self.position = us
-
-    def close(self) -> None:
-        if self.joining is not None:
-            self.joining.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
-        self.outlet.discard(self.device_id)
-
-    def _conflate(self, reading: Reading) -> None:
-        """The newest at most once an interval; the first at once."""
-        self._pending = reading
-        if self._timer is None:
-            self._send_pending()
-
-    def _send_pending(self) -> None:
-        self._timer = None
-        if self._pending is not None:
-            reading, self._pending = self._pending, None
-            frame = protocol.reading(reading, NAMES, self._metrics)
-            self.outlet.put_readings(frame, self.device_id, reading.us, reading.us)
-            self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._send_pending)
-
-
-class Feed:
-    """The stream of one device in this process.
-
-    `subscribed` is set while Redis has confirmed the subscription; `losses` counts how often that was lost, so that
-    whoever was joining can see that the stream it held has a hole. `held` is a list while the feed itself catches up.
-
-    A reading is late where the stream has brought a newer one since it began: one that is only older than what some
-    socket was given may have come again, after the writer lost its connection.
+    A reading is late if the stream has brought a newer one since it began. A reading that is only older than what a
+    socket was sent may be a repetition, after the writer lost its connection.
     """
 
     def __init__(self, device_id: str) -> None:
@@ -176,19 +34,18 @@ class Feed:
         self.losses = 0
         self.held: list[Reading] | None = None
         self.is_unverified = False
-        self._newest = -1  # of what the stream brought since it began, µs
+        self._newest = -1  # µs, of the stream since it began
         self._late: list[Reading] = []
-        self._seen: set[int] = set()
-        self._seen_order: deque[int] = deque()
+        self._seen = RecentTimes()
 
     @property
     def oldest_position(self) -> int | None:
-        """What every live subscription has had; None where there is none."""
+        """The time (µs) up to which every live subscription has been sent everything; None if there is none."""
         positions = [sub.position for sub in self.subscriptions if sub.is_live and sub.position is not None]
         return min(positions, default=None)
 
     def lose(self) -> None:
-        """The stream broke off. What is being held has a hole, so it is worth nothing."""
+        """The stream broke: the buffers have a hole, so empty them."""
         self.subscribed.clear()
         self.losses += 1
         self.held = None
@@ -196,8 +53,12 @@ class Feed:
         for subscription in self.subscriptions:
             subscription.lose()
 
+    def hold(self) -> None:
+        """Buffer the stream until `catch_up`."""
+        self.held = []
+
     def take(self, reading: Reading) -> None:
-        """A reading from the stream. The same reading again is dropped."""
+        """Take a reading from the stream. Drops a repetition."""
         is_late = reading.us < self._newest
         self._newest = max(self._newest, reading.us)
         if self.held is None:
@@ -212,45 +73,67 @@ class Feed:
                 subscription.hold(reading, is_late=is_late)
 
     def skip_to(self, us: int) -> None:
-        """What came up to `us` (µs) is not to be had any more: name it to those who have not had it."""
+        """Send a gap to the subscriptions that miss readings up to `us` (µs): these cannot be fetched any more."""
         for subscription in self.subscriptions:
             subscription.skip_to(us)
 
     def catch_up(self, readings: Sequence[Reading], late: Iterable[int]) -> list[Behind]:
-        """Pass on what was missed and what was held, oldest first, and go on with the stream.
+        """Pass on the readings that were missed or buffered, oldest first, and go live.
 
-        `late`: times (µs) of readings that came late meanwhile, beside those held. Who missed more than one reading
-        is not given them here, but holds the stream and is returned. Who is joining has held it as it came.
+        `late`: times (µs) of readings that arrived late meanwhile, besides those buffered. Subscriptions that missed
+        more than one reading keep buffering and are returned with what they missed, so that the caller can replay it.
+        Subscriptions that are joining have buffered the stream themselves.
         """
-        late_held, self._late, self.held = self._late, [], None
         live = [subscription for subscription in self.subscriptions if subscription.is_live]
-        new = [us for us in late if us not in self._seen]
-        for us in {*new, *(reading.us for reading in late_held if reading.us not in self._seen)}:
-            self._remember(us)
-            for subscription in live:
-                subscription.name_late(us)
-        behind = []
-        for subscription in live:
-            first = bisect_right(readings, subscription.position or -1, key=_time_of)
-            if len(readings) - first > 1 and not subscription.is_conflated:
-                subscription.held = []
-                behind.append((subscription, readings[first:]))
+        self._name_late(late, live)
+        self.held = None
+        behind = [found for subscription in live if (found := _behind(subscription, readings)) is not None]
+        for subscription, _ in behind:
+            subscription.hold_again()
         for reading in readings:
             self._pass_on(reading, [sub for sub in live if sub.is_live], is_late=False)
         return behind
 
+    def _name_late(self, late: Iterable[int], live: Collection[Subscription]) -> None:
+        """Send a gap for each late reading, fetched or buffered, that has not been seen before."""
+        buffered, self._late = self._late, []
+        for us in {*late, *(reading.us for reading in buffered)}:
+            if us not in self._seen:
+                self._seen.add(us)
+                for subscription in live:
+                    subscription.name_late(us)
+
     def _pass_on(self, reading: Reading, subscriptions: Iterable[Subscription], *, is_late: bool) -> None:
-        self._remember(reading.us)
+        self._seen.add(reading.us)
         encode = _encoder(reading)
         for subscription in subscriptions:
             subscription.offer(reading, encode, is_late=is_late)
 
-    def _remember(self, us: int) -> None:
-        if us not in self._seen:
-            self._seen.add(us)
-            self._seen_order.append(us)
-            if len(self._seen_order) > RING_LENGTH:
-                self._seen.discard(self._seen_order.popleft())
+
+class RecentTimes:
+    """The times (µs) of the RING_LENGTH readings that were added last."""
+
+    def __init__(self) -> None:
+        self._times: set[int] = set()
+        self._order: deque[int] = deque()
+
+    def __contains__(self, us: int) -> bool:
+        return us in self._times
+
+    def add(self, us: int) -> None:
+        if us not in self._times:
+            self._times.add(us)
+            self._order.append(us)
+            if len(self._order) > RING_LENGTH:
+                self._times.discard(self._order.popleft())
+
+
+def _behind(subscription: Subscription, readings: Sequence[Reading]) -> Behind | None:
+    """What a subscription missed, if that is more than one reading and it wants each of them."""
+    first = bisect_right(readings, subscription.position or -1, key=_time_of)
+    if len(readings) - first > 1 and not subscription.is_conflated:
+        return subscription, readings[first:]
+    return None
 
 
 def _time_of(reading: Reading) -> int:
@@ -258,13 +141,13 @@ def _time_of(reading: Reading) -> int:
 
 
 def _encoder(reading: Reading) -> Encode:
-    """Encodes a reading once for each set of metrics, whoever asks for it first."""
-    frames: dict[tuple[int, ...] | None, Frame] = {}
+    """Return a function that encodes the reading once for each set of metrics."""
+    encoded: dict[tuple[int, ...] | None, Frame] = {}
 
     def encode(metrics: tuple[int, ...] | None) -> Frame:
-        frame = frames.get(metrics)
+        frame = encoded.get(metrics)
         if frame is None:
-            frame = frames[metrics] = protocol.reading(reading, NAMES, metrics)
+            frame = encoded[metrics] = frames.reading(reading, NAMES, metrics)
         return frame
 
     return encode

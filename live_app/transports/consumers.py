@@ -1,4 +1,4 @@
-"""The live sockets: handshake and carrying. Readings do not pass through here, they go from the feed to the outlet."""
+"""The live websockets: handshake, requests, close. Readings bypass this: the feed hands them to the outlet."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from auth_app.identity import Identity
 from live_app.access import handshake
 from live_app.access.admission import Refused, admitted
-from live_app.delivery import protocol
+from live_app.delivery import frames, protocol
 from live_app.delivery.outlet import Queued
+from live_app.delivery.requests import Subscribe, cursor_parse
 from live_app.transports.session import LiveSession
 from telemetry.logs import note_closed
 
@@ -24,14 +25,14 @@ CLOSE_TIMEOUT_S = 5.0
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """`/ws/live` and `/ws/live/{device_id}`. One instance a socket."""
+    """`/ws/live` and `/ws/live/{device_id}`. One instance per socket."""
 
     channel_layer_alias = NO_CHANNEL_LAYER
     session: LiveSession | None = None
     _closing: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """As Channels' own, less what serves a channel layer: a task and a waiter a socket, a thread hop an event."""
+        """Like Channels' own, without its channel layer: that would cost each socket a task and each event a thread."""
         self.scope = scope
         self.base_send = send
         try:
@@ -54,7 +55,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 self._open(identity, only_device)
         except Refused as refused:
             await self.accept(handshake.subprotocol_of(self.scope))
-            await self.close(refused.code, str(refused))
+            await self._close(refused.code, str(refused))
             return
         await self._subscribe_from_url(only_device)
 
@@ -69,7 +70,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         )
         if self._transport is not None:
             cast(Any, self.scope)["extensions"][protocol.DRAIN_EXTENSION] = self.session.outlet.drain
-        cast(Any, self.scope["headers"]).clear()  # nobody reads them again, and they are a kilobyte of each socket
+        cast(Any, self.scope["headers"]).clear()  # not needed any more, and one kilobyte per socket
         self.session.open()
 
     async def _subscribe_from_url(self, only_device: str | None) -> None:
@@ -77,11 +78,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         try:
-            since = protocol.parse_cursor(query.get("since", [None])[0])
+            since = cursor_parse(query.get("since", [None])[0])
         except ValueError as error:
-            self.session.outlet.put(protocol.error(None, "bad_request", str(error)))
+            self.session.outlet.put(frames.error(None, "bad_request", str(error)))
             return
-        await self.session.subscribe(protocol.Subscribe(None, {only_device: since}, None, 0))
+        await self.session.subscribe(Subscribe(None, {only_device: since}, None, 0))
 
     async def disconnect(self, code: int) -> None:
         note_closed(code)
@@ -96,7 +97,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     @property
     def _transport(self) -> asyncio.WriteTransport | None:
-        """The socket's own, where the server hands it over."""
+        """The transport of the socket, if the server passes it on."""
         extensions = cast(Any, self.scope.get("extensions") or {})
         return cast("asyncio.WriteTransport | None", extensions.get(protocol.TRANSPORT_EXTENSION))
 
@@ -105,13 +106,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     def _end(self, code: int) -> None:
         self._closing = asyncio.create_task(self._close(code))
-        if self._transport is not None:  # a peer that reads nothing would keep what was written to it, for ever
-            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
 
-    async def _close(self, code: int) -> None:
-        with suppress(OSError, RuntimeError):  # it is gone already
+    async def _close(self, code: int, reason: str = "") -> None:
+        """Close, and abort the connection if it is still open after CLOSE_TIMEOUT_S."""
+        if self._transport is not None:  # the buffer of a peer that reads nothing would stay for ever
+            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+        with suppress(OSError, RuntimeError):  # the connection has ended already
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.close(code)
+                await self.close(code, reason)
 
 
 class NoSuchSocket(AsyncWebsocketConsumer):

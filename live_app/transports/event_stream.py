@@ -1,7 +1,7 @@
-"""The live stream as Server-Sent Events (WHATWG HTML, 9.2), for places where websockets do not pass.
+"""The live stream as Server-Sent Events (WHATWG HTML, 9.2), for networks that block websockets.
 
-Each event's data is one frame of the live protocol. Its id holds the cursor of every device of the request, in the
-order of the request, so that a browser which comes back with `Last-Event-ID` goes on where it was.
+The data of each event is one frame of the live protocol. Its id holds the cursor of each device, in the order of the
+request, so that a browser that reconnects with `Last-Event-ID` continues where it was.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -19,12 +18,13 @@ from core.catalogue import CATALOGUE
 from core.errors import BadRequest, TooLarge, TooManyAttempts
 from core.parameters import require_known
 from live_app.access.guard import SessionLimitReached, guard_of_loop
-from live_app.delivery import protocol
 from live_app.delivery.outlet import Queued
+from live_app.delivery.protocol import Cursor
+from live_app.delivery.requests import Subscribe, cursor_parse, metrics_parse
 from live_app.openapi import DEVICES, INTERVAL, PARAMETERS
 from live_app.transports.session import LiveSession
 
-RETRY_MS = 2_000  # a browser waits that long before it comes back
+RETRY_MS = 2_000  # how long a browser waits before it reconnects
 RETRY_AFTER_S = 10
 COMMENT = b": nothing new\n\n"
 CONTENT_TYPE = "text/event-stream"
@@ -32,35 +32,58 @@ CONTENT_TYPE = "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class EventStreamRequest:
-    """What to subscribe to. `devices` in the order asked, which is the order of cursors in an event's id."""
+    """A request for an event stream. The cursors in an event's id have the order of `devices`."""
 
     devices: Sequence[str]
-    subscribe: protocol.Subscribe
+    subscribe: Subscribe
 
 
 def event_stream_parse(parameters: Mapping[str, str], last_event_id: str | None) -> EventStreamRequest:
-    """`last_event_id` replaces `since`. Raises `BadRequest` and `TooLarge`."""
+    """Parse the query parameters. `last_event_id` replaces `since`. Raises `BadRequest`, `TooLarge`."""
     require_known(parameters, PARAMETERS)
-    devices = [name.strip() for name in parameters.get("devices", "").split(",") if name.strip()]
-    devices = list(dict.fromkeys(devices))
-    if len(devices) > DEVICES.most:
-        raise TooLarge(f"devices: at most {DEVICES.most} a stream.")
-    frame: dict[str, Any] = {"devices": devices, "since": last_event_id or parameters.get("since")}
-    frame["interval_ms"] = INTERVAL.parse(parameters.get("interval_ms"))
-    if "metrics" in parameters:
-        frame["metrics"] = [name.strip() for name in parameters["metrics"].split(",")]
+    devices = _devices(parameters.get("devices", ""))
+    interval_ms = INTERVAL.parse(parameters.get("interval_ms"))
     try:
-        cursors = _cursors_of(last_event_id, devices) if last_event_id else None
-        if cursors is not None:
-            frame["since"] = None
-        subscribe = protocol.parse_subscribe(frame, None, CATALOGUE)
+        metrics = metrics_parse(_names(parameters["metrics"]), CATALOGUE) if "metrics" in parameters else None
+        since = _cursors(devices, last_event_id, parameters.get("since"))
     except ValueError as error:
         raise BadRequest(f"{error}.") from error
-    return EventStreamRequest(devices, subscribe if cursors is None else replace(subscribe, since=cursors))
+    return EventStreamRequest(devices, Subscribe(None, since, metrics, interval_ms))
+
+
+def _devices(text: str) -> Sequence[str]:
+    devices = list(dict.fromkeys(name for name in _names(text) if name))
+    if len(devices) > DEVICES.most:
+        raise TooLarge(f"devices: at most {DEVICES.most} per stream.")
+    if not devices:
+        raise BadRequest("devices: accepted is a list of at least one device id.")
+    return devices
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def _cursors(devices: Sequence[str], last_event_id: str | None, since: str | None) -> Mapping[str, Cursor]:
+    """The cursor of each device: from the id of an event of this stream, else one cursor for all. Raises ValueError."""
+    if last_event_id and ":" not in last_event_id:
+        return _cursors_of_id(last_event_id, devices)
+    return dict.fromkeys(devices, cursor_parse(last_event_id or since))
+
+
+def _cursors_of_id(event_id: str, devices: Sequence[str]) -> Mapping[str, Cursor]:
+    cursors = event_id.split(".")
+    if len(cursors) != len(devices) or not all(us == "" or (_is_number(us) and len(us) < 18) for us in cursors):
+        raise ValueError("Last-Event-ID: accepted is a cursor, or the id of an event of a stream of the same devices")
+    return {device_id: int(us) if us else None for device_id, us in zip(devices, cursors, strict=True)}
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 class EventStream:
-    """One reader. `chunks` is the body; whoever runs it owns the session, which ends with it."""
+    """One event stream. `chunks` is the response body; the session lives as long as its iteration."""
 
     def __init__(self, identity: Identity, request: EventStreamRequest, *, address: str) -> None:
         self._request = request
@@ -70,7 +93,7 @@ class EventStream:
         self._session = LiveSession(identity, self._send, on_end=self._end, address=address, ends_with=request.devices)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The first chunk at once. Raises `TooManyAttempts` before it where the user has too many streams."""
+        """The body, its first chunk at once. Raises `TooManyAttempts` before that if the user has too many streams."""
         try:
             with guard_of_loop().reserved(self._session.identity.user_id):
                 self._session.open()
@@ -90,11 +113,11 @@ class EventStream:
 
     @property
     def restart(self) -> Callable[[float], Awaitable[None]]:
-        """To be awaited when the server stops, with seconds."""
+        """Await this, with a timeout in seconds, when the server stops."""
         return self._session.restart
 
     async def _next(self) -> bytes:
-        """The next event; a comment where there was none for LIVE_HEARTBEAT_S; nothing at the end."""
+        """The next event, or a comment after LIVE_HEARTBEAT_S without one; empty at the end."""
         try:
             async with asyncio.timeout(settings.LIVE_HEARTBEAT_S):
                 chunk = await self._handoff.get()
@@ -114,21 +137,7 @@ class EventStream:
         return b"id: %b\ndata: %b\n\n" % (cursors.encode(), queued.frame.payload)
 
     def _end(self, code: int) -> None:
-        """The client learns why when it comes back: 401, 403 or 429."""
+        """A client that reconnects learns the reason: 401, 403 or 429."""
         self._is_over = True
         with suppress(asyncio.QueueFull):
             self._handoff.put_nowait(b"")  # wakes `chunks`
-
-
-def _cursors_of(last_event_id: str, devices: Sequence[str]) -> Mapping[str, protocol.Cursor] | None:
-    """The cursors in the id of an event of this stream; None where it is a cursor for all. Raises ValueError."""
-    if ":" in last_event_id:
-        return None
-    cursors = last_event_id.split(".")
-    if len(cursors) != len(devices) or not all(us == "" or (_is_number(us) and len(us) < 18) for us in cursors):
-        raise ValueError("Last-Event-ID: accepted is a cursor, or the id of an event of a stream of the same devices")
-    return {device_id: int(us) if us else None for device_id, us in zip(devices, cursors, strict=True)}
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

@@ -145,7 +145,7 @@ async def test_it_says_what_is_missing_and_drops_a_device_that_is_revoked() -> N
         subscribed(time_of(9), recovered=False),
         {"type": "gap", "device_id": "a", "from": time_of(10), "to": time_of(11)},
         {"type": "revoked", "device_id": "a"},
-        {"type": "error", "id": 1, "code": "forbidden", "message": "devices: 'c' is not among yours"},
+        {"type": "error", "id": 1, "code": "forbidden", "message": "no access to 'c'", "devices": ["c"]},
         reading(1, "b"),
     ]
     async with stage(scene(*told), scene(reading(2, "b"), close=1000)) as server:
@@ -154,10 +154,10 @@ async def test_it_says_what_is_missing_and_drops_a_device_that_is_revoked() -> N
         Unrecovered("a", time_of(1), time_of(9)),
         Gap("a", time_of(10), time_of(11)),
         Revoked("a"),
-        Refused("forbidden", "devices: 'c' is not among yours"),
+        Refused("forbidden", "no access to 'c'", ("c",)),
     ]
     assert seconds_of(events) == [1, 2]
-    assert server.requests[1]["devices"] == ["b", "c"]
+    assert server.requests[1]["devices"] == ["b"]
 
 
 async def test_a_peer_that_answers_no_ping_is_given_up() -> None:

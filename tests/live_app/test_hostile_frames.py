@@ -94,8 +94,9 @@ def test_a_user_who_subscribes_to_everything_is_told_no_and_no_more(
     with LiveSocket(quiet_server.url, person=charlie) as live:
         for start in range(0, 2000, 200):
             live.subscribe(device, *(f"device_{number}" for number in range(start, start + 199)), request_id=start)
-            errors = [live.until_type("error") for _ in range(200)]
-            assert {(error["id"], error["code"]) for error in errors} == {(start, "forbidden")}
+            error = live.until_type("error")
+            assert (error["id"], error["code"], len(error["devices"])) == (start, "forbidden", 200)
+        assert [frame["type"] for frame in live.frames] == ["welcome", *["error"] * 10], "one for each request"
         publish(stack, [reading_at(device, now_us() - SECOND_US)])
         live.send(type="ping", id="last")
         assert live.until_type("pong")["id"] == "last"

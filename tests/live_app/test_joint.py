@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from history_app.store.pool import pool_close
-from live_app.recovery import Missed, from_now, missed_since
+from live_app.recovery.missed import Missed, from_now, missed_since
 from telemetry.names import RING_FIELD
 from telemetry.reading import Reading
 from telemetry.redis import AsyncRedis, redis_close, redis_connect, ring_of

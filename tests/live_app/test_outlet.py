@@ -13,9 +13,9 @@ from websockets.frames import Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from live_app.delivery import protocol
-from live_app.delivery.outlet import DIRECT_MAX_BYTES, HOPELESS_OVERFLOWS, Outlet, Queued
-from live_app.delivery.protocol import Frame
+from live_app.delivery import frames
+from live_app.delivery.frames import Frame
+from live_app.delivery.outlet import DIRECT_MAX_BYTES, TOO_SLOW_OVERFLOWS, Outlet, Queued
 from telemetry.times import SECOND_US, us_from_iso
 from testing.waiting import wait_until_async
 
@@ -29,8 +29,8 @@ class Reader:
     def __init__(self) -> None:
         self.reads = asyncio.Event()
         self.frames: list[str] = []
-        self.is_hopeless = False
-        self.outlet = Outlet(self.send, max_frames=MAX_FRAMES, max_bytes=10_000, on_hopeless=self.give_up)
+        self.is_too_slow = False
+        self.outlet = Outlet(self.send, max_frames=MAX_FRAMES, max_bytes=10_000, on_too_slow=self.give_up)
 
     async def send(self, queued: Queued) -> None:
         async with asyncio.timeout(DEADLINE_S):
@@ -38,7 +38,7 @@ class Reader:
         self.frames.append(queued.frame.text)
 
     def give_up(self) -> None:
-        self.is_hopeless = True
+        self.is_too_slow = True
 
     def offer(self, count: int) -> None:
         for second in range(count):
@@ -82,7 +82,7 @@ async def test_the_bound_counts_bytes_too() -> None:
 
 async def test_a_gap_that_is_dropped_stays_named() -> None:
     reader = Reader()
-    reader.outlet.put_readings(protocol.gap("a", 5, 7), "a", 5, 7)
+    reader.outlet.put_readings(frames.gap("a", 5, 7), "a", 5, 7)
     for _ in range(MAX_FRAMES):
         reader.outlet.put(Frame(WELCOME))
     gap = (await reader.all_sent())[0]
@@ -91,17 +91,17 @@ async def test_a_gap_that_is_dropped_stays_named() -> None:
 
 async def test_a_socket_that_never_reads_is_given_up() -> None:
     reader = Reader()
-    reader.offer(MAX_FRAMES * HOPELESS_OVERFLOWS)
-    assert not reader.is_hopeless
+    reader.offer(MAX_FRAMES * TOO_SLOW_OVERFLOWS)
+    assert not reader.is_too_slow
     reader.offer(MAX_FRAMES + 1)
-    assert reader.is_hopeless
+    assert reader.is_too_slow
 
 
 async def test_even_control_frames_alone_do_not_grow_without_end() -> None:
     reader = Reader()
-    for _ in range(MAX_FRAMES * (HOPELESS_OVERFLOWS + 1)):
+    for _ in range(MAX_FRAMES * (TOO_SLOW_OVERFLOWS + 1)):
         reader.outlet.put(Frame(WELCOME))
-    assert reader.is_hopeless
+    assert reader.is_too_slow
 
 
 async def test_what_is_queued_for_a_device_can_be_taken_back() -> None:
@@ -142,7 +142,7 @@ async def test_with_a_transport_the_frames_of_one_turn_are_one_write() -> None:
     transport, peer, theirs, server = await direct_pair()
     reader = Reader()
     outlet = Outlet(
-        reader.send, max_frames=MAX_FRAMES, max_bytes=10_000, on_hopeless=reader.give_up, transport=transport
+        reader.send, max_frames=MAX_FRAMES, max_bytes=10_000, on_too_slow=reader.give_up, transport=transport
     )
     frames = [Frame({"number": number}) for number in range(50)]
     for frame in frames:
@@ -164,7 +164,7 @@ async def test_a_transport_that_is_not_read_goes_through_the_bounded_queue() -> 
     theirs.pause_reading()
     reader = Reader()
     outlet = reader.outlet = Outlet(
-        reader.send, max_frames=MAX_FRAMES, max_bytes=1_000_000, on_hopeless=reader.give_up, transport=transport
+        reader.send, max_frames=MAX_FRAMES, max_bytes=1_000_000, on_too_slow=reader.give_up, transport=transport
     )
     large = Frame({"text": "x" * 100_000})
     for number in range(200):

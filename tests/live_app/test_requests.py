@@ -115,8 +115,8 @@ def test_a_foreign_device_is_refused_and_the_socket_lives(server: Process, charl
     mine = device_create(owner=charlie)
     with LiveSocket(server.url, person=charlie) as live:
         live.subscribe(device, "unknown", mine, request_id=5)
-        errors = [live.until_type("error"), live.until_type("error")]
-        assert [(frame["id"], frame["code"]) for frame in errors] == [(5, "forbidden")] * 2
+        error = live.until_type("error")
+        assert (error["id"], error["code"], error["devices"]) == (5, "forbidden", [device, "unknown"])
         assert live.until_type("subscribed")["device_id"] == mine
 
 
@@ -127,6 +127,11 @@ def test_a_foreign_device_is_refused_and_the_socket_lives(server: Process, charl
         {"type": "subscribe", "id": 1, "devices": []},
         {"type": "subscribe", "id": 1, "devices": "ems_001"},
         {"type": "subscribe", "id": 1, "devices": [1]},
+        {"type": "subscribe", "id": 1, "devices": ["x" * 65]},
+        {"type": "subscribe", "id": 1, "devices": ["not an id"]},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "since": "0001-01-01T00:00:00+23:59"},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "since": "T" * 40_000},
+        {"type": "subscribe", "id": 1, "devices": ["a"], "since": {"a": [[[[]]]]}},
         {"type": "subscribe", "id": 1, "devices": ["a"], "since": "yesterday"},
         {"type": "subscribe", "id": 1, "devices": ["a"], "since": 5},
         {"type": "subscribe", "id": 1, "devices": ["a"], "metrics": ["nonsense"]},
@@ -144,8 +149,35 @@ def test_a_request_that_cannot_be_carried_out_is_answered(
         live.send(**request_)
         frame = live.until_type("error")
         assert (frame["id"], frame["code"]) == (1, "bad_request")
+        assert len(frame["message"]) < 300, "the input is not repeated"
         live.send(type="ping", id=2)
         assert live.until_type("pong")["id"] == 2
+
+
+@pytest.mark.parametrize("request_id", [7, 1.5, "x" * 64, "", None])
+def test_an_id_is_a_number_or_a_short_text(server: Process, alice: Person, request_id: object) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        live.send(type="ping", id=request_id)
+        assert live.until_type("pong") == {"type": "pong", "id": request_id}
+
+
+@pytest.mark.parametrize("request_id", ["x" * 65, "x" * 60_000, True, [1], {"id": 1}])
+def test_any_other_id_is_refused_and_not_repeated(server: Process, alice: Person, request_id: object) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        live.send(type="subscribe", id=request_id, devices=[f"device_{number}" for number in range(200)])
+        error = live.until_type("error")
+        assert (error["id"], error["code"]) == (None, "bad_request")
+        assert error["message"] == "id: accepted is a number or at most 64 characters"
+        live.send(type="ping", id="next")
+        live.until_type("pong")
+        assert len(live.frames) == 3
+
+
+@pytest.mark.parametrize("kind", ["subscribe", "unsubscribe"])
+def test_more_devices_than_a_socket_may_have(server: Process, alice: Person, kind: str) -> None:
+    with LiveSocket(server.url, person=alice) as live:
+        live.send(type=kind, id=1, devices=[f"device_{number}" for number in range(201)])
+        assert live.until_type("error")["code"] == "too_many"
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", "5", "{}", '{"type": 5}', b"\x00\x01"])
@@ -153,12 +185,6 @@ def test_what_is_not_a_frame_closes_the_socket(server: Process, alice: Person, t
     with LiveSocket(server.url, person=alice) as live:
         live.send_text(text)
         assert live.close_code() == 4400
-
-
-def test_more_devices_than_a_socket_may_have(server: Process, alice: Person) -> None:
-    with LiveSocket(server.url, person=alice) as live:
-        live.subscribe(*(f"device_{number}" for number in range(201)))
-        assert live.until_type("error")["code"] == "too_many"
 
 
 def test_a_reading_that_comes_late_is_named_and_not_sent(

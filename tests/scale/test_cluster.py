@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 
 import pytest
 
-from live_app.redis.subscriber import stream_from
+from live_app.redis.subscriber import subscriber_of
 from telemetry.cluster import device_slot
 from telemetry.names import live_channel, ring_key
 from testing.cast import PASSWORD, Person, device_create
@@ -77,7 +77,7 @@ ONE_OF_EACH = [next(name for name in map("ems_{}".format, range(100)) if shard_o
 async def listener(cluster: RedisCluster) -> AsyncIterator[Listener]:
     """A stream of one device of each master."""
     heard = Listener()
-    stream = stream_from(cluster.url, heard, ["wattstream:test"])
+    stream = subscriber_of(cluster.url, heard, ["wattstream:test"])
     for device_id in ONE_OF_EACH:
         stream.subscribe(device_id)
     task = asyncio.create_task(stream.run())

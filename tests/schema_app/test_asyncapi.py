@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.catalogue import CATALOGUE
-from live_app.delivery import protocol
-from live_app.delivery.protocol import MalformedFrame, RequestRefused, parse_request
+from live_app.delivery import frames, protocol
+from live_app.delivery.requests import MalformedFrame, RequestRefused, request_parse
 from live_app.schemas import RECEIVED, SENT
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US
@@ -22,18 +22,18 @@ from testing.stack import Stack, manage
 
 READING = Reading("ems_001", 1_795_132_800 * SECOND_US, (None, *map(float, range(1, len(CATALOGUE.names)))))
 FRAMES = [
-    protocol.welcome("alice", 20),
-    protocol.subscribed(1, "ems_001", None, recovered=False),
-    protocol.subscribed("a", "ems_001", READING.us, recovered=True),
-    protocol.unsubscribed(None, "ems_001"),
-    protocol.revoked("ems_001"),
-    protocol.pong(3),
-    protocol.gap("ems_001", READING.us, READING.us + 1),
-    protocol.reading(READING, CATALOGUE.names, None),
-    protocol.reading(READING, CATALOGUE.names, (0, 2)),
-    protocol.backlog([READING, READING], CATALOGUE.names, None),
-    protocol.backlog([READING], CATALOGUE.names, (1,)),
-    *(protocol.error(None, code, "so it is") for code in protocol.ERROR_CODES),
+    frames.welcome("alice", 20),
+    frames.subscribed(1, "ems_001", None, recovered=False),
+    frames.subscribed("a", "ems_001", READING.us, recovered=True),
+    frames.unsubscribed(None, "ems_001"),
+    frames.revoked("ems_001"),
+    frames.pong(3),
+    frames.gap("ems_001", READING.us, READING.us + 1),
+    frames.reading(READING, CATALOGUE.names, None),
+    frames.reading(READING, CATALOGUE.names, (0, 2)),
+    frames.backlog([READING, READING], CATALOGUE.names, None),
+    frames.backlog([READING], CATALOGUE.names, (1,)),
+    *(frames.error(None, code, "so it is") for code in protocol.ERROR_CODES),
 ]
 # 3.0 is an integer to JSON Schema, and none to the parser: no client writes it.
 FRACTIONS = st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer())
@@ -64,7 +64,7 @@ def test_the_document_is_valid_asyncapi_3() -> None:
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: json.loads(frame.payload)["type"])
-def test_a_frame_is_what_its_shape_says(frame: protocol.Frame) -> None:
+def test_a_frame_is_what_its_shape_says(frame: frames.Frame) -> None:
     frame_check(json.loads(frame.payload))
 
 
@@ -87,7 +87,7 @@ def test_a_request_is_taken_if_and_only_if_it_is_what_its_shape_says(frame: dict
 def _is_taken(text: str) -> bool | None:
     """None, which is neither, where only the cursor is at fault."""
     try:
-        parse_request(text, CATALOGUE)
+        request_parse(text, CATALOGUE)
     except (MalformedFrame, RequestRefused) as refused:
         return None if str(refused).startswith("since: ") else False
     return True
@@ -96,4 +96,4 @@ def _is_taken(text: str) -> bool | None:
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
 def test_whatever_text_comes_is_a_request_or_refused(text: str) -> None:
     with pytest.raises((MalformedFrame, RequestRefused)):
-        parse_request(text, CATALOGUE)
+        request_parse(text, CATALOGUE)

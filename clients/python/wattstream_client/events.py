@@ -1,4 +1,4 @@
-"""What a client is told, as data; and how frames become that. Pure."""
+"""The events of a live stream, as data, and their parsing from frames. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Frame = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a device measured. `us`: microseconds since the epoch; `time` is the same as text, and a cursor."""
+    """One reading of a device. `us`: microseconds since the epoch. `time`: the same as ISO 8601, also a cursor."""
 
     device_id: str
     time: str
@@ -23,7 +23,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Readings from `start` to `end` (both included) are not sent: this client was too slow, or they came too late."""
+    """Readings from `start` to `end` (both included) are not sent: this client was too slow, or they arrived late."""
 
     device_id: str
     start: str
@@ -32,14 +32,14 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """Access ended; nothing more comes of this device."""
+    """Access to this device ended; no more of its readings are sent."""
 
     device_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unrecovered:
-    """More was missed than can be replayed: what lies after `since` and up to `cursor` is to be had from history."""
+    """More was missed than can be replayed: load the readings after `since`, up to `cursor`, from history."""
 
     device_id: str
     since: str | None
@@ -48,10 +48,11 @@ class Unrecovered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server will not send a device; the other ones go on. `code` is the contract's."""
+    """The server refuses to send `devices`; the others go on. `code` is the protocol's error code."""
 
     code: str
     message: str
+    devices: tuple[str, ...] = ()
 
 
 Event = Reading | Gap | Revoked | Unrecovered | Refused

@@ -114,6 +114,9 @@ class Stream:
     def _refused(self, frame: Frame) -> Sequence[Event]:
         if frame["code"] != "forbidden":
             raise RequestRefused(f"{frame['code']}: {frame['message']}")
-        if len(self._cursors) == 1:
+        devices = tuple(frame.get("devices", ()))
+        for device_id in devices:
+            self._cursors.pop(device_id, None)
+        if not self._cursors:
             raise Forbidden(frame["message"])
-        return [Refused(frame["code"], frame["message"])]
+        return [Refused(frame["code"], frame["message"], devices)]

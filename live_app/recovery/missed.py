@@ -1,0 +1,165 @@
+"""Which readings lie between a cursor and the live stream. Asks the ring first, then TimescaleDB.
+
+The caller has subscribed before it asks, and buffers the stream meanwhile (`held`). So every reading is in at least
+one of three overlapping sources: TimescaleDB, which may lag behind the stream; the ring, with the newest readings; and
+the buffer. The result is complete when the sources join without a hole. That is the case if
+
+* the ring holds the cursor's own reading: ring and buffer alone hold everything after it; or
+* the ring starts no later than the cursor, and TimescaleDB was asked too; or
+* TimescaleDB holds a reading from the start of the ring on: it then holds everything before, because the writer stores
+  readings in the order of arrival; or
+* there is no ring, and the newest stored reading is in the buffer. Another stored reading does not suffice: a late or
+  repeated reading restarts the ring and says nothing about the readings just before it. If the stream lags behind the
+  database this may never happen, so after a while it suffices that the newest buffered reading is stored.
+
+Otherwise TimescaleDB has yet to catch up, and is asked again. The ring is read only once, because the buffer continues
+it. A buffered reading that is not newer than the cursor proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from django.conf import settings
+
+from core.errors import Unavailable
+from core.singletons import PerLoop
+from history_app.answer import newest_stored, readings_after
+from live_app.recovery.ring import Ring, ring_read
+from telemetry.reading import Reading
+from telemetry.redis import AsyncRedis, RedisError
+
+POLL_S = (0.2, 1.0)  # first and longest pause: after a break, many ask at once
+PATIENCE_S = 1.5  # by then a device at 1 Hz has a ring again
+# Half of the pool: the rest stays free for history requests.
+_store_gate = PerLoop(lambda: asyncio.Semaphore(max(1, settings.TELEMETRY_POOL_SIZE // 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """`readings` newer than `after` (µs), oldest first, each time once. The buffer continues them without a hole.
+
+    `after`: None if nothing is known about earlier readings. `is_complete`: `after` is the requested cursor; otherwise
+    readings between the two are missing. `is_verified`: ring or buffer showed the join; otherwise the next live reading
+    must be checked against TimescaleDB. `late`: times (µs) not newer than the cursor that arrived after it, as far back
+    as the ring reaches; they are not in `readings`.
+    """
+
+    readings: Sequence[Reading]
+    after: int | None
+    is_complete: bool = True
+    is_verified: bool = True
+    late: Sequence[int] = ()
+
+
+async def from_now(redis: AsyncRedis, device_id: str, held: Sequence[Reading], *, since: int = -1) -> Missed:
+    """Find the reading (newer than `since`, µs) after which the stream starts. Raises RedisError."""
+    ring = await ring_read(redis, device_id)
+    if ring:
+        return Missed([], max(since, ring.newest))
+    try:
+        stored = await newest_stored(device_id) or 0
+    except Unavailable:
+        stored = None
+    start = _start(ring, held, since)
+    if start is not None:
+        return Missed([], start - 1)
+    if stored is None:
+        return Missed([], since if since >= 0 else None)
+    # A client that wants only new readings does not wait for the check.
+    return Missed([], max(since, stored), is_verified=since < 0)
+
+
+async def missed_since(
+    redis: AsyncRedis,
+    device_id: str,
+    since: int,
+    held: Sequence[Reading],
+    *,
+    limit: int,
+    timeout_s: float,
+    is_current: Callable[[], bool],
+) -> Missed:
+    """Find the readings after `since` (µs). `held` may grow meanwhile and is read again in each attempt.
+
+    Incomplete if more than `limit` readings were missed, or if TimescaleDB did not catch up or answer within
+    `timeout_s`: the result is then what ring and buffer hold. Raises RedisError, also if the stream broke meanwhile,
+    which `is_current` tells.
+    """
+    ring = Ring()
+    newer: list[Reading] = []
+    begun: float | None = None
+    pause_s = POLL_S[0]
+    while True:
+        if not ring:
+            ring = await ring_read(redis, device_id)
+            newer = ring.newer(since)
+            if ring.has(since):
+                return Missed(in_order([*newer, *held], since), since, late=ring.late(since))
+        begun = begun or time.monotonic()  # after the ring, whose turn may take a while
+        stored = await _stored_after(device_id, since, limit=limit + 1, deadline=begun + timeout_s)
+        if not is_current():
+            raise RedisError("the stream restarted")
+        waited_s = time.monotonic() - begun
+        if stored is not None:
+            found = in_order([*stored, *newer, *held], since)
+            if len(found) > limit:
+                break
+            if _is_joined(stored, ring, held, since, is_patient=waited_s < PATIENCE_S):
+                return Missed(found, since, is_verified=_start(ring, held, since) is not None)
+        if waited_s > timeout_s:
+            break
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, POLL_S[1])
+    start = _start(ring, held, since)
+    if start is not None:
+        after = max(since, start - 1)
+        return Missed(in_order([*newer, *held], after), after, is_complete=False)
+    if stored is None:
+        return Missed([], since, is_verified=False)
+    return replace(await from_now(redis, device_id, held, since=since), is_complete=False)
+
+
+def in_order(readings: Iterable[Reading], since: int) -> list[Reading]:
+    """The readings after `since` (µs), oldest first. The first of several with the same time."""
+    by_time: dict[int, Reading] = {}
+    for reading in readings:
+        if reading.us > since:
+            by_time.setdefault(reading.us, reading)
+    return [by_time[us] for us in sorted(by_time)]
+
+
+def _is_joined(stored: Sequence[Reading], ring: Ring, held: Sequence[Reading], since: int, *, is_patient: bool) -> bool:
+    """Whether nothing is missing between the readings stored after `since`, and ring and buffer."""
+    if ring:
+        return ring.start <= max(since, stored[-1].us if stored else since)
+    waiting = {reading.us for reading in held if reading.us > since}
+    if not waiting or (stored and stored[-1].us in waiting):
+        return True
+    return not is_patient and max(waiting) in {reading.us for reading in stored}
+
+
+async def _stored_after(device_id: str, since: int, *, limit: int, deadline: float) -> Sequence[Reading] | None:
+    """Read TimescaleDB. None if it is unavailable, or if it was busy with other devices until the `deadline`."""
+    gate = _store_gate()
+    try:
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            await gate.acquire()
+    except TimeoutError:
+        return None
+    try:
+        return await readings_after(device_id, since, limit=limit)
+    except Unavailable:
+        return None
+    finally:
+        gate.release()
+
+
+def _start(ring: Ring, held: Sequence[Reading], since: int) -> int | None:
+    """The time (µs) from which ring and buffer hold everything. None if both are empty."""
+    if ring:
+        return ring.start
+    return next((reading.us for reading in held if reading.us > since), None)
