@@ -120,6 +120,24 @@ async def rounds(engine: Engine, connection: AsyncConnection, *, most: int = 200
     raise AssertionError(f"the rollup was not done after {most} rounds")
 
 
+class Watched(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """Calls `before` with the number of each statement, from 1, before it is sent."""
+
+    number = 0
+    before: Callable[[int], None] = staticmethod(lambda number: None)
+
+    async def execute(self, *arguments: Any, **options: Any) -> Any:
+        self.number += 1
+        self.before(self.number)
+        return await super().execute(*arguments, **options)
+
+
+async def watched_connect(table: Table, before: Callable[[int], None]) -> Watched:
+    connection = await Watched.connect(table.url, autocommit=True, prepare_threshold=None, connect_timeout=5)
+    connection.before = before
+    return connection
+
+
 def roll_up(url: str, catalogue: Catalogue) -> Engine:
     engine = engine_of(catalogue)
 

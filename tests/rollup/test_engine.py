@@ -12,12 +12,11 @@ from typing import Any
 import psycopg
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from rollup.engine import Engine
 from telemetry.ddl import table_of
-from tests.rollup.table import Table, assert_right, engine_of, roll_up, rounds
+from tests.rollup.table import Table, assert_right, engine_of, roll_up, rounds, watched_connect
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 METERS = ("m0", "m1", "m2")
@@ -159,29 +158,19 @@ def change(table: Table, kind: str, what: Any) -> None:
         roll_up_killed(table, what)
 
 
-class Killed(AsyncConnection[tuple[Any, ...]]):
-    """Its session is terminated before the statement with the number `fatal`."""
-
-    fatal = 0
-    owner_url = ""
-
-    async def execute(self, *arguments: Any, **options: Any) -> Any:
-        self.fatal -= 1
-        if self.fatal == 0:
-            with psycopg.connect(self.owner_url, autocommit=True, connect_timeout=5) as owner:
-                owner.execute("SELECT pg_terminate_backend(%s, 5000)", [self.info.backend_pid])
-        return await super().execute(*arguments, **options)
-
-
 def roll_up_killed(table: Table, fatal: int) -> bool:
     """A rollup whose session is terminated before that statement; whether it came so far."""
 
     async def work() -> bool:
+        def kill(number: int) -> None:
+            if number == fatal:
+                with psycopg.connect(table.url, autocommit=True, connect_timeout=5) as owner:
+                    owner.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+
         engine = engine_of(table.catalogue)
-        connection = await Killed.connect(table.url, autocommit=True, prepare_threshold=None, connect_timeout=5)
-        await engine.configure(connection)
-        connection.fatal, connection.owner_url = fatal, table.url
+        connection = await watched_connect(table, kill)
         try:
+            await engine.configure(connection)
             await rounds(engine, connection)
         except psycopg.OperationalError:
             return True
