@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,8 +18,7 @@ class ReadingError(ValueError):
     """Not a reading; the message names the field, its value and what is accepted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a device measured at one time. `us`: microseconds since the epoch; `values`: in catalogue order, or None."""
 
     device_id: str

@@ -78,13 +78,14 @@ class Validator:
             if slot is None:
                 if name not in RESERVED:
                     others.append(name)
-            elif (type(value) is float or type(value) is int) and slot.low <= value <= slot.high:
-                values[slot.place] = float(value)
             elif value is not None:
-                if isinstance(value, dict) and name in self._groups:
+                place, low, high, _ = slot
+                if (type(value) is float or type(value) is int) and low <= value <= high:
+                    values[place] = float(value)
+                elif isinstance(value, dict) and name in self._groups:
                     others.append(name)
                 else:
-                    values[slot.place] = _adjusted(slot, value, report, index)
+                    values[place] = _adjusted(slot, value, report, index)
         if others:
             self._read_groups(item, others, values, report, index)
         if values == self._empty:

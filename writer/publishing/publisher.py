@@ -72,19 +72,22 @@ class Rings:
         """
         key = ring_key(reading.device_id, is_cluster=self._is_cluster)
         channel = live_channel(reading.device_id, is_cluster=self._is_cluster)
-        times = self._published_us.setdefault(reading.device_id, array("q"))
-        is_first = not times
-        is_late = not is_first and reading.us < times[-1]
-        insort(times, reading.us)
-        if len(times) >= 2 * KEPT_TIMES:
-            del times[:KEPT_TIMES]
-        if is_first or is_late:
+        times = self._published_us.get(reading.device_id)
+        if times is None:
+            self._published_us[reading.device_id] = array("q", (reading.us,))
             yield "DEL", key
-        if is_first:
             yield self._publish, channel if self._is_cluster else BREAK_CHANNEL, reading.device_id
-        if not is_late:
-            yield "XADD", key, "MAXLEN", "~", RING_LENGTH, "*", RING_FIELD, payload
+        elif reading.us > times[-1]:
+            times.append(reading.us)
+        else:
+            insort(times, reading.us)
+            yield "DEL", key
+            yield self._publish, channel, payload
+            return
+        yield "XADD", key, "MAXLEN", "~", RING_LENGTH, "*", RING_FIELD, payload
         yield self._publish, channel, payload
+        if times is not None and len(times) >= 2 * KEPT_TIMES:
+            del times[:KEPT_TIMES]
 
     def distrust(self, device_ids: Iterable[str] | None = None) -> None:
         """Empty the rings of these devices, or of all, before anything is added to them again."""
