@@ -81,7 +81,7 @@ async def _process(command: Sequence[str], env: Mapping[str, str]) -> AsyncItera
 async def _houses(site: Installation, devices: Sequence[str]) -> AsyncIterator[None]:
     """The simulator, from when each house's newest row is of this second."""
     named = [argument for device in devices for argument in ("--device", device)]
-    command = [sys.executable, "-m", "simulator.__main__", "run", "--url", site.writer.url, *named]
+    command = [sys.executable, "-m", "simulator", "run", "--url", site.writer.url, *named]
     async with _process(command, site.stack.env):
         deadline = time.monotonic() + STOP_DEADLINE_S
         since_us = time.time_ns() // 1000

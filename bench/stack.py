@@ -100,7 +100,7 @@ def bench_stack(
 def history_load(env: dict[str, str], days: int, devices: Sequence[str]) -> None:
     """Load what is missing of the last `days` of `devices`, by COPY."""
     houses = [argument for device in devices for argument in ("--device", device)]
-    _run(env, "-m", "simulator.__main__", "load", "--days", str(days), *houses)
+    _run(env, "-m", "simulator", "load", "--days", str(days), *houses)
     with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE energy_data")
 

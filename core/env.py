@@ -1,57 +1,60 @@
-"""Settings from the environment: typed, and loud about the variable that is wrong."""
+"""Settings of the server from the environment: as telemetry/env.py reads them, with Django's error."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from telemetry.redis_url import ACCEPTED, redis_address
-from telemetry.secret import secret_fault
+from telemetry.env import (
+    VariableError,
+    read_choice,
+    read_flag,
+    read_int,
+    read_list,
+    read_redis,
+    read_secret,
+    read_text,
+)
 
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"", "0", "false", "no", "off"}
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 _OWN = "set each to random characters of its own"
 
 
+@contextmanager
+def _configured() -> Iterator[None]:
+    try:
+        yield
+    except VariableError as error:
+        raise ImproperlyConfigured(str(error)) from None
+
+
 def env_text(name: str, default: str = "") -> str:
-    return os.environ.get(name, default).strip()
+    return read_text(os.environ, name, default)
 
 
 def env_flag(name: str, *, default: bool = False) -> bool:
-    value = os.environ.get(name)
-    if value is None:
-        return default
-    if value.strip().lower() in _TRUE:
-        return True
-    if value.strip().lower() in _FALSE:
-        return False
-    raise ImproperlyConfigured(f"{name} is {value!r}; accepted are 1 and 0")
+    with _configured():
+        return read_flag(os.environ, name, default=default)
 
 
 def env_int(name: str, default: int, *, minimum: int = 0) -> int:
-    value = os.environ.get(name, "").strip()
-    if not value:
-        return default
-    if not value.isdecimal() or int(value) < minimum:
-        raise ImproperlyConfigured(f"{name} is {value!r}; accepted is a whole number, at least {minimum}")
-    return int(value)
+    with _configured():
+        return read_int(os.environ, name, default, minimum)
 
 
 def env_choice(name: str, default: str, accepted: Sequence[str]) -> str:
-    value = env_text(name) or default
-    if value not in accepted:
-        raise ImproperlyConfigured(f"{name} is {value!r}; accepted are {', '.join(accepted)}")
-    return value
+    with _configured():
+        return read_choice(os.environ, name, default, accepted)
 
 
 def env_list(name: str, default: str = "") -> list[str]:
-    """A comma-separated list; blanks around the commas do not count."""
-    return [item.strip() for item in env_text(name, default).split(",") if item.strip()]
+    """A comma-separated list; blanks around the commas are ignored."""
+    return read_list(os.environ, name, default)
 
 
 def env_origins(name: str, default: str = "") -> list[str]:
@@ -66,26 +69,18 @@ def env_origins(name: str, default: str = "") -> list[str]:
 
 
 def env_secret(name: str, *, minimum_length: int, required: bool, weak_is_accepted: bool) -> str:
-    """A secret. Refuses to start with one that is missing or easily guessed; never shows its value."""
+    """A secret. Raises `ImproperlyConfigured`, which never shows the value, if it is missing or easily guessed."""
     value = env_text(name)
     if weak_is_accepted or (not required and not value):
         return value
-    if fault := secret_fault(value, minimum_length=minimum_length):
-        raise ImproperlyConfigured(
-            f"{name} {fault}; set it to at least {minimum_length} random characters,"
-            " e.g. from: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-        )
-    return value
+    with _configured():
+        return read_secret(os.environ, name, minimum_length)
 
 
 def env_redis(name: str, default: str) -> str:
-    """Where Redis is. Never shows the value: it may hold a password."""
-    value = env_text(name, default)
-    try:
-        redis_address(value)
-    except ValueError:
-        raise ImproperlyConfigured(f"{name} is not the URL of a Redis; accepted is {ACCEPTED}") from None
-    return value
+    """The URL of Redis. Raises `ImproperlyConfigured`, which never shows the value: it may hold a password."""
+    with _configured():
+        return read_redis(os.environ, name, default)
 
 
 def secrets_require_own(secrets: Mapping[str, str], passwords: Mapping[str, str]) -> None:

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 import psycopg
 
 from rollup.engine import CONNECT_TIMEOUT_S
-from rollup.runner import Rollup, Settings, SettingsError, settings_from
+from rollup.runner import Rollup, Settings, settings_from
 from telemetry.catalogue import Catalogue, CatalogueError, catalogue_load
 from telemetry.changes import log_everything_statement
+from telemetry.env import VariableError
 from telemetry.logs import FORMATS, logging_config
 
 ABOUT = """\
@@ -48,7 +49,7 @@ def main() -> int:
     try:
         settings, catalogue = settings_from(os.environ), catalogue_load()
         since = _since(options.rebuild)
-    except (SettingsError, CatalogueError) as error:
+    except (VariableError, CatalogueError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         return 1
     log_format = os.environ.get("LOG_FORMAT") or "line"
@@ -91,7 +92,7 @@ def _since(text: str | None) -> str | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"--rebuild: {text!r} is not an ISO 8601 time") from None
+        raise VariableError(f"--rebuild: {text!r} is not an ISO 8601 time") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from rollup.engine import Engine, Progress
 from telemetry.backoff import Backoff
 from telemetry.catalogue import Catalogue
+from telemetry.env import read_database, read_int
 
 log = logging.getLogger("rollup")
 
@@ -22,41 +22,26 @@ PROGRESS_PERIOD_S = 5.0
 MANY_DAYS = 50
 
 
-class SettingsError(ValueError):
-    """The environment cannot be used; the message is one sentence that names the variable and what is accepted."""
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The owner's address and the limits; a limit's variable is ROLLUP_ and its name in capitals."""
 
     telemetry_admin_url: str = field(repr=False)
-    poll_ms: int = 2_000
-    settle_ms: int = 3_000
-    statement_timeout_ms: int = 120_000
+    poll_ms: int
+    settle_ms: int
+    statement_timeout_ms: int
 
 
-# Least accepted values.
-_LEAST = {"poll_ms": 10, "settle_ms": 0, "statement_timeout_ms": 1_000}
+# Name: default and minimum.
+LIMITS = {"poll_ms": (2_000, 10), "settle_ms": (3_000, 0), "statement_timeout_ms": (120_000, 1_000)}
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
-    """Read the settings, given `os.environ`. Raises `SettingsError`, which never shows the address."""
-    url = environment.get("TELEMETRY_ADMIN_URL", "").strip()
-    if not url:
-        raise SettingsError("TELEMETRY_ADMIN_URL is not set; ./scripts/services env prints the one of this checkout")
-    try:
-        conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        raise SettingsError("TELEMETRY_ADMIN_URL is not a PostgreSQL URL; accepted is postgresql://…") from None
-    limits = {}
-    for name, least in _LEAST.items():
-        variable = f"ROLLUP_{name.upper()}"
-        if value := environment.get(variable, "").strip():
-            if not value.isascii() or not value.isdecimal() or int(value) < least:
-                raise SettingsError(f"{variable} is {value!r}; accepted is a whole number, at least {least}")
-            limits[name] = int(value)
-    return Settings(url, **limits)
+    """Read the settings from the environment, e.g. `os.environ`. Raises `VariableError`."""
+    return Settings(
+        read_database(environment, "TELEMETRY_ADMIN_URL"),
+        **{name: read_int(environment, f"ROLLUP_{name.upper()}", *limit) for name, limit in LIMITS.items()},
+    )
 
 
 class Rollup:

@@ -1,4 +1,4 @@
-"""`python -m simulator.__main__`: believable houses, as history (`load`) and live (`run`)."""
+"""`python -m simulator`: simulated houses, as history (`load`) and live (`run`)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from simulator.feed import Feed
 from simulator.fill import Filler, Span
 from simulator.noise import DAY_S
 from telemetry.catalogue import CatalogueError, catalogue_load
+from telemetry.env import VariableError, read_database, read_secret
+from telemetry.keys import MIN_SECRET_LENGTH
 from telemetry.names import DEVICE_ID_RULE, is_device_id
 from telemetry.times import SECOND_US, TIME_RULE, us_from_text
-from writer.settings import SettingsError, database_url, secret
 
 ABOUT = """\
 Simulated houses with sun, load, battery and grid. A device id is a house; the same second of it is always the same
@@ -35,7 +36,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         return load(options) if options.action == "load" else run(options)
-    except (SettingsError, CatalogueError, PermissionError) as error:
+    except (VariableError, CatalogueError, PermissionError) as error:
         print(error, file=sys.stderr)
     except psycopg.errors.UniqueViolation:
         print(
@@ -51,7 +52,7 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     """What was asked on the command line."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m simulator.__main__", description=ABOUT, formatter_class=raw)
+    parser = argparse.ArgumentParser(prog="python -m simulator", description=ABOUT, formatter_class=raw)
     actions = parser.add_subparsers(dest="action", required=True)
     load_parser = actions.add_parser("load", help="history, into the database of TELEMETRY_ADMIN_URL")
     load_parser.add_argument("--days", type=_days, default=30, help="how much (default: %(default)s)")
@@ -68,7 +69,7 @@ def load(options: argparse.Namespace) -> int:
     until_s = options.until if options.until is not None else int(time.time())
     span: Span = (until_s - options.days * DAY_S, until_s)
     progress = Progress()
-    filler = Filler(database_url(os.environ), catalogue_load(), progress.advance)
+    filler = Filler(read_database(os.environ, "TELEMETRY_ADMIN_URL"), catalogue_load(), progress.advance)
     work = {device_id: filler.missing(device_id, span) for device_id in dict.fromkeys(options.device)}
     progress.begin(sum(end - start for spans in work.values() for start, end in spans))
     filler.fill(work)
@@ -81,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    key_secret, database = secret(os.environ, "INGEST_SECRET"), database_url(os.environ)
+    key_secret = read_secret(os.environ, "INGEST_SECRET", MIN_SECRET_LENGTH)
+    database = read_database(os.environ, "TELEMETRY_ADMIN_URL")
     Feed(options.url, key_secret, database, catalogue_load(), list(dict.fromkeys(options.device))).run(stop)
     return 0
 

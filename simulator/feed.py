@@ -19,7 +19,7 @@ from telemetry.ddl import table_of
 from telemetry.keys import device_key
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime
 
-log = logging.getLogger("simulator.__main__")
+log = logging.getLogger("simulator")
 
 TIMEOUT_S = 10
 BATCH_READINGS = 2_000

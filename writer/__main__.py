@@ -11,8 +11,9 @@ import sys
 import uvicorn
 
 from telemetry.catalogue import CatalogueError, catalogue_load
+from telemetry.env import VariableError
 from telemetry.logs import logging_config
-from writer.settings import SettingsError, settings_from
+from writer.settings import settings_from
 
 ABOUT = """\
 Take readings from devices over HTTP (POST /ingest) and websockets (/ws/device/ID), store them in TimescaleDB and
@@ -43,7 +44,7 @@ def main() -> int:
     try:
         settings = settings_from(os.environ)
         catalogue_load()
-    except (SettingsError, CatalogueError) as error:
+    except (VariableError, CatalogueError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - for the person who started it
         return 1
     logging.config.dictConfig(logging_config(settings.log_format, settings.log_level))

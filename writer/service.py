@@ -70,9 +70,10 @@ def merged(readings: Iterable[Reading]) -> list[Reading]:
 
 @asynccontextmanager
 async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Service]:
-    """A service as the environment says. Neither database need be there. Raises `SettingsError`, `CatalogueError`.
+    """A service with the settings of the environment. The databases need not be reachable yet.
 
-    Leaving stores and publishes what is queued, for at most the grace period.
+    On exit it stores and publishes what is queued, for at most the grace period. Raises `VariableError` and
+    `CatalogueError`.
     """
     settings, catalogue, metrics = settings_from(environment), catalogue_load(), Metrics()
     store = Store(settings, catalogue, metrics)

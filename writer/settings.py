@@ -1,23 +1,15 @@
-"""What the environment tells the writer: typed, with limits, and loud about the variable that is wrong."""
+"""The settings of the writer from the environment: typed and limited."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
+from telemetry.env import read_choice, read_database, read_int, read_redis, read_secret
 from telemetry.keys import MIN_SECRET_LENGTH
 from telemetry.logs import FORMATS, LEVELS
-from telemetry.redis_url import ACCEPTED, redis_address
-from telemetry.secret import secret_fault
 
 MAX_LIST_READINGS = 10_000
-
-
-class SettingsError(ValueError):
-    """The environment cannot be used; the message is one sentence that names the variable and what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +34,7 @@ class Settings:
     grace_s: int
 
 
-# Name: default and the least that makes sense. A list of the longest length must fit into an empty queue, or it could
-# never be taken.
+# Name: default and minimum. The longest list must fit into an empty queue, or it could never be accepted.
 LIMITS = {
     "max_future_s": (300, 0),
     "max_past_s": (400 * 86_400, 0),
@@ -60,62 +51,12 @@ LIMITS = {
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
-    """Read the settings, given `os.environ`. Raises `SettingsError`."""
+    """Read the settings from the environment, e.g. `os.environ`. Raises `VariableError`."""
     return Settings(
-        telemetry_admin_url=database_url(environment),
-        redis_url=redis_url(environment),
-        ingest_secret=secret(environment, "INGEST_SECRET"),
-        log_format=_choice("LOG_FORMAT", environment.get("LOG_FORMAT") or "line", FORMATS),
-        log_level=_choice("LOG_LEVEL", environment.get("LOG_LEVEL") or "INFO", LEVELS),
-        **{name: _whole_number(environment, f"WRITER_{name.upper()}", *limit) for name, limit in LIMITS.items()},
+        telemetry_admin_url=read_database(environment, "TELEMETRY_ADMIN_URL"),
+        redis_url=read_redis(environment, "REDIS_URL"),
+        ingest_secret=read_secret(environment, "INGEST_SECRET", MIN_SECRET_LENGTH),
+        log_format=read_choice(environment, "LOG_FORMAT", "line", FORMATS),
+        log_level=read_choice(environment, "LOG_LEVEL", "INFO", LEVELS),
+        **{name: read_int(environment, f"WRITER_{name.upper()}", *limit) for name, limit in LIMITS.items()},
     )
-
-
-def database_url(environment: Mapping[str, str]) -> str:
-    """TELEMETRY_ADMIN_URL. Raises `SettingsError`, which never shows the value: it holds a password."""
-    value = _address(environment, "TELEMETRY_ADMIN_URL")
-    try:
-        conninfo_to_dict(value)
-    except psycopg.ProgrammingError:
-        raise SettingsError("TELEMETRY_ADMIN_URL is not a PostgreSQL URL; accepted is postgresql://…") from None
-    return value
-
-
-def redis_url(environment: Mapping[str, str]) -> str:
-    """REDIS_URL. Raises `SettingsError`, which never shows the value: it holds a password."""
-    value = _address(environment, "REDIS_URL")
-    try:
-        redis_address(value)
-    except ValueError:
-        raise SettingsError(f"REDIS_URL is not a Redis URL; accepted is {ACCEPTED}") from None
-    return value
-
-
-def secret(environment: Mapping[str, str], name: str) -> str:
-    """A secret that is not easily guessed. Raises `SettingsError`, which never shows the value."""
-    value = environment.get(name, "").strip()
-    if fault := secret_fault(value, minimum_length=MIN_SECRET_LENGTH):
-        raise SettingsError(f"{name} {fault}; set it to at least {MIN_SECRET_LENGTH} random characters")
-    return value
-
-
-def _address(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "").strip()
-    if not value:
-        raise SettingsError(f"{name} is not set; ./scripts/services env prints the one of this checkout")
-    return value
-
-
-def _choice(variable: str, value: str, accepted: Sequence[str]) -> str:
-    if value not in accepted:
-        raise SettingsError(f"{variable} is {value!r}; accepted are {', '.join(accepted)}")
-    return value
-
-
-def _whole_number(environment: Mapping[str, str], variable: str, default: int, minimum: int) -> int:
-    value = environment.get(variable, "").strip()
-    if not value:
-        return default
-    if not value.isascii() or not value.isdecimal() or int(value) < minimum:
-        raise SettingsError(f"{variable} is {value!r}; accepted is a whole number, at least {minimum}")
-    return int(value)

@@ -63,7 +63,7 @@ def store_month(stack: Stack, device_id: str) -> None:
 
 def simulate(stack: Stack, *arguments: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "simulator.__main__", *arguments],
+        [sys.executable, "-m", "simulator", *arguments],
         cwd=ROOT, env={**os.environ, **stack.env}, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
 
@@ -72,7 +72,7 @@ def simulate(stack: Stack, *arguments: str) -> None:
 def simulator(stack: Stack, writer: Process, device_id: str, *, log: Path) -> Iterator[None]:
     """The real simulator, sending to the real writer; it has begun to when this is entered."""
     began = stored_readings(stack, device_id)
-    command = [sys.executable, "-m", "simulator.__main__", "run", "--url", writer.url, "--device", device_id]
+    command = [sys.executable, "-m", "simulator", "run", "--url", writer.url, "--device", device_id]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **stack.env}, stdin=subprocess.DEVNULL, stdout=output, stderr=output

@@ -1,4 +1,4 @@
-"""`python -m simulator.__main__ run`."""
+"""`python -m simulator run`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def device_of(stack: Stack, writer: Process) -> Device:
 
 
 def command(device: Device) -> list[str]:
-    return [sys.executable, "-m", "simulator.__main__", "run", "--url", device.writer.url, "--device", device.device_id]
+    return [sys.executable, "-m", "simulator", "run", "--url", device.writer.url, "--device", device.device_id]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`python -m simulator.__main__ load`."""
+"""`python -m simulator load`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNTIL_S = us_from_iso(UNTIL) // SECOND_US
 
 def load(stack: Stack, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "simulator.__main__", "load", *arguments],
+        [sys.executable, "-m", "simulator", "load", *arguments],
         cwd=ROOT,
         env={**os.environ, **stack.env},
         capture_output=True,
@@ -64,7 +64,7 @@ def test_loads_only_what_is_missing_before_and_after(stack: Stack, device: Devic
 
 def test_a_wrong_device_id_is_refused(stack: Stack) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "simulator.__main__", "load", "--device", "a b"],
+        [sys.executable, "-m", "simulator", "load", "--device", "a b"],
         cwd=ROOT,
         env={**os.environ, **stack.env},
         capture_output=True,

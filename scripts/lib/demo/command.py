@@ -80,7 +80,7 @@ def run(options: Options, started: float, cleanup: ExitStack) -> None:
         manage(env, "migrate", "--verbosity", "0")
         manage(env, "demo_accounts", *HOUSES, DEMO_PASSWORD=secret["password"])
     devices = [argument for house in HOUSES for argument in ("--device", house)]
-    simulator = [PYTHON, "-m", "simulator.__main__"]
+    simulator = [PYTHON, "-m", "simulator"]
     call([*simulator, "load", "--days", str(options.days), *devices], env)
     parts = Supervisor(env)
     cleanup.callback(parts.stop)
