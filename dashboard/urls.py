@@ -1,4 +1,4 @@
-"""The pages' routes."""
+"""Routes of the pages."""
 
 from django.templatetags.static import static
 from django.urls import path
@@ -10,6 +10,6 @@ urlpatterns = [
     path("", views.page, {"template": "dashboard/dashboard.html"}, name="dashboard"),
     path("devices", views.page, {"template": "dashboard/devices.html"}, name="devices-page"),
     path("account", views.page, {"template": "dashboard/account.html"}, name="account-page"),
-    # Browsers ask for it by this name wherever a page names no icon.
+    # Browsers request this path for pages that name no icon.
     path("favicon.ico", RedirectView.as_view(url=static("dashboard/icon.svg")), name="favicon"),
 ]

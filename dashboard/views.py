@@ -1,4 +1,4 @@
-"""The pages: frames for the modules in static/dashboard, which get all they show from the API."""
+"""The pages. Their modules in static/dashboard get all data from the API."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from core.errors import DATABASE_AWAY, database_away, problem_response
 
 
 @never_cache
-@gzip_page  # Django masks the CSRF token in it, and pads what it compresses
+@gzip_page  # safe against BREACH: Django masks the CSRF token and pads compressed pages
 @require_safe
 def page(request: HttpRequest, template: str) -> HttpResponse:
-    """A page for who is signed in. Who is not is sent to the form, and comes back."""
+    """Render a page for a signed-in user. Redirect other visitors to the login form, which leads back to the page."""
     try:
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())

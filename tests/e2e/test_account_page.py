@@ -30,7 +30,7 @@ def account(page: Page, server: Process, bob: Person) -> Page:
 def make_key(page: Page, name: str, days: str = "90 days") -> Locator:
     """The dialog that shows the new key."""
     page.get_by_label("Name").fill(name)
-    page.get_by_label("Good for").select_option(days)
+    page.get_by_label("Valid for").select_option(days)
     page.get_by_role("button", name="Make a key").click()
     shown = page.get_by_role("dialog", name=f"Your new key {name}")
     expect(shown).to_be_visible()

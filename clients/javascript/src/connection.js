@@ -1,27 +1,28 @@
 /**
- * One websocket at a time, made anew whenever it is lost: ticket, opening, signs of life, jittered back-off.
- * What goes over it is the matter of stream.js.
+ * One WebSocket at a time: gets a ticket, connects, detects a dead connection, and reconnects with a jittered back-off.
+ * stream.js interprets the frames.
  * @module connection
  */
 
 import { backoffMs } from "./backoff.js";
 
 const PROTOCOL = "wattstream.v1";
-/** Close codes after which coming back would be wrong: malformed frame, not signed in, not yours. */
+/** Close codes that forbid a reconnect: malformed frame, not authenticated, no access. */
 const FINAL_CODES = new Set([4400, 4401, 4403]);
 const UNAUTHENTICATED = 4401;
 const ABNORMAL = 1006;
-/** How long the server may take to greet, and to answer a ping. */
-const OPENING_DEADLINE_MS = 10_000;
-const PONG_DEADLINE_MS = 5_000;
-const OPEN = 1; // WebSocket.OPEN, also where there is no global WebSocket
+/** Time allowed until `welcome`. */
+const OPENING_TIMEOUT_MS = 10_000;
+/** Time allowed until the answer to a ping. */
+const PONG_TIMEOUT_MS = 5_000;
+const OPEN = 1; // WebSocket.OPEN, which does not exist without a global WebSocket
 
 /**
  * @typedef {object} Handlers
  * @property {() => void} onConnecting
  * @property {(frame: any) => void} onFrame the first is always `welcome`
- * @property {(code: number, retryMs: number) => void} onLost the next attempt comes by itself
- * @property {(code: number) => void} onEnd there will be no other attempt
+ * @property {(code: number, retryMs: number) => void} onLost the connection is retried after `retryMs`
+ * @property {(code: number) => void} onEnd the connection is not retried
  */
 
 export class Connection {
@@ -38,68 +39,70 @@ export class Connection {
     this._handlers = handlers;
     /** @type {WebSocket | null} */
     this._socket = null;
-    this._attempt = 0; // numbers the connections, so that a late answer to an earlier one is known as such
+    this._attempt = 0; // number of the current attempt, which identifies late answers to earlier ones
     this._failures = 0; // in a row
-    this._ticketEnds = Number.POSITIVE_INFINITY; // epoch ms
-    this._heartbeatMs = OPENING_DEADLINE_MS;
+    this._ticketExpiresAt = Number.POSITIVE_INFINITY; // epoch ms
+    this._heartbeatMs = OPENING_TIMEOUT_MS;
     /** @type {any} a number in browsers, an object in Node.js */
     this._retryTimer = 0;
     /** @type {any} */
     this._silenceTimer = 0;
-    /** Whether the server has greeted, so that frames may be sent. */
+    /** Whether `welcome` has arrived, so that frames may be sent. */
     this.isOpen = false;
-    /** Whether it is waiting before the next attempt. */
+    /** Whether a retry is scheduled. */
     this.isWaiting = false;
   }
 
+  /** Connect. Replaces a current connection or a scheduled retry. */
   async open() {
     const attempt = this._abandon();
     this._handlers.onConnecting();
-    let told;
+    /** @type {import("./index.d.ts").Ticket} */
+    let ticket;
     try {
-      told = await this._ticket();
+      ticket = await this._ticket();
     } catch (error) {
-      if (attempt === this._attempt) this._noTicket(/** @type {any} */ (error));
+      if (attempt === this._attempt) this._ticketFailed(/** @type {any} */ (error));
       return;
     }
     if (attempt !== this._attempt) return;
-    this._ticketEnds = Date.now() + told.expires_in * 1000;
-    const socket = new this._Socket(this._url, [PROTOCOL, `ticket.${told.ticket}`]);
+    this._ticketExpiresAt = Date.now() + ticket.expires_in * 1000;
+    const socket = new this._Socket(this._url, [PROTOCOL, `ticket.${ticket.ticket}`]);
     this._socket = socket;
-    this._expect(OPENING_DEADLINE_MS);
+    this._expect(OPENING_TIMEOUT_MS);
     socket.onmessage = (event) => this._receive(JSON.parse(event.data));
     socket.onclose = (event) => this._closed(event.code);
-    socket.onerror = () => {}; // a close event follows
+    socket.onerror = () => {}; // a close event follows and is handled
   }
 
-  /** @param {object} frame lost where the connection is; whoever sent it hears of that by `onLost` */
+  /** Send a frame. Without an open connection the frame is lost, and `onLost` reports that. @param {object} frame */
   send(frame) {
     if (this._socket?.readyState === OPEN) this._socket.send(JSON.stringify(frame));
   }
 
-  /** All is as it should be: the next failure is the first again. */
-  settle() {
+  /** Reset the back-off after the connection has proved to work. */
+  resetBackoff() {
     this._failures = 0;
   }
 
-  /** Ask for a sign of life: a connection that gives none is dead, whatever the browser believes. */
+  /** Send a ping. Without an answer the connection is dead, even if the browser reports it as open. */
   probe() {
-    this._expect(PONG_DEADLINE_MS);
+    this._expect(PONG_TIMEOUT_MS);
     this.send({ type: "ping" });
   }
 
-  /** Let go of the connection, and make no other attempt until `open`. */
-  rest() {
+  /** Disconnect, and do not retry until `open` is called. */
+  disconnect() {
     this._abandon();
   }
 
-  /** @param {number} code */
+  /** Disconnect for good. @param {number} code */
   end(code) {
     this._abandon();
     this._handlers.onEnd(code);
   }
 
-  /** Let go of the connection, if any. @returns {number} the number of the next attempt */
+  /** Drop the connection and a scheduled retry. @returns {number} the number of the next attempt */
   _abandon() {
     clearTimeout(this._retryTimer);
     clearTimeout(this._silenceTimer);
@@ -113,20 +116,20 @@ export class Connection {
   }
 
   /** @param {{status?: number, retryAfterS?: number | null}} error */
-  _noTicket(error) {
+  _ticketFailed(error) {
     if (error.status === 401) this.end(UNAUTHENTICATED);
     else this._lost(ABNORMAL, (error.retryAfterS ?? 0) * 1000);
   }
 
   /** @param {number} code */
   _closed(code) {
-    // The machine slept between ticket and handshake: that says nothing about who this is.
-    const isTicketOld = code === UNAUTHENTICATED && !this.isOpen && Date.now() >= this._ticketEnds;
-    if (FINAL_CODES.has(code) && !isTicketOld) this.end(code);
+    // An expired ticket, because the machine slept before the handshake, does not mean that the user is signed out.
+    const isExpired = code === UNAUTHENTICATED && !this.isOpen && Date.now() >= this._ticketExpiresAt;
+    if (FINAL_CODES.has(code) && !isExpired) this.end(code);
     else this._lost(code);
   }
 
-  /** @param {number} code @param {number} [atLeastMs] before the next attempt */
+  /** Schedule a retry. @param {number} code @param {number} [atLeastMs] minimum delay */
   _lost(code, atLeastMs = 0) {
     this._abandon();
     const retryMs = Math.max(backoffMs(this._failures++), atLeastMs);
@@ -146,7 +149,7 @@ export class Connection {
     this._handlers.onFrame(frame);
   }
 
-  /** Unless something comes within `ms`, the connection is lost. @param {number} ms */
+  /** Treat the connection as lost unless a frame arrives within `ms`. @param {number} ms */
   _expect(ms) {
     clearTimeout(this._silenceTimer);
     this._silenceTimer = setTimeout(() => this._lost(ABNORMAL), ms);

@@ -1,22 +1,20 @@
 /**
- * Readings and events on their way to the handlers: in order, many at a time, never more than a bounded number waiting.
+ * The bounded queue of readings and events for the handlers. Delivers in order, and joins consecutive readings.
  * @module handover
  */
 
 /**
  * @typedef {object} Item
- * @property {object} subject whose it is; readings that follow those of the same subject are joined to them
+ * @property {object} subject consecutive readings of the same subject are joined
  * @property {import("./index.d.ts").Reading[]} [readings]
  * @property {() => void | Promise<void>} deliver
  */
 
-/**
- * They are handed over once a frame, or at once where `max` are waiting. Handlers that return a promise are waited for.
- */
+/** Delivers once per frame of the page, or at once if `max` items wait. Waits for handlers that return a promise. */
 export class HandOver {
   /**
-   * @param {number} max readings and events
-   * @param {() => void} onEmpty nothing is waiting any more
+   * @param {number} max number of readings and events that may wait
+   * @param {() => void} onEmpty everything is delivered
    */
   constructor(max, onEmpty) {
     this._max = max;
@@ -24,11 +22,11 @@ export class HandOver {
     /** @type {Item[]} */
     this._items = [];
     this._waiting = 0;
-    this._isGiving = false;
-    this._isPlanned = false;
+    this._isDelivering = false;
+    this._isScheduled = false;
   }
 
-  /** As many are waiting as may: whatever comes has to be stopped. */
+  /** Whether the queue has reached its limit, so that the source has to be stopped. */
   get isFull() {
     return this._waiting >= this._max;
   }
@@ -39,22 +37,22 @@ export class HandOver {
     if (item.readings && last?.readings && last.subject === item.subject) last.readings.push(...item.readings);
     else this._items.push(item);
     this._waiting += sizeOf(item);
-    if (this.isFull) this._handOver();
-    else this._plan();
+    if (this.isFull) this._deliverAll();
+    else this._schedule();
   }
 
-  _plan() {
-    if (this._isPlanned || this._isGiving) return;
-    this._isPlanned = true;
+  _schedule() {
+    if (this._isScheduled || this._isDelivering) return;
+    this._isScheduled = true;
     nextTurn(() => {
-      this._isPlanned = false;
-      this._handOver();
+      this._isScheduled = false;
+      this._deliverAll();
     });
   }
 
-  async _handOver() {
-    if (this._isGiving) return;
-    this._isGiving = true;
+  async _deliverAll() {
+    if (this._isDelivering) return;
+    this._isDelivering = true;
     try {
       for (let item; (item = this._items.shift());) {
         try {
@@ -65,9 +63,9 @@ export class HandOver {
         }
       }
     } finally {
-      this._isGiving = false;
-      // A handler threw, which is for its author to hear of: the rest is not lost by it.
-      if (this._items.length > 0) this._plan();
+      this._isDelivering = false;
+      // After an exception of a handler, which is not caught here, the rest is delivered in the next turn.
+      if (this._items.length > 0) this._schedule();
     }
     this._onEmpty();
   }
@@ -78,7 +76,7 @@ function sizeOf(item) {
   return item.readings?.length ?? 1;
 }
 
-/** The next frame where somebody looks at the page; a hidden page has none. @param {() => void} work */
+/** Run in the next frame of a visible page, else in the next task: a hidden page has no frames. @param {() => void} work */
 function nextTurn(work) {
   if (typeof document !== "undefined" && !document.hidden) requestAnimationFrame(work);
   else setTimeout(work, 0);

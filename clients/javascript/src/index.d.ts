@@ -1,4 +1,4 @@
-/** A reading as it came. `time` (ISO 8601, UTC) is a cursor too; `ms` is the same in epoch milliseconds. */
+/** A reading. `time` (ISO 8601, UTC) is also a cursor; `ms` is the same time in epoch milliseconds. */
 export interface Reading {
   time: string;
   ms: number;
@@ -6,16 +6,16 @@ export interface Reading {
 }
 
 /**
- * - `connecting`: a ticket is fetched, the socket opens
- * - `catching-up`: connected, and what was missed is still coming
- * - `live`: every device has all there is
- * - `offline`: lost; the next attempt comes by itself in `retryMs`
- * - `paused`: let go on purpose (hidden page, consumer behind, `pause()`); goes on where it was
- * - `ended`: will not try again: closed, or a close code after which that would be wrong
+ * - `connecting`: gets a ticket and opens the socket
+ * - `catching-up`: connected; missed readings are still arriving
+ * - `live`: every device is up to date
+ * - `offline`: the connection is lost, and is retried after `retryMs`
+ * - `paused`: disconnected on purpose (hidden page, slow handlers, `pause()`); continues from the cursors
+ * - `ended`: not retried: closed, or refused with a final close code
  */
 export type StateName = "connecting" | "catching-up" | "live" | "offline" | "paused" | "ended";
 
-/** `code`: the close code, where the socket was lost or refused. */
+/** `code`: the close code, if the socket was lost or refused. */
 export interface State {
   name: StateName;
   code?: number;
@@ -29,76 +29,76 @@ export interface Ticket {
 }
 
 export interface Subscribed {
-  /** The cursor that was asked for; null: only what is new. */
+  /** The requested cursor; null for new readings only. */
   since: string | null;
-  /** Where the stream begins; null where the device never reported. */
+  /** The cursor that the stream starts from; null if the device never reported. */
   cursor: string | null;
-  /** False: what lies between the two is not sent. Load it from history, and subscribe to the cursor you get. */
+  /** False: the readings between `since` and `cursor` are not sent. Load history, and subscribe with its cursor. */
   recovered: boolean;
 }
 
-/** Both ends (ISO 8601) belong to it. */
+/** A closed interval of times (ISO 8601). */
 export interface Span {
   from: string;
   to: string;
 }
 
-/** Called one after the other, in the order in which things came; where one returns a promise, the next ones wait. */
+/** Called one at a time, in the order of arrival. If a handler returns a promise, the next call waits for it. */
 export interface Handlers {
-  /** Each reading once, oldest first, never none. */
+  /** Readings, each once, oldest first; at least one. */
   onReadings(deviceId: string, readings: Reading[]): void | Promise<void>;
-  /** History has readings in this span that the stream will not send. */
+  /** History has readings in this span that the stream does not send. */
   onGap?(deviceId: string, span: Span): void | Promise<void>;
   /** After every `subscribe` and after every reconnect, before the readings that follow. */
   onSubscribed?(deviceId: string, subscribed: Subscribed): void | Promise<void>;
-  /** Access has ended, or the server refused the device; nothing more comes of it. */
+  /** Access to the device has ended or was refused. The subscription has ended. */
   onRevoked?(deviceId: string, message: string): void | Promise<void>;
-  /** At once, not in line with the others. */
+  /** Called at once, not in order with the other handlers. */
   onState?(state: State): void;
 }
 
 export interface Options extends Handlers {
   /** `ws://…/ws/live` or `wss://…/ws/live`. */
   url: string;
-  /** Fetches a new ticket, for each connection. An error with `status` 401 ends the stream; any other is waited out. */
+  /** Gets a new ticket, for each connection. An error with `status` 401 ends the stream; any other is retried. */
   ticket(): Promise<Ticket>;
-  /** Where there is no global one (Node.js before 22). */
+  /** Required if there is no global WebSocket (Node.js before 22). */
   WebSocket?: typeof WebSocket;
-  /** Readings that may wait for the handlers; 5,000. */
+  /** Readings that may wait for the handlers; default 5,000. */
   maxWaiting?: number;
-  /** In a page: how long it may be hidden before the connection is let go; 60,000. `Infinity`: for ever. */
+  /** In a page: time after which a hidden page disconnects; default 60,000. `Infinity`: never. */
   pauseHiddenAfterMs?: number;
 }
 
 export interface SubscribeOptions {
-  /** Of these metrics only. */
+  /** Only these metrics; default all. */
   metrics?: string[];
-  /** At most one reading in that time, always the newest. */
+  /** At most one reading per interval, always the newest. */
   intervalMs?: number;
 }
 
 export class LiveStream {
   constructor(options: Options);
   /**
-   * Follow a device: everything after `since`, the `cursor` of a history answer or the `time` of a reading; null: only
-   * what is new. Replaces an earlier subscription to the device. The first one connects.
+   * Follow a device from `since`, which is the `cursor` of a history answer or the `time` of a reading; null: new
+   * readings only. Replaces an earlier subscription to the device. The first subscription connects.
    */
   subscribe(deviceId: string, since: string | null, options?: SubscribeOptions): void;
   unsubscribe(deviceId: string): void;
-  /** Of what was handed over so far: keep it to go on there another day. */
+  /** The cursor after the readings delivered so far: store it to continue later. At first the `since` of the subscription. */
   cursor(deviceId: string): string | null;
-  /** Something changed (the network is back): try now, or make sure that all is well. A page does this by itself. */
+  /** Retry now, or check the connection, for example after a change of network. In a page this is automatic. */
   wake(): void;
-  /** Let go of the connection; cursors stay. */
+  /** Disconnect. The subscriptions and their cursors stay. */
   pause(): void;
-  /** Come back, and catch up. */
+  /** Reconnect after `pause`, and catch up. */
   resume(): void;
   /** Stop for good. */
   close(): void;
 }
 
-/** A `ticket` option for programs that have an access token. `url`: the server's, `https://…`. */
+/** Make a `ticket` option from an access token. `url`: of the server, `https://…`. */
 export function ticketWithToken(url: string, token: string): () => Promise<Ticket>;
 
-/** How long to wait before the next attempt, after so many failures in a row before this one. */
+/** The delay in ms before a retry, after this number of earlier failures in a row. */
 export function backoffMs(failures: number): number;

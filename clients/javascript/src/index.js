@@ -1,6 +1,6 @@
 /**
- * Live readings from a wattstream server, each once and in order, across every reconnect. What is exported is described
- * in index.d.ts, how to use it in the README.
+ * Live readings from a wattstream server, each once and in order, across reconnects. index.d.ts documents the exports;
+ * the README shows how to use them.
  * @module wattstream-client
  */
 

@@ -1,17 +1,17 @@
 /**
- * What a page goes through, as far as it matters to its stream. Does nothing where there is no page.
+ * Events of a page that matter to its stream: hidden, shown, network changed. Does nothing outside a page.
  * @module page_life
  */
 
 /**
  * @typedef {object} Handlers
- * @property {() => void} onHidden nobody has looked for `hiddenAfterMs`
+ * @property {() => void} onHidden the page has been hidden for `hiddenAfterMs`
  * @property {() => void} onShown
- * @property {() => void} onNetwork it has changed
+ * @property {() => void} onNetwork the network went away or came back
  */
 
 /**
- * @param {number} hiddenAfterMs
+ * @param {number} hiddenAfterMs Infinity: `onHidden` is never called
  * @param {Handlers} handlers
  * @returns {() => void} stops watching
  */

@@ -1,5 +1,5 @@
 /**
- * Readings as the frames carry them.
+ * Readings in frames.
  * @module reading
  */
 
@@ -16,10 +16,10 @@ export function readingOfRow(columns, row) {
 }
 
 /**
- * Whether a time is later than another, to the microsecond, which Date does not have: they differ in nothing but how
- * many digits (three or six) the fraction has.
+ * Whether a time is later than another, to the microsecond. Date has only milliseconds, so the texts are compared: they
+ * have the same format, except that the fraction has three or six digits.
  * @param {string} time
- * @param {string} other "" is before all
+ * @param {string} other "" is earlier than all times
  */
 export function isAfter(time, other) {
   return time.slice(0, -1) > other.slice(0, -1);

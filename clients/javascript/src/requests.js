@@ -1,34 +1,35 @@
 /**
- * What the client asks of the server: as few frames as possible, because the server limits frames, not devices a frame.
+ * The requests of the client, in as few frames as possible: the server limits the frames per second, but not the devices
+ * per frame.
  * @module requests
  */
 
-/** Devices that begin within this time share a ping. */
+/** Devices whose subscriptions are confirmed within this time share a ping. */
 const PING_DELAY_MS = 20;
 
 /**
  * @typedef {object} Subscription
  * @property {string} deviceId
- * @property {{metrics?: string[], interval_ms?: number}} more of the request
- * @property {string | null} since of the next request: the newest that came, whether it was handed over or not
- * @property {string} newest time of the newest reading that came, "" before
- * @property {string | null} given cursor of what was handed over
- * @property {number} request id of the request sent, 0 before
- * @property {number} ping id of the ping that is sent after the answer to it, 0 before
- * @property {boolean} isCurrent what was missed has come
+ * @property {{metrics?: string[], interval_ms?: number}} more options of the request
+ * @property {string | null} since cursor of the next request: the newest reading that arrived, delivered or not
+ * @property {string} newest time of the newest reading that arrived, "" before the first
+ * @property {string | null} given cursor of the newest reading that was delivered
+ * @property {number} request id of the request that was sent, 0 before
+ * @property {number} ping id of the ping that follows the confirmation, 0 before
+ * @property {boolean} isCurrent whether all missed readings have arrived
  */
 
 export class Requests {
-  /** @param {(frame: object) => void} send lost where nothing is connected */
+  /** @param {(frame: object) => void} send sends a frame, or drops it without a connection */
   constructor(send) {
     this._send = send;
     this._lastId = 0;
-    this._nextPing = 0; // 0: none is planned
-    /** @type {Map<string, Subscription | null>} by device, to be asked for or (null) to be let go, together */
+    this._nextPing = 0; // 0: no ping is scheduled
+    /** @type {Map<string, Subscription | null>} by device: to subscribe, or (null) to unsubscribe, in this turn */
     this._planned = new Map();
   }
 
-  /** Follow, with whatever else this turn brings. @param {Iterable<Subscription>} subscriptions */
+  /** Subscribe, together with all other requests of this turn. @param {Iterable<Subscription>} subscriptions */
   follow(subscriptions) {
     for (const subscription of subscriptions) {
       Object.assign(subscription, { request: 0, ping: 0, isCurrent: false });
@@ -36,12 +37,12 @@ export class Requests {
     }
   }
 
-  /** @param {string} deviceId */
+  /** Unsubscribe, together with all other requests of this turn. @param {string} deviceId */
   leave(deviceId) {
     this._plan(deviceId, null);
   }
 
-  /** One frame, at once. @param {Subscription[]} subscriptions with the same options */
+  /** Send one frame at once. @param {Subscription[]} subscriptions with the same options */
   subscribe(subscriptions) {
     const id = ++this._lastId;
     for (const subscription of subscriptions) subscription.request = id;
@@ -49,7 +50,7 @@ export class Requests {
     this._send({ type: "subscribe", id, devices: Object.keys(since), since, ...subscriptions[0].more });
   }
 
-  /** The id of the ping that goes out before long. */
+  /** Schedule a ping, unless one is scheduled already. @returns {number} its id */
   ping() {
     if (this._nextPing === 0) {
       this._nextPing = ++this._lastId;
@@ -70,15 +71,15 @@ export class Requests {
   _sendPlanned() {
     const planned = [...this._planned];
     this._planned.clear();
-    const left = planned.filter(([, subscription]) => !subscription).map(([deviceId]) => deviceId);
-    if (left.length > 0) this._send({ type: "unsubscribe", devices: left });
-    /** @type {Map<string, Subscription[]>} by their options */
-    const kinds = new Map();
+    const dropped = planned.filter(([, subscription]) => !subscription).map(([deviceId]) => deviceId);
+    if (dropped.length > 0) this._send({ type: "unsubscribe", devices: dropped });
+    /** @type {Map<string, Subscription[]>} by options, as JSON */
+    const groups = new Map();
     for (const [, subscription] of planned) {
       if (!subscription) continue;
-      const kind = JSON.stringify(subscription.more);
-      kinds.set(kind, [...(kinds.get(kind) ?? []), subscription]);
+      const options = JSON.stringify(subscription.more);
+      groups.set(options, [...(groups.get(options) ?? []), subscription]);
     }
-    for (const subscriptions of kinds.values()) this.subscribe(subscriptions);
+    for (const subscriptions of groups.values()) this.subscribe(subscriptions);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The live stream (protocol wattstream.v1): one connection for any number of devices, that comes back by itself and
- * goes on where it was.
+ * The live stream (protocol wattstream.v1): one connection for any number of devices. It reconnects, and continues from
+ * the cursor of each device.
  * @module stream
  */
 
@@ -17,15 +17,18 @@ const PAUSE_HIDDEN_AFTER_MS = 60_000;
  * @typedef {import("./index.d.ts").Reading} Reading
  * @typedef {import("./index.d.ts").State} State
  * @typedef {import("./requests.js").Subscription} Subscription
+ * @typedef {import("./index.d.ts").LiveStream} Declared
+ * @typedef {"asked" | "hidden" | "full"} Hold a reason to stay disconnected
  */
 
+/** @implements {Declared} */
 export class LiveStream {
   /** @param {import("./index.d.ts").Options} options */
   constructor(options) {
     this._options = options;
     /** @type {Map<string, Subscription>} */
     this._subscriptions = new Map();
-    /** @type {Set<"asked" | "hidden" | "full">} why there is no connection on purpose */
+    /** @type {Set<Hold>} while it is not empty, the stream stays disconnected */
     this._holds = new Set();
     /** @type {State["name"] | ""} */
     this._state = "";
@@ -86,15 +89,15 @@ export class LiveStream {
     this._connection.end(1000);
   }
 
-  /** @param {"asked" | "hidden" | "full"} reason */
+  /** @param {Hold} reason */
   _hold(reason) {
     if (this._state === "ended" || this._holds.has(reason)) return;
     this._holds.add(reason);
-    this._connection.rest();
+    this._connection.disconnect();
     this._setState({ name: "paused" });
   }
 
-  /** @param {"asked" | "hidden" | "full"} reason */
+  /** @param {Hold} reason */
   _release(reason) {
     if (this._holds.delete(reason)) this._openUnlessHeld();
   }
@@ -152,7 +155,7 @@ export class LiveStream {
   }
 
   /**
-   * What was missed comes right behind this frame, so the answer to a ping that is sent from now on comes behind it.
+   * The missed readings follow this frame. The answer to a ping that is sent now follows them.
    * @param {{recovered: boolean, cursor: string | null}} frame
    * @param {Subscription} subscription
    */
@@ -163,11 +166,11 @@ export class LiveStream {
     this._tell(subscription, "onSubscribed", { since, cursor, recovered });
   }
 
-  /** @param {Subscription} subscription @param {Reading[]} came oldest first */
-  _take(subscription, came) {
-    // Before `subscribed` they belong to an earlier subscription, and will come again.
+  /** @param {Subscription} subscription @param {Reading[]} received oldest first */
+  _take(subscription, received) {
+    // Readings before `subscribed` belong to an earlier subscription. The server sends them again.
     if (!subscription.ping) return;
-    const readings = came.filter((reading) => isAfter(reading.time, subscription.newest));
+    const readings = received.filter((reading) => isAfter(reading.time, subscription.newest));
     if (readings.length === 0) return;
     subscription.newest = subscription.since = readings[readings.length - 1].time;
     const deliver = () => {
@@ -180,7 +183,7 @@ export class LiveStream {
   }
 
   /**
-   * Behind the readings that came before.
+   * Call a handler after all earlier readings are delivered.
    * @param {Subscription} subscription
    * @param {"onGap" | "onSubscribed"} handler
    * @param {any} what
@@ -191,7 +194,7 @@ export class LiveStream {
     this._handOver.add({ subject: subscription, deliver });
   }
 
-  /** Neither replaced nor ended. @param {Subscription} subscription */
+  /** Whether the subscription is neither replaced nor ended. @param {Subscription} subscription */
   _isWanted(subscription) {
     return this._subscriptions.get(subscription.deviceId) === subscription;
   }
@@ -205,7 +208,7 @@ export class LiveStream {
   }
 
   /**
-   * It does not say which of the devices that were asked for together: they are asked for again in two halves.
+   * An error for a request of several devices does not name the refused one: the request is repeated in two halves.
    * @param {{id: number, message: string}} frame
    */
   _refused({ id, message }) {
@@ -227,7 +230,7 @@ export class LiveStream {
   _showProgress() {
     if (!this._connection.isOpen) return;
     const isCurrent = [...this._subscriptions.values()].every((subscription) => subscription.isCurrent);
-    if (isCurrent) this._connection.settle();
+    if (isCurrent) this._connection.resetBackoff();
     this._setState({ name: isCurrent ? "live" : "catching-up" });
   }
 
