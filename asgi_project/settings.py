@@ -86,9 +86,6 @@ TELEMETRY_POOL_LIFETIME_S = env_int("TELEMETRY_POOL_LIFETIME_S", 300, minimum=1)
 TELEMETRY_STATEMENT_TIMEOUT_MS = env_int("TELEMETRY_STATEMENT_TIMEOUT_MS", 15_000, minimum=100)
 EXPORTS_AT_ONCE = env_int("EXPORTS_AT_ONCE", 4, minimum=1)  # a process; each has a connection of its own
 EXPORT_STALL_TIMEOUT_S = env_int("EXPORT_STALL_TIMEOUT_S", 30, minimum=1)
-ENERGY_MAX_HOLD_S = env_int("ENERGY_MAX_HOLD_S", 60, minimum=1)
-# Energy of longer windows is answered from the tier of a minute.
-ENERGY_RAW_MAX_DAYS = env_int("ENERGY_RAW_MAX_DAYS", 2, minimum=0)
 ENERGY_MAX_PERIODS = 10_000
 DEVICE_ONLINE_S = env_int("DEVICE_ONLINE_S", 15, minimum=1)
 SERVER_WORKERS = env_int("SERVER_WORKERS", 1, minimum=1)

@@ -10,9 +10,8 @@ from django.conf import settings
 
 from core.catalogue import CATALOGUE
 from core.errors import BadRequest, TooLarge, Unavailable
-from core.parameters import require_known
 from core.redis import redis_client
-from history_app.parameters import DEVICES, LATEST
+from history_app.parameters import DEVICES
 from history_app.sql.devices import fetch_latest
 from history_app.store.pool import telemetry_run
 from telemetry.cadence import READINGS_FOR_REACH, is_online
@@ -28,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 def devices_parse(parameters: Mapping[str, str]) -> list[str] | None:
     """The requested devices in their order, each once; None for all. Raises `BadRequest`."""
-    require_known(parameters, LATEST)
     if "devices" not in parameters:
         return None
     device_ids = list(dict.fromkeys(device_id.strip() for device_id in parameters["devices"].split(",")))
@@ -37,10 +35,10 @@ def devices_parse(parameters: Mapping[str, str]) -> list[str] | None:
     return device_ids
 
 
-def devices_limit(device_ids: Sequence[str]) -> None:
-    """Raises `TooLarge` for more than LATEST_MAX_DEVICES."""
-    if len(device_ids) > DEVICES.most:
-        raise TooLarge(f"devices: {len(device_ids)} are more than {DEVICES.most}; name fewer at once.")
+def devices_limit(device_ids: Sequence[str], most: int = DEVICES.most) -> None:
+    """Raises `TooLarge` for more than `most`, by default LATEST_MAX_DEVICES."""
+    if len(device_ids) > most:
+        raise TooLarge(f"devices: {len(device_ids)} are more than {most}; name fewer at once.")
 
 
 async def latest_read(device_ids: Sequence[str], now: int) -> Newest:

@@ -60,11 +60,23 @@ EXPORT = Operation(
     },
 )
 ENERGY = Operation(
-    summary="Energy by day, week, month or year",
-    description="In kWh, from power. Without `start` and `range`: the one period that `end` falls in.",
+    summary="Energy by quarter of an hour, hour, day, week, month or year",
+    description="In kWh, from counters where the device reports them, else from power. Without `start` and `range`: the"
+    " one period that `end` falls in.",
     parameters=parameters.ENERGY,
     responses={200: json_response("The periods, oldest first, and their total.", schemas.ENERGY)},
     refusals={413: f"More than {settings.ENERGY_MAX_PERIODS} periods."},
+)
+ENERGIES = Operation(
+    summary="Energy of several devices, and of all of them together",
+    description="Of all of them together, `peak_w` is null (the devices may have their peaks at different times), and"
+    " coverage is that of the device with the least.",
+    parameters=parameters.ENERGIES,
+    responses={200: json_response("The periods of each device and of all together, and totals.", schemas.ENERGIES)},
+    refusals={
+        403: _NOT_ALL_YOURS,
+        413: f"More than {settings.HISTORY_MAX_DEVICES} devices, or {settings.ENERGY_MAX_PERIODS} periods of all.",
+    },
 )
 LATEST = Operation(
     summary="The newest reading of each device",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,14 @@ from history_app.planning.window import EARLIEST_US, LATEST_US, STEPS, YEAR, Ste
 from history_app.rows import ROW_FORMATS
 from telemetry.names import DEVICE_ID
 
-PERIODS: dict[str, Step] = {"day": STEPS["1d"], "week": STEPS["1w"], "month": STEPS["1mo"], "year": YEAR}
+PERIODS: dict[str, Step] = {
+    "15m": STEPS["15m"],
+    "hour": STEPS["1h"],
+    "day": STEPS["1d"],
+    "week": STEPS["1w"],
+    "month": STEPS["1mo"],
+    "year": YEAR,
+}
 AGGREGATES = ("avg", "min", "max", "count")
 DEFAULT_RANGE = "24h"
 RANGE_PATTERN = r"([0-9]{1,6})(mo|s|m|h|d|w|y)"
@@ -104,6 +111,7 @@ DEVICES = PatternList(
     pattern=DEVICE_ID.pattern,
     most=settings.LATEST_MAX_DEVICES,
 )
+ENERGY_DEVICES = replace(DEVICES, most=settings.HISTORY_MAX_DEVICES)
 
 # What `question.question_parse` takes.
 WINDOW = by_name(RANGE, START, END, TZ)
@@ -112,4 +120,5 @@ QUESTION = {**WINDOW, **by_name(METRICS, AGG, RESOLUTION, MAX_POINTS, FILL)}
 HISTORY = {**QUESTION, **by_name(FORMAT)}
 EXPORT = {**WINDOW, **by_name(METRICS, EXPORT_FORMAT)}
 ENERGY = {**by_name(PERIOD), **WINDOW}
+ENERGIES = {**by_name(ENERGY_DEVICES), **ENERGY}
 LATEST = by_name(DEVICES)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from core.catalogue import CATALOGUE
 from core.openapi import (
     BOOLEAN,
@@ -15,11 +18,13 @@ from core.openapi import (
     nullable,
     record,
 )
-from history_app.energy.rules import PEAKS, QUANTITIES
+from history_app.energy.figures import PEAKS, QUANTITIES
+from history_app.energy.statements import METRICS
 from history_app.parameters import PERIODS
 from history_app.planning.window import STEPS
 
 _VALUE = nullable(NUMBER)
+_SOURCE: Mapping[str, Any] = {"type": "string", "enum": ["counter", "power"]}
 _SHARE = nullable({"type": "number", "minimum": 0, "maximum": 1})
 
 SERIES = Shape(
@@ -81,27 +86,37 @@ ENERGY_PERIOD = Shape(
             "start": TIME,
             "end": TIME,
             "partial": {**BOOLEAN, "description": "Whether the period is not over yet."},
-            "coverage": nullable({**_SHARE, "type": "number", "description": "Share of the time accounted for."}),
+            "coverage": nullable(
+                {
+                    **_SHARE,
+                    "type": "number",
+                    "description": "The smallest of `coverage_by_metric`; 0 where it is empty.",
+                }
+            ),
+            "coverage_by_metric": {
+                "type": "object",
+                "properties": {metric.name: {**_SHARE, "type": "number"} for metric in METRICS},
+                "additionalProperties": False,
+                "description": "Share of the elapsed time that each metric the device reports accounts for.",
+            },
             **{f"{name}_kwh": nullable({**NUMBER, "minimum": 0}) for name in QUANTITIES},
             "self_consumption": _SHARE,
             "self_sufficiency": _SHARE,
             **{f"{name}_w": _VALUE for name in PEAKS.values()},
             **{f"{name}_time": nullable(TIME) for name in PEAKS.values()},
+            "source": {**_SOURCE, "description": "`counter` if a counter gave at least one of the figures."},
+            "sources": record(dict.fromkeys(QUANTITIES, nullable(_SOURCE)), description="What gave each figure."),
         },
     ),
 )
-ENERGY = Shape(
-    "Energy",
-    record(
-        {
-            "device_id": STRING,
-            "period": {"type": "string", "enum": list(PERIODS)},
-            "tz": STRING,
-            "max_hold_s": INTEGER,
-            "source": STRING,
-            "periods": listed(ENERGY_PERIOD),
-            "total": ENERGY_PERIOD,
-        }
-    ),
-)
+_ENERGY_ASKED = {"period": {"type": "string", "enum": list(PERIODS)}, "tz": STRING}
+_ENERGY_SUMS = {
+    "coverage": nullable({**NUMBER, "description": "Of the total."}),
+    "source": {**_SOURCE, "description": "Of the total."},
+    "periods": listed(ENERGY_PERIOD),
+    "total": ENERGY_PERIOD,
+}
+ENERGY = Shape("Energy", record({"device_id": STRING, **_ENERGY_ASKED, **_ENERGY_SUMS}))
+DEVICE_ENERGY = Shape("DeviceEnergy", record({"device_id": STRING, **_ENERGY_SUMS}))
+ENERGIES = Shape("Energies", record({**_ENERGY_ASKED, "devices": listed(DEVICE_ENERGY), **_ENERGY_SUMS}))
 EXPORT_LINE = Shape("Reading", record({"device_id": STRING, "time": TIME, **dict.fromkeys(CATALOGUE.names, _VALUE)}))

@@ -19,11 +19,12 @@ from history_app import openapi
 from history_app.answer import histories_read
 from history_app.conditional import history_document
 from history_app.document import histories_encode, json_encode
-from history_app.energy.answer import energy_document, energy_parse, energy_read
+from history_app.energy.answer import energies_document, energy_document, energy_read
+from history_app.energy.question import energy_parse
 from history_app.export import accepts_gzip, export_chunks, export_parse
 from history_app.latest import devices_limit, devices_parse, latest_document, latest_read
 from history_app.many_devices import query_parse
-from history_app.parameters import FORMAT, HISTORY
+from history_app.parameters import ENERGIES, ENERGY, ENERGY_DEVICES, FORMAT, HISTORY, LATEST
 from history_app.question import question_parse
 
 R = TypeVar("R", bound=HttpResponseBase)
@@ -78,14 +79,33 @@ async def export(request: HttpRequest, identity: Identity, device_id: str) -> Ht
 @hot_view("GET")
 async def energy(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
     access = (await access_require(identity.user_id, [device_id]))[device_id]
-    question = energy_parse(_parameters(request), default_zone=access.timezone)
-    return _json(energy_document(await energy_read(device_id, question)))
+    parameters = _parameters(request)
+    require_known(parameters, ENERGY)
+    question = energy_parse(parameters, default_zone=access.timezone)
+    (figures,) = await energy_read([device_id], question)
+    return _json(await energy_document(device_id, question, figures))
+
+
+@described(openapi.ENERGIES)
+@hot_view("GET")
+async def energies(request: HttpRequest, identity: Identity) -> HttpResponse:
+    parameters = _parameters(request)
+    require_known(parameters, ENERGIES)
+    device_ids = devices_parse(parameters) or await visible_cached(identity.user_id)
+    devices_limit(device_ids, ENERGY_DEVICES.most)
+    access = await access_require(identity.user_id, device_ids)
+    zones = {access[device_id].timezone for device_id in device_ids}
+    default_zone = zones.pop() if len(zones) == 1 else "UTC"
+    question = energy_parse(parameters, default_zone=default_zone, devices=len(device_ids))
+    return _json(await energies_document(device_ids, question, await energy_read(device_ids, question)))
 
 
 @described(openapi.LATEST)
 @hot_view("GET")
 async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
-    device_ids = devices_parse(_parameters(request))
+    parameters = _parameters(request)
+    require_known(parameters, LATEST)
+    device_ids = devices_parse(parameters)
     if device_ids is None:
         device_ids = await visible_cached(identity.user_id)
         devices_limit(device_ids)

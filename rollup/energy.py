@@ -11,13 +11,10 @@ from collections.abc import Iterator
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
+from telemetry.cadence import REACH_FACTOR, REACH_MAX_S, REACH_MIN_S
 from telemetry.catalogue import Catalogue, Metric
 from telemetry.ddl import finite, table_of
 from telemetry.energy_tiers import COLUMN_NAMES, ENERGY_TIERS, QUARTER, EnergyTier, energy_metrics, energy_table
-
-REACH_FACTOR = 2.5
-REACH_MIN_S = 60
-REACH_MAX_S = 7_200
 
 
 def energy_statements(catalogue: Catalogue, touched: Composable) -> Iterator[Composed]:

@@ -1,31 +1,21 @@
-"""Joins the rows of one metric in time order and sums up periods. Pure; times in µs since 1970, seconds in s.
+"""Stitches the rows of one metric in time order and sums up periods. Pure; times in µs since 1970.
 
-A row stands for one or more consecutive readings: a row of an energy tier (`telemetry.energy_tiers`) or a single raw
-reading. Which rows are used for which part of the window makes no difference to the sums: a row gives the holds that
-its own readings determine, and the holds of its first two readings and of its last one follow here from the rows
-beside it. Holds that cross an edge are cut there.
+It makes no difference to the sums which rows stand for which readings: a row tells the holds that its own readings
+determine; the holds of its first two readings and of its last one follow here from the rows beside it. Holds that
+cross an edge are cut there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from history_app.energy.rows import NEVER, Rows, increase, reach_us
 from history_app.store.arrays import Array
 from telemetry.times import SECOND_US
 
-REACH_FACTOR = 2.5
-REACH_MIN_US = 60.0 * SECOND_US
-REACH_MAX_US = 7_200.0 * SECOND_US
-# In place of a time that there is not: −infinity of PostgreSQL, and a time later than any reading.
-NEVER = np.iinfo(np.int64).min
-LATER = 2**62
-
-TIMES = ("first_1", "first_2", "first_3", "last_1", "last_2", "last_3", "highest_time")
-VALUES = ("value_1", "value_2", "last_value", "positive", "negative", "held", "highest")
-Rows = Mapping[str, Array]
+LATER = 2**62  # a time after any reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +28,6 @@ class PeriodSums:
     held_s: Array
     highest: Array
     highest_time: Array
-
-
-def rows_of_readings(times: Array, values: Array) -> Rows:
-    """A row for each raw reading."""
-    nothing, never = np.zeros(len(times)), np.full(len(times), NEVER)
-    return {
-        "count": np.ones(len(times), dtype=np.int64),
-        **{name: times if name in ("first_1", "last_1", "highest_time") else never for name in TIMES},
-        **{name: values if name in ("value_1", "last_value", "highest") else nothing for name in VALUES},
-    }
-
-
-def rows_join(parts: Sequence[Rows]) -> Rows:
-    """All rows of a metric in time order. At least one part."""
-    if len(parts) == 1:
-        return parts[0]
-    order = np.argsort(np.concatenate([part["first_1"] for part in parts]), kind="stable")
-    return {name: np.concatenate([part[name] for part in parts])[order] for name in ("count", *TIMES, *VALUES)}
 
 
 def stitch_power(rows: Rows, edges: Array, now: int) -> PeriodSums:
@@ -87,8 +59,7 @@ def stitch_counter(rows: Rows, edges: Array, now: int) -> PeriodSums:
     `rows`: in time order, from the reading before `edges[0]` to the one after `edges[-1]` where there are any.
     """
     start, end = rows["last_1"][:-1], rows["first_1"][1:]
-    before, value = rows["last_value"][:-1], rows["value_1"][1:]
-    grown = np.where(value >= before, value - before, np.maximum(value, 0.0))
+    grown = increase(rows["value_1"][1:], rows["last_value"][:-1])
     lengths = (end - start).astype(np.float64)
     sums = _Summed(edges)
     sums.add_spans(start, np.minimum(lengths, now - start), grown / lengths * SECOND_US)
@@ -102,22 +73,12 @@ def _behind(column: Array, fill: int = NEVER, *, by: int = 1) -> Array:
     return np.concatenate([np.full(min(by, len(column)), fill, dtype=column.dtype), column[:-by]])
 
 
-def _reach_us(at: Array, before: Array, before_that: Array) -> Array:
-    """Contract section 3: 2.5 × the shorter of the two intervals that end with the reading, within bounds."""
-    first, second = (
-        np.where((earlier == NEVER) | (interval > REACH_MAX_US), np.inf, interval)
-        for earlier, interval in ((before, at - before), (before_that, before - before_that))
-    )
-    shorter = np.minimum(first, second)
-    return np.where(np.isinf(shorter), REACH_MIN_US, np.clip(REACH_FACTOR * shorter, REACH_MIN_US, REACH_MAX_US))
-
-
 def _held(
     at: Array, following: Array, before: Array, before_that: Array, values: Array, now: int
 ) -> tuple[Array, Array, Array]:
     """When readings were taken, for how many µs each holds, and the values."""
     until = np.minimum(following, now) - at
-    return at, np.minimum(until.astype(np.float64), _reach_us(at, before, before_that)), values
+    return at, np.minimum(until.astype(np.float64), reach_us(at, before, before_that)), values
 
 
 class _Summed:

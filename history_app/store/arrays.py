@@ -18,6 +18,7 @@ from psycopg.pq import Format
 
 Array = np.ndarray[Any, np.dtype[Any]]
 EMPTY: Array = np.empty(0)
+_EPOCH_2000_US = 946_684_800_000_000  # PostgreSQL counts from 2000-01-01
 _HEADER = struct.Struct(">iiIii")  # dimensions, has nulls, element type, length, lower bound: array_send in PostgreSQL
 
 
@@ -51,9 +52,18 @@ class _Integers(_ArrayLoader):
     element = np.dtype(">i4")
 
 
+class _Times(_Longs):
+    """timestamptz[] as µs since 1970; −infinity stays the smallest integer."""
+
+    def load(self, data: Buffer) -> Array:
+        since_2000 = super().load(data)
+        times: Array = np.where(since_2000 == np.iinfo(np.int64).min, since_2000, since_2000 + _EPOCH_2000_US)
+        return times
+
+
 async def arrays_register(connection: AsyncConnection[Any]) -> None:
-    """Make this connection load float8[], int8[] and int4[] as numpy arrays."""
-    for name, loader in (("float8", _Floats), ("int8", _Longs), ("int4", _Integers)):
+    """Make this connection load float8[], int8[], int4[] and timestamptz[] as numpy arrays."""
+    for name, loader in (("float8", _Floats), ("int8", _Longs), ("int4", _Integers), ("timestamptz", _Times)):
         info = connection.adapters.types[name]
         connection.adapters.register_loader(info.array_oid, loader)
 

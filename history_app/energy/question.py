@@ -1,0 +1,54 @@
+"""An energy question: which periods of which calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from core.errors import TooLarge
+from history_app.parameters import PERIOD, PERIODS
+from history_app.planning.window import Window, floor
+from history_app.question import question_parse
+from history_app.store.arrays import Array, as_array
+from telemetry.times import SECOND_US
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyQuestion:
+    """The periods asked for: those that [start, end) touches, by the calendar of `zone`."""
+
+    period: str
+    window: Window
+    now: int
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.window.zone
+
+    @property
+    def edges(self) -> Array:
+        """The starts of the periods and the end of the last one, µs."""
+        return as_array(self.window.edges)
+
+
+def energy_parse(parameters: Mapping[str, str], *, default_zone: str, devices: int = 1) -> EnergyQuestion:
+    """Check `period` and the window (other parameters do not count), for so many devices.
+
+    Without `start` and `range` it is the one period that `end` (or the present) falls in. Raises `BadRequest` naming
+    the first parameter that cannot be used, and `TooLarge` for more than ENERGY_MAX_PERIODS periods of all devices.
+    """
+    period = PERIOD.parse(parameters.get("period"))
+    question = question_parse(parameters, default_zone=default_zone)
+    step, start = PERIODS[period], question.start
+    if "start" not in parameters and "range" not in parameters:
+        start = floor(question.end - 1, step, question.zone)
+    most = settings.ENERGY_MAX_PERIODS // max(devices, 1)
+    if (question.end - start) / SECOND_US > most * step.seconds:
+        raise TooLarge(
+            f"period: this would be more than {most} of them"
+            f"{'' if devices == 1 else f' for each of {devices} devices'}; take a longer one, or a shorter range."
+        )
+    return EnergyQuestion(period, Window(start, question.end, step, question.zone), question.now)

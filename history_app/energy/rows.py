@@ -1,0 +1,118 @@
+"""Rows of one metric: each stands for one or more consecutive readings. Pure; times in µs since 1970.
+
+A row is a row of an energy tier (its columns: `telemetry.energy_tiers`), one raw reading, or several raw readings that
+were reduced here the way that the rollup reduces them. Rows of a metric in time order are columns of equal length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from history_app.store.arrays import Array
+from telemetry.cadence import REACH_FACTOR, REACH_MAX_S, REACH_MIN_S
+from telemetry.times import SECOND_US
+
+REACH_MIN_US = REACH_MIN_S * SECOND_US
+REACH_MAX_US = REACH_MAX_S * SECOND_US
+NEVER = np.iinfo(np.int64).min  # in place of a time that there is not
+
+TIMES = ("first_1", "first_2", "first_3", "last_1", "last_2", "last_3", "highest_time")
+VALUES = ("value_1", "value_2", "last_value", "positive", "negative", "held", "highest")
+COLUMNS = ("count", *TIMES, *VALUES)
+Rows = Mapping[str, Array]
+
+
+def rows_of_readings(times: Array, values: Array) -> Rows:
+    """A row for each raw reading."""
+    nothing, never = np.zeros(len(times)), np.full(len(times), NEVER)
+    return {
+        "count": np.ones(len(times), dtype=np.int64),
+        **{name: times if name in ("first_1", "last_1", "highest_time") else never for name in TIMES},
+        **{name: values if name in ("value_1", "last_value", "highest") else nothing for name in VALUES},
+    }
+
+
+def rows_join(parts: Sequence[Rows]) -> Rows:
+    """All rows of a metric in time order."""
+    if not parts:
+        return rows_of_readings(np.empty(0, dtype=np.int64), np.empty(0))
+    if len(parts) == 1:
+        return parts[0]
+    order = np.argsort(np.concatenate([part["first_1"] for part in parts]), kind="stable")
+    return {name: np.concatenate([part[name] for part in parts])[order] for name in COLUMNS}
+
+
+def rows_reduce(times: Array, values: Array, edges: Array, *, is_counter: bool) -> Rows:
+    """One row per period between `edges` that holds some of the readings, and one for those before and after.
+
+    `times`: in order, at least one.
+    """
+    period = np.searchsorted(edges, times, side="right")
+    first = np.concatenate([[0], np.flatnonzero(np.diff(period)) + 1])
+    count = np.diff(np.append(first, len(times)))
+    last = first + count - 1
+    held, positive, negative = _held_inside(times, values, first, last, is_counter=is_counter)
+    order = np.lexsort((-values, np.repeat(np.arange(len(first)), count)))  # stable: the earliest of equals comes first
+    highest = order[first]
+    return {
+        "count": count,
+        "first_1": times[first],
+        "last_1": times[last],
+        **{f"first_{place}": _nth(times, first + place - 1, count >= place) for place in (2, 3)},
+        **{f"last_{place}": _nth(times, last - place + 1, count >= place) for place in (2, 3)},
+        "value_1": values[first],
+        "value_2": values[np.minimum(first + 1, last)],
+        "last_value": values[last],
+        "positive": np.add.reduceat(positive, first),
+        "negative": np.add.reduceat(negative, first),
+        "held": np.add.reduceat(held, first),
+        "highest": values[highest],
+        "highest_time": times[highest],
+    }
+
+
+def reach_us(at: Array, before: Array, before_that: Array) -> Array:
+    """The reach of readings at `at`, from the times of the two readings before each (NEVER: there is none).
+
+    Contract section 3: 2.5 × the shorter of the two intervals, at least 60 s and at most 7,200 s. An interval longer
+    than that counts as unknown; without any known interval the reach is 60 s.
+    """
+    intervals = [
+        np.where((earlier == NEVER) | (interval > REACH_MAX_US), np.inf, interval)
+        for earlier, interval in ((before, at - before), (before_that, before - before_that))
+    ]
+    shorter = np.minimum(*intervals)
+    reach: Array = np.where(
+        np.isinf(shorter), REACH_MIN_US, np.clip(REACH_FACTOR * shorter, REACH_MIN_US, REACH_MAX_US)
+    )
+    return reach
+
+
+def increase(values: Array, before: Array) -> Array:
+    """The increase of a counter. A value below the previous one is a reset and counts from zero."""
+    grown: Array = np.where(values >= before, values - before, np.maximum(values, 0.0))
+    return grown
+
+
+def _nth(times: Array, places: Array, is_there: Array) -> Array:
+    return np.where(is_there, times[np.clip(places, 0, len(times) - 1)], NEVER)
+
+
+def _held_inside(
+    times: Array, values: Array, first: Array, last: Array, *, is_counter: bool
+) -> tuple[Array, Array, Array]:
+    """Of each reading, from the readings of its row alone: seconds held, and unit × seconds of each direction."""
+    seconds, positive, negative = (np.zeros(len(times)) for _ in range(3))
+    seconds[:-1] = np.diff(times) / SECOND_US
+    seconds[last] = 0.0
+    if is_counter:
+        positive[:-1] = increase(values[1:], values[:-1])
+        positive[last] = 0.0
+        return seconds, positive, negative
+    if len(times) > 2:
+        seconds[2:] = np.minimum(seconds[2:], reach_us(times[2:], times[1:-1], times[:-2]) / SECOND_US)
+    seconds[first] = 0.0
+    seconds[np.minimum(first + 1, last)] = 0.0
+    return seconds, np.maximum(values, 0.0) * seconds, np.maximum(-values, 0.0) * seconds

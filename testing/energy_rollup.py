@@ -1,0 +1,42 @@
+"""The rollup's work on the energy tiers of one device, as far as a test wants it done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from rollup.energy import energy_statements
+from telemetry.catalogue import Catalogue
+from telemetry.changes import changes_table
+
+Connection = psycopg.Connection[Any]
+Logged = tuple[Any, ...]
+Choice = Callable[[Sequence[Logged]], Sequence[Logged]]
+
+
+def energy_roll_up(connection: Connection, catalogue: Catalogue, device_id: str, choose: Choice = list) -> None:
+    """Rebuild the buckets that the chosen rows of the change log touch, and delete those rows, in one transaction."""
+    log = changes_table(catalogue)
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        found = connection.execute(
+            sql.SQL("SELECT ctid, first, last FROM {} WHERE device_id = %s ORDER BY first, last").format(log),
+            [device_id],
+        ).fetchall()
+        chosen = choose(found)
+        if not chosen:
+            return
+        connection.execute("CREATE TEMP TABLE touched (device_id text, bucket timestamptz) ON COMMIT DROP")
+        connection.execute(
+            "INSERT INTO touched SELECT DISTINCT %s, bucket FROM unnest(%s::timestamptz[], %s::timestamptz[])"
+            " AS span(first, last), generate_series(time_bucket('15 minutes', first), last, '15 minutes') AS bucket",
+            [device_id, [row[1] for row in chosen], [row[2] for row in chosen]],
+        )
+        for statement in energy_statements(catalogue, sql.Identifier("touched")):
+            connection.execute(statement)
+        connection.execute(
+            sql.SQL("DELETE FROM {} WHERE ctid = ANY (%s::tid[])").format(log), [[str(row[0]) for row in chosen]]
+        )
