@@ -1,4 +1,4 @@
-"""A real Chromium, a house with a month behind it that goes on sending, and people who sign in through the form.
+"""A real Chromium, a house with a month of history that keeps sending, and users who sign in through the form.
 
 The browser ends with this package: Playwright's sync API keeps an event loop running in this thread, and the async
 tests elsewhere want to start loops of their own.
@@ -42,13 +42,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def watch() -> Watch:
-    """What a page must not do. `page` ends the test with it."""
+    """What a page must not do. `page` checks it at the end of the test."""
     return Watch()
 
 
 @pytest.fixture
 def page(browser: Browser, watch: Watch) -> Iterator[Page]:
-    """A page of a new visitor, closely watched: no console errors, no policy violations, no other hosts."""
+    """A page of a new visitor. Console errors, policy violations and requests to other hosts fail the test."""
     with browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB") as context:
         watch.follow(context)
         yield context.new_page()
@@ -87,7 +87,7 @@ def charlie(server: Process) -> Iterator[Person]:
 
 @pytest.fixture(scope="package")
 def house(owner: Person, stack: Stack, writer: Process, logs: Path) -> Iterator[str]:
-    """A device with a month of stored history (a day of it every second) that sends a reading a second."""
+    """A device with a month of stored history (a day of it every second) that sends one reading per second."""
     from tests.e2e.houses import make_device, simulator, store_month
 
     device_id = make_device(owner)

@@ -30,7 +30,7 @@ DAY_S = 86_400
 
 
 def in_thread(work: Callable[[], T]) -> T:
-    """`work()` in a new thread, with database connections of its own that are closed again."""
+    """Return `work()`, run in a new thread. Its database connections are closed afterwards."""
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -55,7 +55,7 @@ def make_device(person: Person) -> str:
 
 
 def store_month(stack: Stack, device_id: str) -> None:
-    """A month of history: every quarter of an hour at first, every second on the last day."""
+    """Store a month of history: a reading every 15 minutes, and every second on the last day."""
     now = now_us()
     store(stack, (reading_at(device_id, now - age * SECOND_US) for age in range(31 * DAY_S, DAY_S, -900)))
     simulate(stack, "load", "--days", "1", "--device", device_id)
@@ -70,7 +70,7 @@ def simulate(stack: Stack, *arguments: str) -> None:
 
 @contextmanager
 def simulator(stack: Stack, writer: Process, device_id: str, *, log: Path) -> Iterator[None]:
-    """The real simulator, sending to the real writer; it has begun to when this is entered."""
+    """Run the real simulator against the real writer. Its first reading is stored on entry."""
     began = stored_readings(stack, device_id)
     command = [sys.executable, "-m", "simulator", "run", "--url", writer.url, "--device", device_id]
     with log.open("ab") as output:
@@ -91,7 +91,7 @@ def simulator(stack: Stack, writer: Process, device_id: str, *, log: Path) -> It
 
 
 def stored_readings(stack: Stack, device_id: str, *, until: str = "infinity") -> int:
-    """How many readings of a device TimescaleDB holds up to a time (ISO)."""
+    """The number of readings of a device in TimescaleDB up to a time (ISO)."""
     with stack.admin() as connection:
         row = connection.execute(
             "SELECT count(*) FROM energy_data WHERE device_id = %s AND time <= %s", [device_id, until]

@@ -1,4 +1,4 @@
-"""The pages for managing things, as a person uses them."""
+"""Helpers for the pages /devices and /account."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.support import DEADLINE_MS
 
 
 def enter(page: Page, server: Process, person: Person, path: str) -> None:
-    """Open `path` with a session that the form gave to `person`."""
+    """Open `path` with a session of `person`, created through the login form."""
     with browser(server, person) as client:
         cookies = [{"name": name, "value": value, "url": server.url} for name, value in client.cookies.items()]
     page.context.add_cookies(cookies)  # type: ignore[arg-type]
@@ -21,17 +21,17 @@ def enter(page: Page, server: Process, person: Person, path: str) -> None:
 
 
 def card(page: Page, words: str) -> Locator:
-    """A device's card, by its name or id."""
+    """The card of a device, by its name or id."""
     return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=words, exact=True))
 
 
 def told(page: Page, words: str) -> None:
-    """Wait until the page says this, politely."""
+    """Wait until a status message of the page contains these words."""
     expect(page.locator("main [role=status]").filter(has_text=words)).to_be_visible(timeout=DEADLINE_MS)
 
 
 def problem(page: Page) -> Locator:
-    """What is wrong, in the form that is open."""
+    """The error message of the open form."""
     return page.locator(".problem:visible")
 
 

@@ -1,4 +1,4 @@
-"""The dashboard as a person uses it, and what its page must not do."""
+"""The dashboard page as a user operates it, and what it must not do."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Download, Locator, Page, Request, expect
 
-DEADLINE_MS = 45_000  # the machine may be doing something else
+DEADLINE_MS = 45_000  # the machine may be busy
 PAUSE_MS = 50.0
-# What Chromium itself writes when an answer is an error or a server is away.
+# Messages of Chromium about error responses and unreachable servers.
 NETWORK_ERRORS = ("Failed to load resource", "WebSocket connection to")
 
 
 @dataclass
 class Watch:
-    """Collects what a page must not do: console errors (policy violations are among them), requests elsewhere."""
+    """Collects what a page must not do: console errors, which include policy violations, and foreign requests."""
 
     problems: list[str] = field(default_factory=list)
     network_errors_expected: bool = False
@@ -52,7 +52,7 @@ class DashboardPage:
         self.url = url
 
     def sign_in(self, username: str, password: str) -> None:
-        """As anybody does: come, be sent to the form, fill it in."""
+        """Open the page, follow the redirect to the form, and submit it."""
         self.page.goto(self.url)
         self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password").fill(password)
@@ -60,7 +60,7 @@ class DashboardPage:
         self.page.wait_for_url(lambda url: urlsplit(url).path != "/login")
 
     def choose(self, label: str) -> None:
-        """A range, by its button; waits until it is drawn."""
+        """Choose a range by its button, and wait until it is drawn."""
         self.page.get_by_role("button", name=label, exact=True).click()
         self.wait_drawn(label.replace(" ", "").replace("min", "m"))
 
@@ -88,7 +88,7 @@ class DashboardPage:
         return self.page.get_by_label("Device").locator("option").all_text_contents()
 
     def drawn(self, name: str) -> str:
-        """`points`, `newest`, `through` or `resolution` of what is drawn at this moment."""
+        """`points`, `newest`, `through` or `resolution` of the current drawing."""
         return self.page.locator("#power").get_attribute(f"data-{name}", timeout=DEADLINE_MS) or ""
 
     @property
@@ -101,7 +101,7 @@ class DashboardPage:
         return datetime.fromisoformat(self.drawn("through") or "1970-01-01T00:00:00Z")
 
     def wait(self, condition: Callable[[], bool], what: str, deadline_ms: float = DEADLINE_MS) -> None:
-        """Wait until a condition holds, while the page goes on."""
+        """Wait until a condition holds. The page keeps running."""
         end = time.monotonic() + deadline_ms / 1000
         while not condition():
             assert time.monotonic() < end, f"not within {deadline_ms} ms: {what}"
@@ -114,7 +114,7 @@ class DashboardPage:
         return bool(self.page.evaluate(CANVAS_FILLS_CARD))
 
     def coloured_pixels(self, chart: str, colour: str, *, left: float = 0, right: float = 1) -> int:
-        """How many pixels of a chart's canvas have the colour of a custom property of the style sheet.
+        """Count the pixels of a chart that have the colour of a custom property of the style sheet.
 
         `left`, `right`: count only between these fractions of the canvas's width.
         """

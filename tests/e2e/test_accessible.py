@@ -1,4 +1,4 @@
-"""Every page and dialog for who uses no mouse, no eyes, or no large screen: axe-core's rules, and the keyboard."""
+"""Accessibility of every page and dialog: the rules of axe-core, the keyboard, small screens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.manage import card, enter
 pytestmark = pytest.mark.processes
 
 AXE = (ROOT / "dashboard/node_modules/axe-core/axe.min.js").read_text()
-# What can be reached with the Tab key, in the order of the page; a group of radio buttons would be one stop.
+# The elements that the Tab key reaches, in the order of the page. A group of radio buttons would be one of them.
 STOPS = """() => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll(
     "a[href], button, input, select, textarea, [tabindex]")]
   .filter((e) => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({ visibilityProperty: true }))
@@ -28,7 +28,7 @@ OPENED = ["Claim a device", "Settings", "Share", "History", "Transfer", "Release
 
 
 def violations(page: Page) -> list[str]:
-    """Which rules of axe-core the page breaks, and where."""
+    """The violated rules of axe-core, with the elements, and duplicate ids."""
     page.evaluate(AXE)
     found: dict[str, Any] = page.evaluate("axe.run({ resultTypes: ['violations'] })")
     broken = [f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]]
@@ -36,7 +36,7 @@ def violations(page: Page) -> list[str]:
 
 
 def assert_in_order(page: Page) -> None:
-    """The Tab key leads to every control, in the order of the page."""
+    """Assert that the Tab key reaches every control, in the order of the page."""
     stops = page.evaluate(STOPS)
     assert stops
     page.evaluate("document.querySelector('dialog[open]') ?? document.activeElement.blur()")
@@ -53,7 +53,7 @@ def assert_in_order(page: Page) -> None:
 
 @pytest.fixture
 def devices(page: Page, server: Process, bob: Person, charlie: Person) -> Page:
-    """Bob's page: one device of his own, one that charlie shares with him."""
+    """Bob's page /devices, with a device of his own and one that charlie shares with him."""
     make_device(bob)
     shared = make_device(charlie)
     in_thread(lambda: device_share(shared, bob))
@@ -64,7 +64,7 @@ def devices(page: Page, server: Process, bob: Person, charlie: Person) -> Page:
 
 @pytest.fixture
 def account(page: Page, server: Process, bob: Person) -> Page:
-    """Bob's page with a key in the list."""
+    """Bob's page /account, with a key in the list."""
     bob.http.post("/api/auth/tokens", json={"name": "grafana"}).raise_for_status()
     enter(page, server, bob, "/account")
     expect(page.get_by_role("region", name="API keys").get_by_role("row", name="grafana")).to_be_visible()

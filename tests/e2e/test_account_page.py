@@ -1,4 +1,4 @@
-"""The page /account, used by a person in a real browser."""
+"""The page /account in a real browser."""
 
 from __future__ import annotations
 

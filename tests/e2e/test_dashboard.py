@@ -1,4 +1,4 @@
-"""The dashboard, used by a person in a real browser while the real simulator sends to the real writer."""
+"""The dashboard in a real browser, while the real simulator sends to the real writer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.e2e.support import DEADLINE_MS, DashboardPage, Watch, utc_now
 
 pytestmark = pytest.mark.processes
 
-# Range: resolution, and the points it is made of; a window that does not begin at an edge has one bucket more.
+# Per range: resolution, fewest and most points. A window that does not start at an edge has one more bucket.
 DRAWN = {
     "10 min": ("raw", 598, 601),
     "1 h": ("5s", 720, 721),
@@ -80,7 +80,7 @@ def test_each_range_is_drawn_in_its_resolution_and_grows(signed_in: DashboardPag
 
 
 def test_a_bucket_that_grew_live_is_what_history_says(signed_in: DashboardPage, owner: Person, house: str) -> None:
-    """Read with the keyboard, bucket by bucket, as a person without a mouse does."""
+    """The values are read with the keyboard, bucket by bucket."""
     signed_in.choose("1 h")
     signed_in.wait_live()
     opened_at = signed_in.through
@@ -118,7 +118,7 @@ def test_goes_offline_and_comes_back_with_nothing_missing_when_the_server_restar
     dashboard: DashboardPage, stack: Stack, writer: Process, charlie: Person, logs: Path, watch: Watch
 ) -> None:
     watch.network_errors_expected = True
-    young = make_device(charlie)  # so young that every reading of it is in the ten minutes shown
+    young = make_device(charlie)  # all its readings are within the ten minutes shown
     server = server_process(stack.env, logs / "restarted.log")
     with simulator(stack, writer, young, log=logs / "young.log"), server:
         dashboard.url = server.url
@@ -142,7 +142,7 @@ def test_goes_offline_and_comes_back_with_nothing_missing_when_the_server_restar
         through, points = dashboard.page.evaluate(
             "(({ through, points }) => [through, Number(points)])(document.querySelector('#power').dataset)"
         )
-        # Published a moment before it is stored; in the order of arrival, so a later one vouches for those before.
+        # A reading is published before it is stored. Storage is in order: a later reading proves the earlier ones.
         wait_until(lambda: stored_readings(stack, young) > stored_readings(stack, young, until=through), "all stored")
         assert points == stored_readings(stack, young, until=through)
 
@@ -179,7 +179,7 @@ def test_a_strangers_device_is_not_listed_and_not_shown(dashboard: DashboardPage
 def test_a_guest_sees_the_house_until_the_share_ends(
     dashboard: DashboardPage, owner: Person, bob: Person, house: str, watch: Watch
 ) -> None:
-    watch.network_errors_expected = True  # what was asked at that moment is refused
+    watch.network_errors_expected = True  # requests at that moment are refused
     in_thread(lambda: device_share(house, bob))
     dashboard.sign_in(bob.username, bob.password)
     dashboard.wait_drawn("24h")
@@ -220,7 +220,7 @@ def test_silence_is_drawn_as_a_gap(
 
 
 def test_signing_out_ends_the_session_everywhere(signed_in: DashboardPage) -> None:
-    """Also in another tab, which is told by its socket."""
+    """Another tab learns of it through its socket."""
     other = DashboardPage(signed_in.page.context.new_page(), signed_in.url)
     other.page.goto(other.url)
     other.wait_live()

@@ -1,4 +1,4 @@
-"""The page /devices, used by a person in a real browser."""
+"""The page /devices in a real browser."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.processes
 
 
 def provisioned() -> tuple[str, str]:
-    """A device that nobody owns, and its claim code."""
+    """A device without an owner, and its claim code."""
     device_id = f"new_{secrets.token_hex(4)}"
     return device_id, in_thread(lambda: device_provision(device_id=device_id))[1]
 

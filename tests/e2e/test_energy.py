@@ -1,4 +1,4 @@
-"""Energy of today, this month and this year, and the reports, beside what the API says."""
+"""The energy table and the reports, compared with the API."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_energy_is_what_the_api_says_and_what_is_missing_is_shown(
     row = page.locator("#energy-rows tr", has_text="House")
     expect(row.locator("td").last).not_to_have_text("–", timeout=DEADLINE_MS)
     assert numbers(row.locator("td").last.inner_text()) == pytest.approx(year["consumed_kwh"], abs=0.01)
-    # Nothing was measured today: no number is made up for it.
+    # Nothing was measured today, so no number is shown.
     expect(row.locator("td").first).to_have_text("–")
     coverage = page.locator("#energy-rows .coverage td")
     expect(coverage.first).to_have_text(re.compile("^0"))

@@ -1,4 +1,4 @@
-"""clients/javascript in a real browser against the real server, with faults in between."""
+"""clients/javascript in a real browser against the real server, with injected faults."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.e2e.support import DashboardPage, Watch
 
 pytestmark = pytest.mark.processes
 
-# Everything that the stream says, in the order in which it says it. `gate`, where set, is what onReadings waits for.
+# Records all events of the stream, in order. onReadings returns `gate`, so the stream waits for it if it is set.
 FOLLOW = """async ({ devices, options }) => {
   const { LiveStream } = await import('/static/wattstream-client/index.js');
   const { liveTicket } = await import('/static/dashboard/lib/api.js');
@@ -49,7 +49,7 @@ FOLLOW = """async ({ devices, options }) => {
 
 
 class Follower:
-    """A LiveStream of somebody who is signed in, on a page that follows nothing itself, and its record."""
+    """A LiveStream of a signed-in user, with its record, on a page that has no stream of its own."""
 
     def __init__(self, dashboard: DashboardPage, person: Person) -> None:
         self._dashboard = dashboard
@@ -79,7 +79,7 @@ class Follower:
         self.wait(lambda: self.state.get("name") == name, f"the state {name}")
 
     def wait_given(self, device_id: str, readings: Sequence[Reading]) -> None:
-        """Until the last of these came; then it must have been these, each once and in order."""
+        """Wait for the last of these readings; assert that exactly these arrived, each once and in order."""
         wanted = times_of(readings)
         self.wait(lambda: wanted[-1] in self.times(device_id), "the last reading")
         assert self.times(device_id) == wanted
@@ -98,7 +98,7 @@ def proxy(server: Process) -> Iterator[TcpProxy]:
 
 @pytest.fixture
 def follower(dashboard: DashboardPage, proxy: TcpProxy, charlie: Person, watch: Watch) -> Follower:
-    """Charlie's, through a proxy."""
+    """A follower for charlie, through a proxy."""
     watch.network_errors_expected = True
     dashboard.url = f"http://127.0.0.1:{proxy.port}"
     return Follower(dashboard, charlie)
@@ -156,7 +156,7 @@ def test_a_restarted_server_is_come_back_to(
 
 def test_a_ticket_that_grew_old_on_the_way_is_renewed(follower: Follower, stack: Stack, device_id: str) -> None:
     def outdated(route: Route) -> None:
-        """What a ticket is after its 30 s: Redis has forgotten it."""
+        """Expire the ticket: Redis drops it after 30 s."""
         answer = route.fetch()
         body = answer.json()
         with redis.Redis.from_url(stack.env["REDIS_URL"]) as client:
@@ -205,7 +205,7 @@ def test_a_share_that_ends_ends_this_device_only(
 def test_many_devices_are_asked_for_together_and_one_that_is_refused_is_told_apart(
     follower: Follower, stack: Stack, bob: Person, charlie: Person
 ) -> None:
-    """More than the server allows frames a second."""
+    """There are more devices than the server allows frames per second."""
     devices = [make_device(charlie) for _ in range(120)]
     foreign = make_device(bob)
     follower.follow(dict.fromkeys([*devices[:60], foreign, *devices[60:]]))
@@ -240,7 +240,7 @@ def test_too_much_to_replay_is_said(dashboard: DashboardPage, stack: Stack, char
         follower.wait(lambda: bool(follower["subscribed"]), "the answer")
         (told,) = follower["subscribed"]
         assert (told["since"], told["recovered"]) == (since, False)
-        # From the cursor it tells of, nothing is missing.
+        # After the reported cursor, nothing is missing.
         follower.wait_given(device_id, [reading for reading in readings if iso_from_us(reading.us) > told["cursor"]])
 
 
@@ -267,7 +267,7 @@ def test_a_page_that_is_hidden_lets_go_and_catches_up_when_it_is_shown(
 
 
 def be_hidden(page: Page, hidden: bool) -> None:
-    """A browser without a window hides no tab, so the page is told what a hidden one is told."""
+    """Simulate a hidden tab: a headless browser cannot hide one."""
     page.evaluate(
         """(hidden) => {
           Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
@@ -291,5 +291,5 @@ def test_handlers_that_are_behind_stop_the_stream_and_lose_nothing(
 
     follower.page.evaluate("window.record.gate = null; window.go()")
     follower.wait_given(device_id, readings)
-    # A backlog frame, of 500 rows, is what can come at once.
+    # One backlog frame of 500 rows may arrive beyond the limit.
     assert follower["most"] <= 20 + 500

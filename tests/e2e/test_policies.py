@@ -53,7 +53,7 @@ def collecting(page: Page) -> Page:
 def test_the_dashboard_and_the_form_work_under_their_policy(
     collecting: Page, dashboard: DashboardPage, owner: Person, house: str
 ) -> None:
-    """The socket too: 'self' in connect-src covers it."""
+    """'self' in connect-src covers the socket too."""
     collecting.goto(f"{dashboard.url}/login")
     assert violations(collecting) == []
     dashboard.sign_in(owner.username, owner.password)
@@ -89,7 +89,7 @@ def test_the_admins_scripts_run(collecting: Page, dashboard: DashboardPage, char
     dashboard.sign_in(charlie.username, charlie.password)
     collecting.goto(f"{dashboard.url}/admin/devices_app/grant/add/")
     shortcut = collecting.locator(".datetimeshortcuts a", has_text="Today").first
-    shortcut.click()  # made by the admin's scripts, and filling in by them
+    shortcut.click()  # the scripts of the admin create it and handle its click
     expect(collecting.locator("input.vDateField").first).not_to_have_value("")
     collecting.goto(f"{dashboard.url}/admin/auth_app/user/")
     collecting.locator("#action-toggle").check()
@@ -98,7 +98,7 @@ def test_the_admins_scripts_run(collecting: Page, dashboard: DashboardPage, char
 
 
 def test_what_is_inline_or_foreign_is_blocked(collecting: Page, dashboard: DashboardPage, watch: Watch) -> None:
-    """As a hostile page's text would bring it in, had it not been escaped."""
+    """Content that an injection could add to a page."""
     collecting.goto(f"{dashboard.url}/login")
     collecting.evaluate("""async () => {
       const add = (name, fields) => document.body.append(Object.assign(document.createElement(name), fields));
@@ -117,7 +117,7 @@ def test_what_is_inline_or_foreign_is_blocked(collecting: Page, dashboard: Dashb
 
 
 class ForeignPage(BaseHTTPRequestHandler):
-    """Another origin's page; it frames what its query names."""
+    """A page of another origin that frames the URL in its query."""
 
     def do_GET(self) -> None:
         body = f"<!doctype html><title>foreign</title><iframe src='{unquote(urlsplit(self.path).query)}'></iframe>"
@@ -127,12 +127,12 @@ class ForeignPage(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, *_: object) -> None:
-        """Not into the test's output."""
+        """Keep requests out of the output."""
 
 
 @pytest.fixture
 def foreign() -> Iterator[str]:
-    """The origin of a real server that is not ours."""
+    """The origin of a foreign server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), ForeignPage) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

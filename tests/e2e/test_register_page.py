@@ -1,4 +1,4 @@
-"""The page /register, and the way to it."""
+"""The page /register, and the link to it."""
 
 from __future__ import annotations
 

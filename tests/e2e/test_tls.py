@@ -1,4 +1,4 @@
-"""The dashboard over https: a real browser, a real nginx that ends TLS, and a server that is told so."""
+"""The dashboard over HTTPS: a real browser, a real nginx that terminates TLS, and a server with TLS=1."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def https_url(stack: Stack, writer: Process, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def https_page(browser: Browser, watch: Watch) -> Iterator[Page]:
-    """A new visitor, who trusts the test's certificate."""
+    """A new visitor who trusts the certificate of the test."""
     with browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}) as context:
         watch.follow(context)
         yield context.new_page()

@@ -1,4 +1,4 @@
-"""Choosing what is shown: zoom, periods, metrics, devices, colours; and taking it away."""
+"""Views: zoom, periods, metrics, devices, colours, downloads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def asked(signed_in: DashboardPage) -> Asked:
 
 
 def drag(page: Page, left: float, right: float) -> None:
-    """Across the power chart, between two fractions of its width."""
+    """Drag across the power chart, between two fractions of its width."""
     box = page.locator("#power .u-over").bounding_box()
     assert box is not None
     y = box["y"] + box["height"] / 2
@@ -71,7 +71,7 @@ def test_every_change_of_view_asks_for_history_once(signed_in: DashboardPage, as
 
 def test_dragging_asks_for_the_finer_view_and_a_double_click_goes_back(signed_in: DashboardPage, asked: Asked) -> None:
     page = signed_in.page
-    drag(page, 0.90, 0.93)  # of a day: three quarters of an hour
+    drag(page, 0.90, 0.93)  # 45 minutes of a day
     wait_resolution(signed_in, "5s")
     signed_in.wait_drawn("custom")
     assert len(asked.take()) == 1
@@ -104,7 +104,7 @@ def test_the_keyboard_zooms_and_goes_back(signed_in: DashboardPage) -> None:
 
 
 def test_a_period_is_read_in_the_zone_of_the_device(dashboard: DashboardPage, charlie: Person, stack: Stack) -> None:
-    """The day on which clocks go back has 25 hours in Berlin, and two o'clock comes twice."""
+    """When the clocks go back, the day in Berlin has 25 hours and two o'clock occurs twice."""
     device_id = make_device(charlie)
     midnight = us_from_datetime(datetime(2025, 10, 25, 22, tzinfo=UTC))
     store(stack, (reading_at(device_id, midnight + minute * 60 * SECOND_US) for minute in range(25 * 60)))
@@ -158,7 +158,7 @@ def test_metrics_are_switched_on_and_off(signed_in: DashboardPage, asked: Asked,
 def test_devices_are_compared_and_one_that_is_taken_away_is_said(
     signed_in: DashboardPage, asked: Asked, stack: Stack, owner: Person, bob: Person, watch: Watch
 ) -> None:
-    watch.network_errors_expected = True  # what was asked when the share ended is refused
+    watch.network_errors_expected = True  # requests at the end of the share are refused
     other = make_device(bob)
     now = now_us()
     store(stack, [reading_at(other, now - age * SECOND_US, 900.0) for age in range(5000, 0, -10)])

@@ -1,4 +1,4 @@
-"""What the page costs: bytes, memory, main thread. Counts and sizes, which a busy machine does not change."""
+"""Costs of the page: bytes, memory, long tasks. All are counts and sizes, which do not depend on the load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.processes
 
 logger = logging.getLogger(__name__)  # the figures, with --log-cli-level=INFO
 PAGE_BYTES = 150 * 1024
-# What a view may grow by in two hours of readings: noise of the heap, not readings (each is about 300 bytes).
+# Permitted growth in two hours: noise of the heap, far less than the readings (about 300 bytes each).
 HEAP_NOISE_BYTES = 400_000
 
 WATCH = """() => {
@@ -45,7 +45,7 @@ def at_home(dashboard: DashboardPage, owner: Person, house: str) -> DashboardPag
 
 
 def test_the_whole_page_is_light(at_home: DashboardPage) -> None:
-    """As it came over the wire, with nothing in the cache: the page, its modules, styles and the first data."""
+    """Bytes on the wire with an empty cache: the page, its modules, styles and the first data."""
     at_home.wait_live()
     sizes: dict[str, int] = at_home.page.evaluate(
         """() => Object.fromEntries([...performance.getEntriesByType('navigation'),
@@ -65,7 +65,7 @@ def test_nothing_jumps_while_the_page_fills(at_home: DashboardPage) -> None:
 
 
 def test_readings_do_not_occupy_the_page(at_home: DashboardPage) -> None:
-    """Ten seconds of live readings in the finest view. A noisy machine makes some tasks long, but not as many."""
+    """Ten seconds of readings in the finest view. A busy machine causes some long tasks, but not one per reading."""
     at_home.choose("10 min")
     at_home.wait_live()
     before = at_home.through
@@ -79,8 +79,8 @@ def test_readings_do_not_occupy_the_page(at_home: DashboardPage) -> None:
 def test_hours_of_readings_leave_no_more_in_memory_than_the_view(
     dashboard: DashboardPage, stack: Stack, charlie: Person
 ) -> None:
-    """Three hours at 1 Hz through the real server, as fast as they go; memory is what is left after a forced
-    collection, once the ten minutes shown are full and two hours later."""
+    """Send three hours of readings at 1 Hz through the real server, as fast as possible. Compare the heap after a
+    garbage collection, once the ten minutes shown are full, with the heap two hours later."""
     device_id = make_device(charlie)
     dashboard.sign_in(charlie.username, charlie.password)
     dashboard.choose("10 min")
