@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _INTERVAL = re.compile(r"(\d{1,6}) (second|minute|hour|day|week)s?")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 # The rollup tiers and the length of their buckets, finest first: each length divides the next one.
-TIER_SECONDS = {"1m": 60, "15m": 900, "1h": 3_600, "1d": 86_400}
+TIER_SECONDS = {"30s": 30, "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "1d": 86_400}
 # PostgreSQL cuts longer names off, silently. What the rollups append to a table's and to a metric's name:
 _NAME_BYTES = 63
 _LONGEST_OF_TABLE = "_changes_truncate"
 _LONGEST_OF_METRIC = "_count"
-# Two of the coarsest buckets and the one in progress: what a refresh needs at least.
+# The coarsest bucket is rebuilt from the finer tiers of its day and of the days beside it.
 _KEEP_AT_LEAST_S = 3 * TIER_SECONDS["1d"]
 
 
@@ -170,6 +171,9 @@ def _keep(entries: Mapping[str, Any], path: str) -> Mapping[str, str]:
         if name not in known:
             raise CatalogueError(f"{path}: policies.keep.{name}: accepted are {', '.join(known)}")
     keep = {name: _interval(entries[name], f"policies.keep.{name}", path) for name in known if name in entries}
+    for finer, name in reversed(list(pairwise(TIER_SECONDS))):  # a tier is not kept longer than what is made of it
+        if name in keep:
+            keep.setdefault(finer, keep[name])
     lengths = [_seconds(keep[name]) if name in keep else math.inf for name in known]
     if lengths[0] < _KEEP_AT_LEAST_S or lengths != sorted(lengths):
         raise CatalogueError(

@@ -14,7 +14,6 @@ from telemetry.names import RING_FIELD, live_channel, ring_key
 from telemetry.reading import Reading, reading_encode
 from telemetry.times import SECOND_US, datetime_from_us
 from testing.stack import Stack
-from testing.tiers import tiers_settle
 
 
 def now_us() -> int:
@@ -32,19 +31,14 @@ def readings_each_second(device_id: str, first_us: int, count: int) -> list[Read
 
 
 def store(stack: Stack, readings: Iterable[Reading]) -> None:
-    """COPY into the hypertable; the rollup tiers hold them too when this returns."""
-    moments = []
+    """COPY into the hypertable."""
     columns = [CATALOGUE.time, CATALOGUE.device, *(metric.column for metric in CATALOGUE.metrics)]
     copy = sql.SQL("COPY {} ({}) FROM STDIN").format(
         table_of(CATALOGUE), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     with stack.admin() as connection, connection.cursor() as cursor, cursor.copy(copy) as rows:
         for reading in readings:
-            moments.append(datetime_from_us(reading.us))
-            rows.write_row((moments[-1], reading.device_id, *reading.values))
-    if moments:
-        with stack.admin() as connection:
-            tiers_settle(connection, min(moments), max(moments))
+            rows.write_row((datetime_from_us(reading.us), reading.device_id, *reading.values))
 
 
 def publish(stack: Stack, readings: Sequence[Reading], *, ring: bool = True) -> None:

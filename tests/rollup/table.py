@@ -93,7 +93,7 @@ def schema_apply(connection: Connection, catalogue: Catalogue) -> None:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
         connection.execute("SET LOCAL client_min_messages = warning")
-        for statement in table_statements(catalogue, summing=False):
+        for statement in table_statements(catalogue):
             connection.execute(statement)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from psycopg.sql import SQL
 
+from rollup.retention import retention_statements
 from telemetry.catalogue import Catalogue
 from telemetry.ddl import regclass
 from telemetry.floor import chunks_table
@@ -146,3 +147,16 @@ def test_the_chunks_that_were_seen_are_those_that_exist(table: Table) -> None:
     filled(table)
     query = SQL("SELECT first FROM {} ORDER BY 1").format(chunks_table(table.catalogue))
     assert [row[0] for row in table.connection.execute(query)] == [DAY, DAY + ONE_DAY, DAY + 2 * ONE_DAY]
+
+
+def test_rows_of_tiers_go_only_where_readings_were_dropped(table: Table) -> None:
+    short = replace(table.catalogue, keep={"raw": "3 days", "30s": "3 days", "1m": "3 days"})
+    filled(table)
+    with psycopg.connect(table.url, autocommit=True, connect_timeout=5) as connection:
+        for days_left in (3, 1):
+            for statement in retention_statements(short):
+                connection.execute(statement)
+            assert len({bucket.date() for _, bucket in table.rows("1m")}) == days_left
+            assert len({bucket.date() for _, bucket in table.rows("1h")}) == 3
+            drop_chunks(table, DAY + 2 * ONE_DAY)
+            table.roll_up()

@@ -65,6 +65,23 @@ def test_a_new_metric_needs_no_rebuild_unless_its_column_was_there(table: Table,
     assert_right(table.url, wider)
 
 
+def test_tiers_of_earlier_versions_keep_their_rows(table: Table) -> None:
+    """Their triggers go, and so do the columns that nobody reads any more."""
+    name = table.catalogue.table
+    for statement in (
+        f"ALTER TABLE {name}_1h ADD COLUMN flow_pos double precision NOT NULL",
+        f"INSERT INTO {name}_1h (device_id, bucket, count, flow_pos) VALUES ('m0', '2025-01-01Z', 7, 1)",
+        f"CREATE TABLE {name}_tiers (tier text)",
+        f"CREATE FUNCTION {name}_tiers_insert() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''there''; END'",
+        f"CREATE TRIGGER summing AFTER INSERT ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {name}_tiers_insert()",
+    ):
+        table.connection.execute(statement.encode())
+    schema_apply(table.connection, table.catalogue)
+    table.insert([("m0", DAY, (1.0, 1.0))])
+    table.roll_up()
+    assert {day.year: row[0] for (_, day), row in table.rows("1h").items()} == {2025: 7, 2026: 1}
+
+
 def test_a_writer_needs_no_right_on_log_and_tiers(table: Table) -> None:
     role = f"inserter_{secrets.token_hex(4)}"
     with psycopg.connect(table.url, autocommit=True, connect_timeout=5) as owner:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from telemetry.catalogue import CatalogueError, catalogue_load
+from telemetry.catalogue import Catalogue, CatalogueError, catalogue_load
 
 METRIC = '[[metric]]\nname = "flow"\n'
 
 
-def load(tmp_path: Path, text: str) -> object:
+def load(tmp_path: Path, text: str) -> Catalogue:
     path = tmp_path / "catalogue.toml"
     path.write_text(text)
     return catalogue_load(path)
@@ -40,4 +40,6 @@ def test_names_as_long_as_the_rollups_leave_room_for(tmp_path: Path) -> None:
 
 
 def test_how_long_things_are_kept(tmp_path: Path) -> None:
-    load(tmp_path, f'[policies.keep]\nraw = "90 days"\n1m = "90 days"\n15m = "52 weeks"\n{METRIC}')
+    """A tier that is not listed is kept as long as the next coarser one that is."""
+    keep = load(tmp_path, f'[policies.keep]\nraw = "90 days"\n1m = "90 days"\n15m = "52 weeks"\n{METRIC}').keep
+    assert keep == {"raw": "90 days", "30s": "90 days", "1m": "90 days", "5m": "52 weeks", "15m": "52 weeks"}
