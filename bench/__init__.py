@@ -1,1 +1,1 @@
-"""Measurements, each beside its peers in one run. Not tests."""
+"""Benchmarks: each measures wattstream and its peers in the same run. They are not tests."""

@@ -24,7 +24,7 @@ BENCHES = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="scripts/bench", description="Measurements, each beside its peers in one run."
+        prog="scripts/bench", description="Measure wattstream and its peers in the same run."
     )
     parser.add_argument("--list", action="store_true", help="name the measurements")
     commands = parser.add_subparsers(dest="bench")
@@ -40,7 +40,7 @@ def main() -> int:
     try:
         uvloop.run(BENCHES[options.bench].run(options))
     except KeyboardInterrupt:
-        print("interrupted; everything is stopped", file=sys.stderr)
+        print("interrupted; all processes are stopped", file=sys.stderr)
         return 130
     return 0
 

@@ -1,9 +1,9 @@
-"""Capacity of this machine, found by search: dashboards, history requests beside them, devices, and all of it at once.
+"""Capacity: the limits of this machine for dashboards, history requests beside them, devices, and all of them together.
 
-Each load is offered at fixed moments, whatever becomes of it (open loop), for some seconds; it is doubled until
-something misses its limit, then the difference is halved. Then twice what was found is offered, and at once what was
-found again: what happens beyond capacity, and whether it passes. The generator runs on the same machine; its share of
-the CPU stands beside every step.
+Each load is open loop: it is offered on a fixed schedule for some seconds, however slow the responses are. The load
+doubles until a limit is missed; a binary search then narrows the difference. Afterwards twice the capacity is offered,
+and directly after that the capacity again: this shows the behaviour beyond capacity and the recovery. The generator
+runs on the same machine; each step shows its share of the CPU.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bench.report.picture import Curves, curves
 from bench.stack import FOLDER, BenchStack, bench_stack
 
 BATCH, WATCHED, WATCHERS, HOUSEHOLD = 10, 5, 10, 3
-STAGES = {  # first loads are guesses for two cores
+STAGES = {  # initial loads are estimates for two cores
     "dashboards": ("Dashboards, each with its own device", "dashboards", 2_000),
     "shared": (f"Dashboards of {WATCHED} devices, {WATCHERS} dashboards per device", "dashboards", 1_000),
     "history": ("History requests beside half of these dashboards", "requests/s", 100),
@@ -45,7 +45,7 @@ READING = {"dashboards", "shared", "history"}
 BESIDE_UNMEASURED = 1_000
 HALF = 0.5
 MOST_DEVICES = 200_000
-FILES_KEPT = 1_500  # of the open files that a process may have, for everything but dashboards
+FILES_KEPT = 1_500  # open files of a process that are reserved for everything but dashboards
 EPHEMERAL_PORTS = 27_000
 SOCKETS = {"dashboards", "shared", "site"}
 LIMITS_MS = {
@@ -57,19 +57,23 @@ FRESH = FOLDER.with_name("bench-capacity")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ",".join(STAGES)
-    parser.add_argument("--stages", metavar="A,B", default=names, help="only these (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="a step takes, besides connecting (default: 5)")
-    parser.add_argument("--days", type=int, default=30, help="of history for the history stage (default: 30)")
-    parser.add_argument("--most", type=int, default=MOST_DEVICES, help="of anything that is offered")
-    parser.add_argument("--start", type=int, help="the first load of each stage (default: a guess for two cores)")
-    parser.add_argument("--attempts", type=int, default=2, help="before a failed step is believed (default: 2)")
-    parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
+    parser.add_argument("--stages", metavar="A,B", default=names, help="stages to run (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="duration of a step, without connecting (default: 5)"
+    )
+    parser.add_argument("--days", type=int, default=30, help="days of history for the history stage (default: 30)")
+    parser.add_argument(
+        "--most", type=int, default=MOST_DEVICES, help="upper limit of every load (default: %(default)s)"
+    )
+    parser.add_argument("--start", type=int, help="the first load of each stage (default: an estimate for two cores)")
+    parser.add_argument("--attempts", type=int, default=2, help="attempts until a step counts as failed (default: 2)")
+    parser.add_argument("--no-save", action="store_true", help="do not write bench/results")
 
 
 async def run(options: argparse.Namespace) -> None:
     wanted = options.stages.split(",")
     if unknown := [name for name in wanted if name not in STAGES]:
-        raise SystemExit(f"bench capacity: no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
+        raise SystemExit(f"bench capacity: unknown stage {unknown[0]!r}; the stages are {', '.join(STAGES)}")
     open_files_raise()
     told = results.about()
     stages: list[Stage] = []
@@ -91,7 +95,7 @@ async def run(options: argparse.Namespace) -> None:
 async def _reading(
     stack: BenchStack, devices: Sequence[str], wanted: Sequence[str], options: argparse.Namespace
 ) -> AsyncIterator[Stage]:
-    """One server process; readings are published to Redis directly."""
+    """Search on one server process. The probes publish readings to Redis directly."""
     server = wattstream(stack)
     with server.process(stack) as process:
         own = DashboardProbe(stack, server, process, devices, options.seconds)
@@ -110,7 +114,7 @@ async def _reading(
 async def _writing(
     stack: BenchStack, watched: Sequence[str], wanted: Sequence[str], options: argparse.Namespace
 ) -> AsyncIterator[Stage]:
-    """The whole site on databases of its own, which are removed afterwards. Only `watched` devices have an owner."""
+    """Search on a whole site with temporary databases. Only `watched` devices have an owner."""
     devices = [f"device_{number:06}" for number in range(options.most)]
     with installation(stack) as site:
         probes: dict[str, Probe] = {
@@ -132,13 +136,13 @@ async def _searched(key: str, probe: Probe, options: argparse.Namespace) -> Stag
 
 
 def _most_sockets(options: argparse.Namespace) -> int:
-    """As many as one process may have files open: each dashboard is one on either side."""
+    """Return the limit for dashboards: the generator and the server each need one open file per dashboard."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return int(min(options.most, EPHEMERAL_PORTS, hard - FILES_KEPT))
 
 
 def _save(told: Mapping[str, Any], stages: Sequence[Stage]) -> None:
-    """Beside the stages of earlier runs, of which each says where it comes from."""
+    """Save the stages beside those of earlier runs. Each stage states the run that it comes from."""
     found = {stage.key: {"about": told, **asdict(stage)} for stage in stages}
     earlier = (results.read("capacity") or {}).get("stages", {})
     everything = {key: found.get(key) or earlier[key] for key in STAGES if key in found or key in earlier}
@@ -172,4 +176,4 @@ def _draw(stages: Iterable[Mapping[str, Any]]) -> None:
         line = [step["load"] for step in steps], [step["p99_ms"] for step in steps]
         name = f"{stage['title']}: {stage['found']:,}"
         drawn[name] = Curves(stage["unit"], "p99 ms", {"p99": line}, log="xy", limit=LIMITS_MS[stage["key"]])
-    curves(results.picture("capacity"), title="Latency against load, twice the capacity included", panels=drawn)
+    curves(results.picture("capacity"), title="Latency against load, up to twice the capacity", panels=drawn)

@@ -1,8 +1,8 @@
-"""Growth: a view at 1, 10 and 100 times the data, a frame with more sockets, start and access with more users.
+"""Growth: views with 1, 10 and 100 times the data, frames with more sockets, start and access with more users.
 
-Data grows both ways at once: more devices with the same history, and one device with a longer history. Everything is
-synthetic, loaded by COPY into databases of its own, and removed afterwards. A size that does not fit on the disk is
-left out, and the result says so.
+The data grows in two ways: more devices with the same history, and one device with a longer history. All data is
+synthetic and loaded by COPY into temporary databases. A size that does not fit on the disk is skipped, and the result
+says so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FRESH = FOLDER.with_name("bench-growth")
 LONG = "growth_long"
 CONNECTIONS = 4
 DAY_ROWS = 86_400
-ROW_BYTES = 250  # measured, with index, tiers and write-ahead log
+ROW_BYTES = 250  # measured: includes index, tiers and write-ahead log
 RESERVED_BYTES = 5e9
 RATE = 4_000
 WATCHERS = 10
@@ -42,7 +42,7 @@ WATCHERS = 10
 
 @dataclass
 class ViewRow:
-    """A view of one device: `times` the data, `rows` in the table then. CPU in milliseconds a request."""
+    """A view of one device: `times` the data, `rows` in the table. CPU in ms per request."""
 
     times: int
     rows: int
@@ -55,12 +55,19 @@ class ViewRow:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--days", type=int, default=2, help="of history, times one (default: 2)")
-    parser.add_argument("--times", metavar="A,B", default="1,10,100", help="the data (default: %(default)s)")
-    parser.add_argument("--sockets", metavar="A,B", default="10,100,1000,5000", help="(default: %(default)s)")
-    parser.add_argument("--users", metavar="A,B", default="100,1000,10000,100000", help="and devices (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="a round takes (default: 2)")
-    parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
+    parser.add_argument("--days", type=int, default=2, help="days of history at factor 1 (default: 2)")
+    parser.add_argument("--times", metavar="A,B", default="1,10,100", help="factors of the data (default: %(default)s)")
+    parser.add_argument(
+        "--sockets", metavar="A,B", default="10,100,1000,5000", help="numbers of sockets (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--users",
+        metavar="A,B",
+        default="100,1000,10000,100000",
+        help="numbers of users and devices (default: %(default)s)",
+    )
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of a round (default: 2)")
+    parser.add_argument("--no-save", action="store_true", help="do not write bench/results")
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -97,7 +104,7 @@ def _progress(what: str) -> None:
 
 
 async def _views(stack: BenchStack, options: argparse.Namespace, left_out: list[str]) -> AsyncIterator[ViewRow]:
-    """Load more, measure, load more."""
+    """Load more data and measure all views, for each size in order."""
     many = _devices(_numbers(options.times))[1:]
     with stack.server("growth", SERVE, "/livez") as server:
         for times in _numbers(options.times):
@@ -120,7 +127,10 @@ async def _views(stack: BenchStack, options: argparse.Namespace, left_out: list[
 async def _view(
     stack: BenchStack, server: Process, device: str, view: str, options: argparse.Namespace, at: tuple[int, int, float]
 ) -> ViewRow:
-    """A round of one view. Four connections, no two requests identical: identical ones would be one query."""
+    """Measure one view.
+
+    The requests of the four connections differ: the server answers identical ones with one query.
+    """
     paths = [f"/api/history/{device}?range={view}&max_points={720 + number}" for number in range(CONNECTIONS)]
     headers = {"Authorization": f"Bearer {stack.token}"}
     await load(server.port, paths, headers, seconds=options.seconds / 4)
@@ -132,7 +142,7 @@ async def _view(
 
 
 def _gigabytes(stack: BenchStack) -> float:
-    """Of the whole telemetry database, after VACUUM ANALYZE."""
+    """Return the size of the telemetry database, after VACUUM ANALYZE."""
     with psycopg.connect(stack.env["TELEMETRY_ADMIN_URL"], autocommit=True) as connection:
         row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     assert row is not None
@@ -140,7 +150,7 @@ def _gigabytes(stack: BenchStack) -> float:
 
 
 async def _frames(stack: BenchStack, options: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
-    """The same number of frames a second to more and more sockets, ten of them a device."""
+    """Measure a constant number of frames per second to a growing number of sockets, ten sockets per device."""
     server = wattstream(stack)
     counts = _numbers(options.sockets)
     devices = [f"frames_{number:05}" for number in range(max(1, max(counts, default=0) // WATCHERS))]
@@ -168,9 +178,9 @@ def _print(
             f"{row.view:<8}{grown:<16}{row.times:>7}{row.rows:>14,}{row.gigabytes:>7.2f}{row.p50_ms:>9.2f}"
             f"{row.server_cpu_ms:>11.3f}{row.database_cpu_ms:>13.3f}"
         )
-    print(f"\n{'sockets':>8}{'µs a frame':>12}{'p99 ms':>9}{'lost':>6}")
+    print(f"\n{'sockets':>8}{'µs per frame':>13}{'p99 ms':>9}{'lost':>6}")
     for frame in frames:
-        print(f"{frame['sockets']:>8,}{frame['cpu_us']:>12.1f}{frame['p99_ms']:>9.2f}{frame['lost']:>6}")
+        print(f"{frame['sockets']:>8,}{frame['cpu_us']:>13.1f}{frame['p99_ms']:>9.2f}{frame['lost']:>6}")
     print(f"\n{'users':>8}{'start s':>9}{'MB':>7}{'access µs':>11}{'token µs':>10}{'devices ms':>12}")
     for account in accounts:
         print(
@@ -188,7 +198,7 @@ def _draw(views: list[ViewRow], frames: list[dict[str, Any]], accounts: list[Acc
         for view in VIEWS:
             rows = [row for row in views if (row.view, row.device) == (view, device)]
             lines[view] = [row.rows for row in rows], [row.server_cpu_ms + row.database_cpu_ms for row in rows]
-        drawn[f"A view, {name}"] = Curves("rows in the table", "CPU ms a request", lines, log="x")
+        drawn[f"A view, {name}"] = Curves("rows in the table", "CPU ms per request", lines, log="x")
     line = [frame["sockets"] for frame in frames], [frame["cpu_us"] for frame in frames]
     drawn["A delivered frame"] = Curves("sockets", "CPU µs", {"frame": line}, log="x")
     users = [row.users for row in accounts]

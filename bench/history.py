@@ -1,7 +1,7 @@
-"""History: requests a second, latency and CPU of each view, beside the textbook version and one without checks.
+"""History: requests per second, latency and CPU of each view, beside the textbook version and one without checks.
 
-Everything is measured in one run, on the same database and data, in rounds that alternate between the servers, so that
-what else the machine does falls on all of them. Ratios are what counts.
+All servers are measured in one run on the same database. The rounds alternate between the servers, so that other work
+on the machine affects all of them. Compare ratios, not absolute numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHARED = "wattstream, identical requests"
 
 @dataclass
 class Row:
-    """The median round. CPU in milliseconds a request."""
+    """The median round. CPU in ms per request."""
 
     server: str
     view: str
@@ -39,10 +39,10 @@ class Row:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--days", type=int, default=30, help="of history for each of three devices (default: 30)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="a round takes (default: 3)")
-    parser.add_argument("--rounds", type=int, default=3, help="for each server and view (default: 3)")
-    parser.add_argument("--connections", type=int, default=8, help="that ask at once (default: 8)")
+    parser.add_argument("--days", type=int, default=30, help="days of history for each of three devices (default: 30)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="duration of a round (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds per server and view (default: 3)")
+    parser.add_argument("--connections", type=int, default=8, help="concurrent connections (default: 8)")
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -68,8 +68,11 @@ def _servers(stack: BenchStack) -> Iterator[tuple[str, Process]]:
 
 
 def _paths(server: str, view: str, connections: int) -> list[str]:
-    """One for each connection. wattstream answers identical requests with one query, so no two are identical here,
-    unless that is what is measured: max_points differs, and leads to the same buckets."""
+    """Return one path per connection.
+
+    wattstream answers identical requests with one query, so the paths differ in max_points, which selects the same
+    buckets; for `SHARED` they are identical.
+    """
     prefix = "/history" if server in (TEXTBOOK, BARE) else "/api/history"
     points = [720 if server == SHARED else 720 + number for number in range(connections)]
     return [f"{prefix}/{DEVICES[0]}?range={view}&max_points={most}" for most in points]

@@ -1,4 +1,4 @@
-"""The whole site of a measurement: databases, writer, servers; which processes are which part; the stored truth."""
+"""The whole site of a measurement: databases, writer, servers; process ids by part; the stored readings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WRITE = [sys.executable, "-m", "writer", "--port", "{port}"]
 
 @dataclass
 class Installation:
-    """Everything runs, on loopback."""
+    """A running site on loopback."""
 
     stack: BenchStack
     writer: Process
@@ -29,11 +29,11 @@ class Installation:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The owner's credentials."""
+        """Return the credentials of the owner."""
         return {"Authorization": f"Bearer {self.stack.token}"}
 
     def parts(self) -> Mapping[str, Sequence[int]]:
-        """Process ids for a monitor. The generator is the measurement's own process."""
+        """Return process ids by part, for a monitor. The generator is the process of the measurement."""
         return {
             **{f"server {number}": [server.pid] for number, server in enumerate(self.servers, 1)},
             "writer": [self.writer.pid],
@@ -44,7 +44,7 @@ class Installation:
 
 @contextmanager
 def installation(stack: BenchStack, *, servers: int = 1) -> Iterator[Installation]:
-    """A writer and so many servers on the databases of `stack`."""
+    """Run a writer and `servers` server processes on the databases of `stack`."""
     with ExitStack() as cleanup:
         writer = cleanup.enter_context(stack.server("writer", WRITE, "/livez"))
         started = [
@@ -54,7 +54,7 @@ def installation(stack: BenchStack, *, servers: int = 1) -> Iterator[Installatio
 
 
 def stored(env: Mapping[str, str], since_us: int, devices: Sequence[str]) -> dict[str, list[int]]:
-    """The truth: the times (µs) in TimescaleDB from `since_us` on, in order, of each of `devices`."""
+    """Return the stored times (µs, in order) from `since_us` on for each of `devices`."""
     found: dict[str, list[int]] = {device: [] for device in devices}
     query = "SELECT device_id, time FROM energy_data WHERE time >= %s AND device_id = ANY(%s) ORDER BY device_id, time"
     with psycopg.connect(env["TELEMETRY_ADMIN_URL"], connect_timeout=CONNECT_TIMEOUT_S) as connection:
@@ -64,7 +64,7 @@ def stored(env: Mapping[str, str], since_us: int, devices: Sequence[str]) -> dic
 
 
 def forget(env: Mapping[str, str], since_us: int, devices: Sequence[str]) -> None:
-    """Delete what a measurement stored from `since_us` on, so that the next one begins as this one did."""
+    """Delete the readings from `since_us` on, so that the next measurement starts from the same state."""
     query = "DELETE FROM energy_data WHERE time >= %s AND device_id = ANY(%s)"
     with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         connection.execute(query, [datetime_from_us(since_us), list(devices)])

@@ -1,7 +1,7 @@
-"""Live: CPU a delivered frame, latency from publish to socket, memory an idle socket, beside brokers and tutorials.
+"""Live: CPU per delivered frame, latency from publish to socket, memory per idle socket, beside brokers and tutorials.
 
-Everything is measured in one run, in rounds that alternate between the servers, so that what else the machine does
-falls on all of them. Ratios are what counts.
+All servers are measured in one run. The rounds alternate between the servers, so that other work on the machine
+affects all of them. Compare ratios, not absolute numbers.
 """
 
 from __future__ import annotations
@@ -23,15 +23,19 @@ SOCKETS = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--servers", metavar="A,B", help="only these (default: all; a wrong name lists them)")
+    parser.add_argument(
+        "--servers", metavar="A,B", help="servers to measure (default: all; an unknown name lists them)"
+    )
     parser.add_argument(
         "--rates", metavar="A,B", default="4000,10000", help="deliveries per second (default: %(default)s)"
     )
     parser.add_argument("--watched", metavar="A,B", default="1,20", help="devices per socket (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=6.0, help="a round takes (default: 6)")
-    parser.add_argument("--rounds", type=int, default=3, help="for each server and load (default: 3)")
-    parser.add_argument("--idle", type=int, default=5_000, help="idle sockets; 0 for no memory (default: 5000)")
-    parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
+    parser.add_argument("--seconds", type=float, default=6.0, help="duration of a round (default: 6)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds per server and load (default: 3)")
+    parser.add_argument(
+        "--idle", type=int, default=5_000, help="idle sockets; 0 skips the memory measurement (default: 5000)"
+    )
+    parser.add_argument("--no-save", action="store_true", help="do not write bench/results")
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -56,7 +60,10 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def _loads(options: argparse.Namespace) -> list[Load]:
-    """Twenty devices per socket report evenly spread, or together, like devices with synchronised clocks."""
+    """Return the loads.
+
+    With many devices per socket, they report evenly spread, or in bursts, as with synchronised clocks.
+    """
     rates = [int(rate) for rate in options.rates.split(",")]
     loads = []
     for watched in map(int, options.watched.split(",")):
@@ -76,7 +83,7 @@ async def _measure(
     for number in range(options.rounds):
         for server, process in processes.items():
             if any(row.is_drowned for row in rounds[server.key]):
-                continue  # once is enough: it takes minutes to come up again
+                continue  # one overloaded round is enough: its sockets take minutes to connect again
             _progress(f"{load.name}, round {number + 1} of {options.rounds}", server)
             row = await delivery(server, process, load, DEVICES, seconds=options.seconds, redis=stack.redis)
             rounds[server.key].append(row)
@@ -92,5 +99,5 @@ def _chosen(known: list[Server], keys: str | None) -> list[Server]:
     names = {server.key: server for server in known}
     for key in wanted:
         if key not in names:
-            raise SystemExit(f"bench live: no server {key!r}; there are {', '.join(names)}")
+            raise SystemExit(f"bench live: unknown server {key!r}; the servers are {', '.join(names)}")
     return [names[key] for key in wanted]

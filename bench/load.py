@@ -1,7 +1,7 @@
-"""Load: dashboards as people use them (locust) on a whole site: throughput, latencies, readings lost or doubled.
+"""Load: realistic dashboards (locust) on a whole site: throughput, latency, lost and duplicated readings.
 
-Databases, history by COPY, writer, simulated houses at one reading a second, server: all of it runs here, and what
-each part takes is looked at once a second. The dashboards: bench/loads/locustfile.py.
+This command runs everything: databases, history by COPY, writer, simulated houses at 1 Hz, servers. It samples the
+usage of each part once per second. The dashboards: bench/loads/locustfile.py.
 """
 
 from __future__ import annotations
@@ -33,12 +33,16 @@ NEVER = ("lost reading", "doubled reading", "unknown reading", "not compared")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--users", type=int, default=100, help="dashboards (default: 100)")
-    parser.add_argument("--minutes", type=float, default=5.0, help="after all of them have come (default: 5)")
-    parser.add_argument("--spawn", type=float, default=5.0, help="dashboards that come each second (default: 5)")
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="duration after all dashboards have started (default: 5)"
+    )
+    parser.add_argument("--spawn", type=float, default=5.0, help="dashboards started per second (default: 5)")
     parser.add_argument("--devices", type=int, default=20, help="simulated houses; each user sees 3 (default: 20)")
-    parser.add_argument("--days", type=int, default=30, help="of history, for three of the houses (default: 30)")
-    parser.add_argument("--servers", type=int, default=1, help="processes; users are spread over them (default: 1)")
-    parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
+    parser.add_argument("--days", type=int, default=30, help="days of history for three of the houses (default: 30)")
+    parser.add_argument(
+        "--servers", type=int, default=1, help="server processes; users are spread over them (default: 1)"
+    )
+    parser.add_argument("--no-save", action="store_true", help="do not write bench/results")
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -58,12 +62,12 @@ async def run(options: argparse.Namespace) -> None:
         results.save("load", told, {"users": options.users, "devices": len(devices), **data})
         _draw(data)
     if any(data[name.replace(" ", "_")] for name in NEVER):
-        raise SystemExit("bench load: readings were lost, doubled or made up")
+        raise SystemExit("bench load: readings were lost, duplicated or received but never stored")
 
 
 @asynccontextmanager
 async def _process(command: Sequence[str], env: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Ended by SIGTERM at the latest when this is left."""
+    """Run a process and end it with SIGTERM on exit at the latest."""
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=dict(env))
     try:
         yield process
@@ -79,7 +83,7 @@ async def _process(command: Sequence[str], env: Mapping[str, str]) -> AsyncItera
 
 @asynccontextmanager
 async def _houses(site: Installation, devices: Sequence[str]) -> AsyncIterator[None]:
-    """The simulator, from when each house's newest row is of this second."""
+    """Run the simulator. Enter when the newest row of each house is current."""
     named = [argument for device in devices for argument in ("--device", device)]
     command = [sys.executable, "-m", "simulator", "run", "--url", site.writer.url, *named]
     async with _process(command, site.stack.env):
@@ -93,7 +97,7 @@ async def _houses(site: Installation, devices: Sequence[str]) -> AsyncIterator[N
 
 
 async def _locust(site: Installation, options: argparse.Namespace) -> dict[str, Any]:
-    """Run it beside a monitor; its statistics and the course of each part."""
+    """Run locust beside a monitor. Return its statistics and the usage of each part."""
     out = FOLDER / "locust.json"
     out.unlink(missing_ok=True)
     env = {**os.environ, "BENCH_USERS": str(options.users), "BENCH_PASSWORD": PASSWORD, "BENCH_OUT": str(out)}
@@ -111,7 +115,7 @@ async def _locust(site: Installation, options: argparse.Namespace) -> dict[str, 
     ):
         code = await locust.wait()
     if code or not out.exists():
-        raise SystemExit(f"bench load: locust ended with {code}; what it said is above")
+        raise SystemExit(f"bench load: locust ended with {code}; see its output above")
     told = json.loads(out.read_text())
     failed = {entry["name"]: entry["failures"] for entry in told["entries"]}
     never = {name.replace(" ", "_"): failed.get(name, 0) for name in NEVER}
@@ -119,7 +123,7 @@ async def _locust(site: Installation, options: argparse.Namespace) -> dict[str, 
 
 
 def _holes(truth: Mapping[str, Sequence[int]], begun_us: int, ended_us: int) -> int:
-    """Seconds of the run for which a house has no row: what the simulator or the writer lost."""
+    """Return the seconds of the run without a row, summed over the houses: losses of the simulator or the writer."""
     expected = range(-(-begun_us // SECOND_US), ended_us // SECOND_US)
     return sum(len(set(expected) - {us // SECOND_US for us in times}) for times in truth.values())
 

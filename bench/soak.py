@@ -1,8 +1,8 @@
-"""Soak: a crowd of dashboards at 70 % of the capacity found, with the faults of tests/chaos, for as long as asked.
+"""Soak: a crowd of dashboards at 70 % of the capacity, with the faults of tests/chaos, for the requested time.
 
-Devices report to the writer, dashboards follow them with the cursor, and one fault after the other is played:
-databases killed and paused, connections cut, servers killed and frozen. In the end everything that every dashboard
-was given is compared with what is stored. Memory and latency are looked at once a second.
+Devices report to the writer, dashboards follow them with cursors, and faults run one after the other: databases are
+killed and paused, connections are cut, servers are killed and frozen. At the end, the readings of every dashboard are
+compared with the stored ones. Memory and latency are sampled once per second.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.7
 WITHOUT_CAPACITY = 300
-WATCHERS = 3  # a device, as in the capacity of everything at once
+WATCHERS = 3  # per device, as in the site stage of the capacity search
 WARM_UP_S = 2.0
 DRAIN_S = 120.0
 AFTER_FAULT_S = 15.0
@@ -58,7 +58,7 @@ ERRORS = (
 
 @dataclass
 class Faults:
-    """What was done to the site and when (seconds since the beginning), and which rounds ended badly."""
+    """The faults with their start and end (seconds since the beginning), and the failed rounds."""
 
     begun: float = field(default_factory=time.monotonic)
     played: list[dict[str, Any]] = field(default_factory=list)
@@ -82,11 +82,13 @@ class Faults:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--minutes", type=float, default=60.0, help="(default: 60)")
-    parser.add_argument("--dashboards", type=int, help="(default: 70 %% of what ./scripts/bench capacity found)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="duration (default: 60)")
+    parser.add_argument(
+        "--dashboards", type=int, help="number of dashboards (default: 70 %% of what ./scripts/bench capacity found)"
+    )
     parser.add_argument("--calm", type=float, default=30.0, help="seconds between rounds of faults (default: 30)")
-    parser.add_argument("--seed", type=int, default=1, help="of the faults (default: 1)")
-    parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the faults (default: 1)")
+    parser.add_argument("--no-save", action="store_true", help="do not write bench/results")
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -102,7 +104,7 @@ async def run(options: argparse.Namespace) -> None:
         results.save("soak", told, data)
         _draw(data)
     if not data["is_clean"]:
-        raise SystemExit("bench soak: not clean, see above")
+        raise SystemExit("bench soak: readings were lost or rounds failed, see above")
 
 
 def _seventy_percent() -> int:
@@ -111,13 +113,13 @@ def _seventy_percent() -> int:
 
 @contextmanager
 def _site() -> Iterator[Site]:
-    """The site of tests/chaos, with accounts of its own; removed in the end."""
+    """Run the site of tests/chaos with temporary accounts; remove it at the end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = FOLDER.with_name("bench-soak")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     env = {**settings_in(folder), **UNLIMITED, "STATIC_ROOT": str(folder / "static")}
-    os.environ.update(env)  # the chaos tests make accounts in this process
+    os.environ.update(env)  # the chaos tests create accounts in this process
     _django_setup()
     manage(env, "migrate", "--verbosity", "0")
     from tests.chaos.site import Site
@@ -142,7 +144,7 @@ async def _soak(site: Site, devices: Sequence[str], options: argparse.Namespace)
     token = await asyncio.to_thread(accounts_create, {**os.environ, **site.env}, devices)
     fleet = Fleet(site.writer.port, site.env["INGEST_SECRET"], devices, is_stubborn=True)
     since_us = time.time_ns() // 1000
-    await fleet.report(WARM_UP_S)  # so that each device has a ring
+    await fleet.report(WARM_UP_S)  # gives each device a ring
     seconds = options.minutes * MINUTE_S
     async with Crowd([server.port for server in site.servers], token, devices, watchers=WATCHERS) as crowd:
         crowd.take_latencies_ms()
@@ -170,7 +172,7 @@ def _second(crowd: Crowd) -> Mapping[str, float]:
 
 @asynccontextmanager
 async def _playing(site: Site, faults: Faults, options: argparse.Namespace) -> AsyncIterator[None]:
-    """Rounds of faults until this is left; the one that runs then is played to its end."""
+    """Play rounds of faults until the context exits; the last round is completed."""
     from testing.cast import person_create
     from tests.chaos import test_soak
 
@@ -209,7 +211,7 @@ async def _round(site: Site, person: Any, seed: int, faults: Faults) -> None:
 
 
 class _Parts:
-    """Process ids by part. Databases are killed and come back as other processes."""
+    """Process ids by part. Killed databases return as other processes."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -234,7 +236,7 @@ class _Parts:
 
 
 async def _truth(site: Site, fleet: Fleet, since_us: int) -> dict[str, list[int]]:
-    """When everything that was taken is stored, or `DRAIN_S` have passed."""
+    """Return the stored times by device, once all accepted readings are stored or after `DRAIN_S`."""
     deadline = time.monotonic() + DRAIN_S
     while True:
         truth = await asyncio.to_thread(stored, site.env, since_us, fleet.devices)

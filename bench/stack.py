@@ -1,4 +1,4 @@
-"""What a measurement needs: databases of its own, an account, 30 days of readings, server processes."""
+"""The environment of a measurement: temporary or kept databases, an account, 30 days of readings, server processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".local" / "bench"
 SERVICES = [sys.executable, "scripts/services"]
 DEVICES = ("bench_a", "bench_b", "bench_c")
-# All load comes from one address, and much of it from one user: what keeps a person or an attacker in bounds is off.
+# All load comes from one address and mostly from one user: raise the limits per user and per address.
 UNLIMITED = {
     "LIVE_SOCKETS_PER_USER": "100000",
     "LOGIN_FAILURES_PER_ADDRESS": "1000000",
@@ -40,7 +40,7 @@ UNLIMITED = {
 
 @dataclass
 class BenchStack:
-    """`env` for the servers; `token` of a user who owns the devices; `postgres` and `redis` are process ids."""
+    """Running databases. `env` for the servers; `token` of the devices' owner; `postgres`, `redis`: process ids."""
 
     env: dict[str, str]
     folder: Path
@@ -61,7 +61,7 @@ class BenchStack:
         return Process(command, env=everything, log=self.folder / f"{name}.log", ready_path=ready_path, port=port)
 
     def database_cpu(self) -> float:
-        """CPU seconds of all of PostgreSQL's processes."""
+        """Return the CPU seconds of all PostgreSQL processes."""
         return cpu_seconds(with_children(self.postgres))
 
 
@@ -75,7 +75,7 @@ def bench_stack(
     folder: Path = FOLDER,
     is_kept: bool = True,
 ) -> Iterator[BenchStack]:
-    """Start the databases, load what is missing of `days`, and stop what was started, also after Ctrl-C.
+    """Start the databases, load the missing part of `days`, and stop everything at the end, also after Ctrl-C.
 
     The databases stay in `folder` for the next measurement, unless `is_kept` is false.
     """
@@ -98,7 +98,7 @@ def bench_stack(
 
 
 def history_load(env: dict[str, str], days: int, devices: Sequence[str]) -> None:
-    """Load what is missing of the last `days` of `devices`, by COPY."""
+    """Load the missing part of the last `days` of `devices`, by COPY."""
     houses = [argument for device in devices for argument in ("--device", device)]
     _run(env, "-m", "simulator", "load", "--days", str(days), *houses)
     with psycopg.connect(env["TELEMETRY_ADMIN_URL"], autocommit=True) as connection:
@@ -124,9 +124,9 @@ def _run(env: dict[str, str], *command: str) -> None:
 
 
 def postmaster_pid(env: dict[str, str]) -> int:
-    """The parent of the process that serves a connection."""
+    """Return the parent of the process that serves a connection."""
     told = conninfo_to_dict(env["TELEMETRY_ADMIN_URL"])
-    assert told["host"] == "127.0.0.1", "CPU is read from /proc, so the database has to be on this machine"
+    assert told["host"] == "127.0.0.1", "CPU is read from /proc, so the database must run on this machine"
     with psycopg.connect(env["TELEMETRY_ADMIN_URL"]) as connection:
         pid = connection.info.backend_pid
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

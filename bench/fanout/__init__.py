@@ -1,1 +1,1 @@
-"""Live fan-out: sockets that count and time what they are given, a publisher, the servers, the report."""
+"""Live fan-out: sockets that count and time readings, a publisher, the servers, the report."""

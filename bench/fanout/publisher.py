@@ -1,9 +1,9 @@
-"""A process of its own that publishes stamped readings at fixed moments, whatever becomes of them (open loop).
+"""A separate process that publishes timestamped readings on a fixed schedule (open loop).
 
     python -m bench.fanout.publisher BUS ADDRESS     BUS: redis, mqtt, channels, channels-pubsub
 
-The first line of its input is the list of devices, each further one an order, each line of its output what was done:
-see `Order` and `Done`.
+The first input line is the list of devices as JSON. Each further line is an `Order`; the process answers each with one
+line, a `Done`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from telemetry.names import live_channel
 from telemetry.reading import Reading, reading_encode
 
 CATALOGUE = catalogue_load()
-Published = tuple[str, bytes]  # device, reading as JSON
+Published = tuple[str, bytes]  # device id, reading as JSON
 
 
 @dataclass(frozen=True)
 class Order:
-    """Publish for `seconds`: `per_second` readings in bursts of `burst`, each device in turn."""
+    """Publish for `seconds`: `per_second` readings in bursts of `burst`, round robin over the devices."""
 
     seconds: float
     per_second: float
@@ -43,7 +43,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Done:
-    """`late_ms`: by how much the worst burst missed its moment."""
+    """Result of an order. `late_ms`: the greatest delay of a burst behind its schedule."""
 
     published: int
     seconds: float
@@ -56,7 +56,7 @@ class Bus(Protocol):
 
 
 class RedisBus:
-    """PUBLISH, pipelined, on a bare socket."""
+    """Publish with pipelined PUBLISH commands on a plain socket."""
 
     def __init__(self, address: str) -> None:
         url = urlsplit(address)
@@ -74,7 +74,7 @@ class RedisBus:
 
 
 class MqttBus:
-    """PUBLISH over TCP, as devices do."""
+    """Publish MQTT packets over TCP, as devices do."""
 
     def __init__(self, address: str) -> None:
         url = urlsplit(address)
@@ -87,7 +87,7 @@ class MqttBus:
 
 
 class ChannelsBus:
-    """`group_send`, as the tutorial does it."""
+    """Publish with `group_send`, as the Channels tutorial does."""
 
     def __init__(self, address: str, *, layer: str) -> None:
         self._runner = asyncio.Runner()
@@ -117,7 +117,10 @@ def reading_now(device: str, number: int) -> bytes:
 
 
 def reading_at(device: str, number: int, us: int) -> bytes:
-    """A believable reading of about 250 bytes. Six digits of a second in its time, always: the sockets count on it."""
+    """Return a realistic reading of about 250 bytes.
+
+    Its time always has six decimals: the sockets rely on that length.
+    """
     swing = math.sin(number / 50)
     watts = (round(value * (1 + swing / 10), 1) for value in (1250.4, 62.3, -480.7, 2310.9, 1768.2))
     battery, soc, grid, solar, load = watts
@@ -129,7 +132,10 @@ def reading_at(device: str, number: int, us: int) -> bytes:
 
 
 def carry_out(order: Order, bus: Bus, devices: Sequence[str]) -> Done:
-    """Publish on schedule, as often for every device. A burst that is late goes out at once, and the schedule stays."""
+    """Publish on schedule, equally often for every device.
+
+    A late burst goes out at once; later bursts keep the schedule.
+    """
     total = len(devices) * max(1, round(order.seconds * order.per_second / len(devices)))
     begun, cpu, late = time.perf_counter(), time.process_time(), 0.0
     for number in range(0, total, order.burst):

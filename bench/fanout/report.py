@@ -1,4 +1,4 @@
-"""What a run of the live bench found: table, ratios, JSON, picture."""
+"""Report of a run of the live benchmark: table, ratios, JSON, chart."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ OURS, BROKER, STOCK = "wattstream", "Mosquitto (C)", "Channels, core layer"
 
 @dataclass
 class Report:
-    """The median rounds of each load, and the memory of idle sockets."""
+    """The median round per load and server, and the memory per idle socket."""
 
     loads: Sequence[Load]
     deliveries: list[Delivery] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
 
     def add(self, rounds: Iterable[Delivery]) -> None:
-        """Keep the median round by CPU; losses and the worst latency are those of all rounds."""
+        """Keep the median round by CPU. Losses and maximum latency are those of all rounds."""
         of = sorted(rounds, key=lambda row: row.cpu_us)
         told = asdict(of[len(of) // 2])
         told["max_ms"] = max(row.max_ms for row in of)
@@ -47,7 +47,7 @@ class Report:
                     f"{row.generator_cpu_us:>14.1f}"
                 )
         if self.memories:
-            print(f"\n{'memory an idle socket':<24}{'kB':>8}")
+            print(f"\n{'memory per idle socket':<24}{'kB':>8}")
         for found in self.memories:
             print(f"{found.server:<24}{found.kilobytes:>8.1f}   ({found.sockets:,} sockets)")
         print()

@@ -1,4 +1,4 @@
-"""One measurement of one server: delivery under a load, or memory of idle sockets."""
+"""One measurement of one server: delivery under a load, or memory per idle socket."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DROWNED_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Load:
-    """`sockets` that watch `watched` devices each; `deliveries` a second in all, published `burst` at a time."""
+    """`sockets` that watch `watched` devices each; `deliveries` per second in total, published in bursts of `burst`."""
 
     name: str
     sockets: int
@@ -39,9 +39,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Delivery:
-    """CPU in µs a delivered frame; `generator` is sockets and publisher together. `twice` counts what came again.
+    """Result of a round. CPU in µs per delivered frame.
 
-    `connected_s`: how long it took until all sockets were subscribed.
+    `generator` includes sockets and publisher; `twice` counts duplicates; `connected_s` is the time until all sockets
+    were subscribed.
     """
 
     server: str
@@ -60,13 +61,13 @@ class Delivery:
 
     @property
     def is_drowned(self) -> bool:
-        """The server does not keep up: frames wait longer and longer, or are lost."""
+        """Return whether the server is overloaded: the delay of frames grows, or frames are lost."""
         return self.p50_ms > DROWNED_MS or self.lost > DROWNED_SHARE * self.expected
 
 
 @dataclass(frozen=True)
 class Memory:
-    """`kilobytes` of resident memory an idle socket, from `sockets` of them."""
+    """Resident memory per idle socket in kB, averaged over `sockets`."""
 
     server: str
     sockets: int
@@ -74,7 +75,7 @@ class Memory:
 
 
 class Publisher:
-    """The publisher's process, as seen from here."""
+    """Client side of the publisher process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -85,7 +86,7 @@ class Publisher:
         self._process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
         line = await self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the publisher ended; its last words are above")
+            raise RuntimeError("the publisher ended; see its output above")
         return Done(**json.loads(line))
 
 
@@ -99,7 +100,7 @@ async def publisher(server: Server, devices: Sequence[str]) -> AsyncIterator[Pub
         process.stdin.write(json.dumps(list(devices)).encode() + b"\n")
         yield Publisher(process)
     finally:
-        process.stdin.close()  # the end of its orders
+        process.stdin.close()  # end of its input
         await process.wait()
 
 
@@ -113,9 +114,9 @@ async def delivery(
     redis: int,
     beside: Callable[[], Awaitable[object]] | None = None,
 ) -> Delivery:
-    """Open the sockets, publish for a moment, then for `seconds`, and count. `redis`: its process id.
+    """Open the sockets, warm up, publish for `seconds`, and count. `redis`: process id of Redis.
 
-    `beside`: what else is asked of the server meanwhile.
+    `beside`: other work for the server during the measured seconds.
     """
     tally = Tally()
     dialogues = [server.talk(watched) for watched in watched_devices(load, devices)]
@@ -144,13 +145,13 @@ async def delivery(
 
 
 def watched_devices(load: Load, devices: Sequence[str]) -> list[list[str]]:
-    """For each socket the devices that it watches: as many sockets for each device."""
+    """Return the watched devices of each socket. Each device gets the same number of sockets."""
     places = cycle(devices)
     return [list(islice(places, load.watched)) for _ in range(load.sockets)]
 
 
 async def memory(server: Server, stack: BenchStack, devices: Sequence[str], *, sockets: int) -> Memory:
-    """In a process of its own, after it has served some sockets, so that only what a socket needs is counted."""
+    """Measure in a new process that has already served some sockets, so that only the cost per socket counts."""
     tally = Tally()
     places = cycle(devices)
     with server.process(stack) as process:
@@ -172,7 +173,7 @@ def _reset(sockets: Sequence[Socket], tally: Tally) -> None:
         socket.received = 0
     tally.latencies_us.clear()
     gc.collect()
-    gc.disable()  # a collection here would show as the server's latency
+    gc.disable()  # a collection here would count as latency of the server
 
 
 def _cpu(process: Process, redis: int) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""The servers that are measured: how each is started, how a socket talks to it, how readings reach it."""
+"""The measured servers: their commands, the dialogue of a socket with each, and the bus for their readings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _numbers = count()
 
 @dataclass(frozen=True, eq=False)
 class Server:
-    """`bus` and `address` are the publisher's; `talk` says what a socket says to watch devices."""
+    """A measured server. `bus` and `address`: for the publisher; `talk`: the dialogue that subscribes to devices."""
 
     key: str
     title: str
@@ -55,7 +55,7 @@ class Server:
 
 
 def servers(stack: BenchStack) -> list[Server]:
-    """All of them, in the order in which results are shown."""
+    """Return all servers in the order of the report."""
     address, ours = stack.env["REDIS_URL"], wattstream(stack)
     python = [sys.executable, "-m"]
     daphne = [*python, "daphne", "-v", "0", "-b", "127.0.0.1", "-p", "{port}"]
@@ -76,14 +76,14 @@ def servers(stack: BenchStack) -> list[Server]:
 
 
 def wattstream(stack: BenchStack) -> Server:
-    """The production server, one process."""
+    """Return the production server, one process."""
     command = [sys.executable, "-m", "asgi_project.server.serve", "--port", "{port}"]
     talk = _talk_to_wattstream(stack.token)
     return Server("wattstream", "wattstream", "redis", stack.env["REDIS_URL"], command, talk)
 
 
 def rings_fill(stack: BenchStack, devices: Sequence[str]) -> None:
-    """As a writer leaves them: without a ring, each of thousands of joins would ask TimescaleDB."""
+    """Give each device a ring, as a writer does. Without rings, thousands of joins would each query TimescaleDB."""
     with redis.Redis.from_url(stack.env["REDIS_URL"]) as client, client.pipeline(transaction=False) as pipeline:
         for device in devices:
             pipeline.xadd(ring_key(device), {RING_FIELD: reading_now(device, 0)})
@@ -111,7 +111,7 @@ def _talk_mqtt(devices: Sequence[str]) -> Dialogue:
 
 
 def _mosquitto() -> Server:
-    """Debian's, with a listener for browsers and one for devices."""
+    """Return Debian's Mosquitto with one listener for browsers and one for devices."""
     found = subprocess.run(
         [sys.executable, "-m", "lib.machine.deploy_tools", "mosquitto"],
         cwd=ROOT / "scripts", check=True, stdout=subprocess.PIPE, text=True,

@@ -1,7 +1,7 @@
-"""Sockets that count the readings they are given and how long each was under way.
+"""Sockets that count readings and measure their latency.
 
-Raw asyncio protocols that look at frame lengths and at one field of a reading, so that the generator is no part of
-the result. The publisher (bench/fanout/publisher.py) stamps each reading's `time` just before it publishes it.
+Raw asyncio protocols: they read frame lengths and one field per reading, so that the generator has little influence on
+the result. The publisher (bench/fanout/publisher.py) sets each reading's `time` just before it publishes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import cast
 from bench.fanout import websocket
 from telemetry.times import us_from_iso
 
-TIME_FIELD = b'"time":'  # with the colon: the columns of a backlog frame have a "time", too
+TIME_FIELD = b'"time":'  # with the colon: the columns of a backlog frame contain "time", too
 STAMP_LENGTH = len("2026-11-23T10:00:00.123457Z")
 STAMPS_KEPT = 10_000
 CONNECTING_AT_ONCE = 50
@@ -27,9 +27,9 @@ POLL_S = 0.05
 
 @dataclass(frozen=True)
 class Dialogue:
-    """What to say to a server so that it delivers, and what it answers.
+    """The messages that make a server deliver, and its answers.
 
-    `opening` is sent after the upgrade; the socket is ready when `answers` frames that contain `answer` have come.
+    `opening` is sent after the upgrade. The socket is ready after `answers` frames that contain `answer`.
     """
 
     path: str
@@ -40,14 +40,17 @@ class Dialogue:
 
 
 class Tally:
-    """What all sockets of a round got. Several sockets get the same reading, so each stamp is parsed once."""
+    """Latencies of all sockets of a round.
+
+    Several sockets receive the same reading, so each timestamp is parsed once.
+    """
 
     def __init__(self) -> None:
         self.latencies_us: list[int] = []
         self._stamps: dict[bytes, int] = {}
 
     def count(self, stamp: bytes, now_us: int) -> int:
-        """Take the latency of the reading stamped so; its time (µs)."""
+        """Record the latency of the reading with this timestamp and return its time (µs)."""
         sent_us = self._stamps.get(stamp)
         if sent_us is None:
             if len(self._stamps) > STAMPS_KEPT:
@@ -62,7 +65,7 @@ class Tally:
 
 
 class Socket(asyncio.Protocol):
-    """`received` counts readings; `ready` is done when the server delivers."""
+    """A measuring socket. `received` counts readings; `ready` completes when the server delivers."""
 
     def __init__(self, port: int, dialogue: Dialogue, tally: Tally) -> None:
         self.received = 0
@@ -76,7 +79,7 @@ class Socket(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
         self._transport.write(websocket.upgrade(self._dialogue.path, self._port, self._dialogue.headers))
 
     def data_received(self, data: bytes) -> None:
@@ -107,7 +110,7 @@ class Socket(asyncio.Protocol):
         self.received += 1
 
     def _upgraded(self, data: bytes) -> int:
-        """Where the frames begin."""
+        """Return the offset of the first frame; 0 until the upgrade response is complete."""
         end = data.find(b"\r\n\r\n")
         if end < 0:
             return 0
@@ -132,13 +135,13 @@ class Socket(asyncio.Protocol):
 
 
 def open_files_raise() -> None:
-    """Thousands of sockets are as many open files: take what the system allows, for this process and its children."""
+    """Raise the limit of open files to the hard limit, for this process and its children: each socket needs one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def sockets_open(port: int, dialogues: Sequence[Dialogue], tally: Tally) -> list[Socket]:
-    """One socket for each of `dialogues`, ready. Raises OSError where the server turns one away."""
+    """Open one socket per dialogue and wait until all are ready. Raises OSError if the server refuses one."""
     gate = asyncio.Semaphore(CONNECTING_AT_ONCE)
     loop = asyncio.get_running_loop()
 
@@ -152,7 +155,10 @@ async def sockets_open(port: int, dialogues: Sequence[Dialogue], tally: Tally) -
 
 
 async def readings_arrived(sockets: Sequence[Socket], expected: int) -> int:
-    """Wait until the sockets have `expected` readings in all, or nothing has come for a while; how many have."""
+    """Wait until the sockets have `expected` readings in total, or none arrives for a while.
+
+    Return the number received.
+    """
     seen, moved_at = -1, time.monotonic()
     while (received := sum(socket.received for socket in sockets)) < expected:
         if received != seen:

@@ -1,15 +1,15 @@
-"""The little of RFC 6455 that a load generator needs: client frames, the upgrade request, frame lengths."""
+"""The subset of RFC 6455 that the load generator needs: client frames, the upgrade request, frame lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-_NO_MASK = bytes(4)  # a mask of zeros is a mask: the payload stays as it is
+_NO_MASK = bytes(4)  # a zero mask is a valid mask and leaves the payload unchanged
 
 
 def upgrade(path: str, port: int, headers: Mapping[str, str]) -> bytes:
-    """The handshake's request."""
+    """Return the request of the opening handshake."""
     fixed = {
         "Host": f"127.0.0.1:{port}",
         "Upgrade": "websocket",
@@ -22,7 +22,7 @@ def upgrade(path: str, port: int, headers: Mapping[str, str]) -> bytes:
 
 
 def client_frame(opcode: int, payload: bytes) -> bytes:
-    """A final frame from client to server."""
+    """Return a final frame from client to server."""
     length = len(payload)
     if length < 126:
         head = bytes((0x80 | opcode, 0x80 | length))
@@ -32,7 +32,7 @@ def client_frame(opcode: int, payload: bytes) -> bytes:
 
 
 def frame_bounds(data: bytes, at: int) -> tuple[int, int] | None:
-    """Where the payload of the (unmasked) frame at `at` starts and stops; None where `data` ends before that."""
+    """Return start and end of the payload of the unmasked frame at `at`, or None if `data` is too short."""
     have = len(data) - at
     if have < 2:
         return None

@@ -1,1 +1,1 @@
-"""What puts load on the site: devices, dashboards, requests."""
+"""Load generators: devices, dashboards, requests."""

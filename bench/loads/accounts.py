@@ -1,6 +1,6 @@
-"""Accounts and devices of a measurement: `python -m bench.loads.accounts`, the order on standard input as JSON.
+"""Accounts and devices of a measurement: `python -m bench.loads.accounts` reads an order as JSON from standard input.
 
-A process of its own, because it needs Django with the environment of the stack that is measured.
+It is a separate process, because it needs Django with the environment of the measured stack.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ CHUNK = 5_000
 
 
 def accounts_create(env: Mapping[str, str], devices: Sequence[str], *, viewers: int = 0) -> str:
-    """A fresh token of the user who owns all `devices`; `viewers` users with `PASSWORD` see `DEVICES_EACH` of them."""
+    """Create a user who owns all `devices` and return a new token.
+
+    Also creates `viewers` users with `PASSWORD`, who see `DEVICES_EACH` devices each.
+    """
     order = json.dumps({"devices": list(devices), "viewers": viewers})
     done = subprocess.run(
         [sys.executable, "-m", "bench.loads.accounts"],

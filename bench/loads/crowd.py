@@ -1,8 +1,8 @@
-"""A crowd of dashboards that follow devices as the contract tells them to, and its comparison with the stored truth.
+"""A crowd of dashboards that follow devices according to the contract, and its comparison with the stored readings.
 
-Each dashboard subscribes with the time of the last reading that it was given, comes back when its socket ends, and
-keeps count: what it was given, what came twice, what it was told is missing. Raw protocols, so that thousands of them
-are a small part of what a machine does.
+Each dashboard subscribes with the time of its last reading, reconnects when its socket ends, and counts readings,
+duplicates and the spans that frames report as missing. It uses raw protocols, so that thousands of dashboards need
+little of the machine's CPU.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ Span = tuple[int, int]
 
 @dataclass
 class Record:
-    """What a dashboard was given of its device. Times in µs; `missing`: spans that it was told to look up, with ends.
+    """The readings that a dashboard received. Times in µs; `missing`: spans to load from history, ends included.
 
-    `since`: what it had when it came first; everything after that is owed to it.
+    `since`: the cursor of the first subscription. The dashboard is owed every later reading.
     """
 
     device: str
@@ -51,7 +51,10 @@ class Record:
 
 @dataclass
 class Verdict:
-    """The crowd against the stored truth. `named`: not given, and a frame said so; `lost`: not given without a word."""
+    """The crowd compared with the stored readings.
+
+    `named`: missing and reported by a frame; `lost`: missing without notice.
+    """
 
     owed: int = 0
     given: int = 0
@@ -62,7 +65,7 @@ class Verdict:
 
 
 class Crowd:
-    """`watchers` dashboards for each of `devices`, on the servers at `ports` in turn, while open."""
+    """`watchers` dashboards for each of `devices`, round robin over the servers at `ports`. A context manager."""
 
     def __init__(self, ports: Sequence[int], token: str, devices: Iterable[str], *, watchers: int = 1) -> None:
         self.ports = list(ports)
@@ -88,12 +91,12 @@ class Crowd:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def take_latencies_ms(self) -> list[float]:
-        """From stamp to socket, in order, of what came since the last call."""
+        """Return the latencies from timestamp to socket since the last call, sorted."""
         taken, self.tally.latencies_us = self.tally.latencies_us, []
         return sorted(us / 1000 for us in taken)
 
     async def complete(self, truth: Mapping[str, Sequence[int]], *, deadline_s: float) -> Verdict:
-        """Wait until each dashboard has the newest stored reading of its device, at most `deadline_s`, and compare."""
+        """Wait at most `deadline_s` until each dashboard has the newest stored reading of its device, then compare."""
         newest = {device: times[-1] for device, times in truth.items() if times}
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
@@ -105,7 +108,7 @@ class Crowd:
         return verdict
 
     async def _follow(self, record: Record) -> None:
-        """Connect again and again, as a dashboard does."""
+        """Reconnect in a loop, as a dashboard does."""
         is_first = True
         while True:
             socket = None
@@ -140,7 +143,7 @@ class Crowd:
 
 
 class DashboardSocket(Socket):
-    """One connection of a dashboard; `closed` is done when it has ended."""
+    """One connection of a dashboard. `closed` completes when it ends."""
 
     def __init__(self, port: int, headers: Mapping[str, str], tally: Tally, record: Record) -> None:
         since = iso_from_us(record.last) if record.last >= 0 else None
@@ -182,7 +185,10 @@ class DashboardSocket(Socket):
 
 
 def _compare(record: Record, stored: Sequence[int], verdict: Verdict) -> None:
-    """`stored`: in order. What was given cannot be more than what is stored, as given times only go up."""
+    """Add the comparison to `verdict`.
+
+    `stored` is sorted. Received times only increase, so at most `stored` are received.
+    """
     since = -1 if record.since is None else record.since
     owed = len(stored) - bisect_right(stored, since)
     named = sum(bisect_right(stored, last) - bisect_right(stored, first - 1) for first, last in record.missing)

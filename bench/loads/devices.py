@@ -1,4 +1,4 @@
-"""Devices that report to the writer at fixed moments, whatever becomes of their reports (open loop)."""
+"""Devices that report to the writer on a fixed schedule (open loop)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PERIOD_S = 1.0
 
 @dataclass
 class Fleet:
-    """`devices` at one reading a second each, sent singly or `batch` at a time, to the writer at `port`.
+    """`devices` at 1 Hz each, sent singly or in batches of `batch`, to the writer at `port`.
 
-    Reports of one device keep their order. `is_stubborn`: what is refused or fails is sent again until it is taken;
-    else it is counted and dropped. `accepted`: the times (µs) that the writer has taken, a device.
+    Reports of one device keep their order. `is_stubborn`: retry refused and failed reports until the writer accepts
+    them; otherwise count and drop them. `accepted`: the accepted times (µs) by device.
     """
 
     port: int
@@ -38,8 +38,10 @@ class Fleet:
     again: int = 0
 
     async def report(self, seconds: float) -> Result:
-        """Report for `seconds`, evenly spread over the devices. `result.latencies_s` has one entry a report, from the
-        moment it was due."""
+        """Report for `seconds`, evenly spread over the devices.
+
+        `result.latencies_s` has one entry per report, measured from its due time.
+        """
         self.result, begun = Result(), time.perf_counter()
         apart = PERIOD_S * self.batch / len(self.devices)
         schedule = [(begun + apart * place, device) for place, device in enumerate(self.devices)]
@@ -53,7 +55,7 @@ class Fleet:
         return sum(map(len, self.accepted.values()))
 
     async def _lane(self, schedule: list[tuple[float, str]], until: float) -> None:
-        """One connection's devices, each at its own phase of the period. `schedule`: when each is due first."""
+        """Send the reports of one connection's devices. `schedule`: first due time and device."""
         numbers = count()
         with Connection(self.port) as connection:
             while schedule[0][0] < until:
@@ -82,7 +84,7 @@ class Fleet:
             await asyncio.sleep(RETRY_S)
 
     def _times(self, device: str) -> list[int]:
-        """Of a batch: evenly over the period that ends now, and after everything that the device sent before."""
+        """Return the times of a batch: evenly over the period that ends now, and later than all earlier ones."""
         now_us = time.time_ns() // 1000
         step_us = SECOND_US
         if self.accepted[device]:
@@ -91,7 +93,7 @@ class Fleet:
 
 
 def missing(accepted: Mapping[str, Sequence[int]], stored: Mapping[str, Sequence[int]]) -> tuple[int, int]:
-    """How many readings were taken and are not stored, and how many are stored that were never taken."""
+    """Return the number of readings accepted but not stored, and of those stored but never accepted."""
     lost = sum(len(set(times) - set(stored.get(device, ()))) for device, times in accepted.items())
     extra = sum(len(set(times) - set(accepted.get(device, ()))) for device, times in stored.items())
     return lost, extra

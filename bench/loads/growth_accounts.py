@@ -1,4 +1,4 @@
-"""Start-up and access checks with more and more users and devices, on an accounts database that grows."""
+"""Start-up time and access checks as users and devices grow."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from bench.measure.cpu import resident_bytes
 from bench.stack import BenchStack
 
 CHECKS = 1_000
-OWNED = 10  # devices each
+OWNED = 10  # devices per owner
 
 
 @dataclass
 class AccountsRow:
-    """`users` and as many devices. `start_s`: from the command to the first answer; `access_us` and `token_us`: one
-    check that nothing has cached; `devices_ms`: p50 of GET /api/devices of a user who owns ten."""
+    """Result for `users` users and as many devices.
+
+    `start_s`: from the command to the first response; `access_us`, `token_us`: one uncached check; `devices_ms`: p50 of
+    GET /api/devices for a user who owns ten.
+    """
 
     users: int
     start_s: float
@@ -48,7 +51,7 @@ async def accounts_grow(stack: BenchStack, counts: Sequence[int], seconds: float
 
 
 def _grown(stack: BenchStack, users: int) -> dict[str, str]:
-    """Make up to so many users and devices, and measure the checks in a process of their own."""
+    """Create users and devices up to `users` and measure the checks in a separate process."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.loads.growth_accounts", str(users)],
         cwd=ROOT, env=stack.env, check=True, stdout=subprocess.PIPE, text=True,
@@ -58,7 +61,7 @@ def _grown(stack: BenchStack, users: int) -> dict[str, str]:
 
 
 def _measure(users: int) -> dict[str, object]:
-    """In Django's process: fill the accounts database up to `users`, then check at random."""
+    """Run inside Django's process: fill the accounts database up to `users`, then time checks of random rows."""
     import random
 
     from auth_app.identify import identify
@@ -82,13 +85,13 @@ def _measure(users: int) -> dict[str, object]:
     access_s = time.perf_counter() - begun
     begun = time.perf_counter()
     for number in chosen:
-        assert identify(Credentials(bearer=_token(number))), f"token {number} is not known"
+        assert identify(Credentials(bearer=_token(number))), f"token {number} is unknown"
     token_s = time.perf_counter() - begun
     return {"token": token, "access_us": 1e6 * access_s / CHECKS, "token_us": 1e6 * token_s / CHECKS}
 
 
 def _devices(ids: Sequence[int]) -> None:
-    """As many as users; each of the first users owns ten of them."""
+    """Create as many devices as users; each of the first users owns ten of them."""
     from devices_app.models import Device
 
     rows = [Device(device_id=f"grown_{number}", owner_id=ids[number // OWNED]) for number in range(len(ids))]
@@ -96,7 +99,7 @@ def _devices(ids: Sequence[int]) -> None:
 
 
 def _tokens(ids: Sequence[int]) -> None:
-    """One of each user."""
+    """Create one token per user."""
     from datetime import timedelta
 
     from django.utils.timezone import now

@@ -1,8 +1,7 @@
-"""HTTP load on keep-alive connections, written on asyncio streams rather than on an HTTP client, so that the generator
-is no part of the result.
+"""HTTP load on keep-alive connections over asyncio streams: an HTTP client would add to the measured cost.
 
-Closed (`load`): each connection asks again as soon as it is answered; tells how much a server can do.
-Open (`load_open`): requests go out at fixed moments, whatever becomes of them; tells what people wait at a given rate.
+Closed loop (`load`): each connection sends its next request after each response; measures the capacity of a server.
+Open loop (`load_open`): requests follow a fixed schedule; measures the latency that users see at a given rate.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ LIMIT_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """`may_retry`: it has a Retry-After."""
+    """A response. `may_retry`: it has a Retry-After header."""
 
     status: int
     body: bytes
@@ -29,14 +28,16 @@ class Answer:
 
 
 class Connection:
-    """One keep-alive connection, opened when it is needed."""
+    """One keep-alive connection, opened on demand."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> Answer:
-        """Raises OSError, EOFError or TimeoutError where no answer came; the next request connects again.
+        """Send a request and return the response.
+
+        Raises OSError, EOFError or TimeoutError without one; the next call reconnects.
 
         A connection that the server closed while it was idle is replaced, as HTTP clients do (RFC 9112, section 9.3.1).
         """
@@ -74,9 +75,9 @@ class Connection:
 
 @dataclass
 class Result:
-    """`latencies_s` of the answers 200, `seconds` the round took, `bytes` of one answer's body.
+    """Result of a round. `latencies_s` of 200 responses, `seconds` of the round, `bytes` of one response body.
 
-    `refused`: 503 with Retry-After; `failed`: anything else but 200, by what it was.
+    `refused`: 503 with Retry-After; `failed`: count of other failures by status or error.
     """
 
     latencies_s: list[float] = field(default_factory=list)
@@ -104,7 +105,7 @@ class Result:
 
 
 async def load(port: int, paths: Sequence[str], headers: Mapping[str, str], *, seconds: float) -> Result:
-    """Ask each of `paths` on a connection of its own for `seconds`. Raises RuntimeError on any answer but 200."""
+    """Request each of `paths` on a separate connection for `seconds`. Raises RuntimeError on any status but 200."""
     result = Result()
     begun = time.perf_counter()
     asking = (_ask(port, get(port, path, headers), begun + seconds, result) for path in paths)
@@ -116,8 +117,10 @@ async def load(port: int, paths: Sequence[str], headers: Mapping[str, str], *, s
 async def load_open(
     port: int, paths: Sequence[str], headers: Mapping[str, str], *, per_second: float, seconds: float
 ) -> Result:
-    """Ask `paths` in turn, `per_second` a second for `seconds`. Latency counts from the moment a request was due,
-    so that waiting for a free one of `OPEN_CONNECTIONS` counts, too."""
+    """Request `paths` in turn, `per_second`, for `seconds`.
+
+    Latency counts from the due time of a request, so it includes the wait for one of `OPEN_CONNECTIONS`.
+    """
     result, begun = Result(), time.perf_counter()
     requests = [get(port, path, headers) for path in paths]
     numbers = iter(range(round(per_second * seconds)))

@@ -1,4 +1,4 @@
-"""The live half of a locust dashboard: a websocket over websocket-client, and the count of what came over it."""
+"""The live part of a locust dashboard: a websocket over websocket-client, and the counts of its readings."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import websocket
 from telemetry.times import SECOND_US, us_from_iso
 
 TIMEOUT_S = 10
-SILENCE_S = 60  # the server pings three times in that time
+SILENCE_S = 60  # the server pings three times in this period
 
 Measured = Callable[[str, float], None]
 
 
 class Readings:
-    """What one dashboard was given of its devices, over all its sockets. Times in µs.
+    """The readings that one dashboard received over all its sockets. Times in µs.
 
-    `cursors`: where it goes on after a break; `given`: the times, in the order in which they came.
+    `cursors`: the position to resume from, by device; `given`: the times in order of arrival.
     """
 
     def __init__(self) -> None:
@@ -34,12 +34,12 @@ class Readings:
         self.named = 0
 
     def begin(self, device: str, cursor: str | None) -> None:
-        """From here on everything is owed."""
+        """Set the cursor of a device. The dashboard is owed every later reading."""
         self.cursors[device] = cursor
         self.since[device] = us_from_iso(cursor) if cursor else -1
 
     def add(self, device: str, stamp: str) -> int:
-        """The reading's time. Counts what comes again, and each second that is left out."""
+        """Record a reading and return its time. Counts duplicates and skipped seconds."""
         us = us_from_iso(stamp)
         last = self.given[device][-1] if self.given[device] else self.since[device]
         if us <= last:
@@ -53,7 +53,7 @@ class Readings:
 
 
 class LiveSocket:
-    """One websocket, read by a greenlet of its own until it ends. `measured` is told of each reading: kind and ms."""
+    """One websocket and the greenlet that reads it. Calls `measured` with kind and ms for each reading."""
 
     def __init__(self, url: str, ticket: str, readings: Readings, measured: Measured) -> None:
         self._readings = readings
@@ -71,7 +71,7 @@ class LiveSocket:
         return not self._reader.dead
 
     def drop(self) -> None:
-        """As a laptop that is shut does: without a word."""
+        """Break the connection without a close frame, as a sleeping laptop does."""
         self._reader.kill()
         self._socket.shutdown()  # type: ignore[no-untyped-call]
 
@@ -84,7 +84,7 @@ class LiveSocket:
             while text := self._socket.recv():
                 self._take(json.loads(text), time.time_ns() // 1000)
         except (OSError, websocket.WebSocketException):
-            return  # the dashboard sees that, and comes back
+            return  # the dashboard notices and reconnects
 
     def _take(self, frame: Mapping[str, Any], now_us: int) -> None:
         if frame["type"] == "reading":

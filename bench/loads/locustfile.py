@@ -1,17 +1,17 @@
-"""Dashboards for locust: they sign in, look at history, watch, fall asleep, come back, and now and then export.
+"""Dashboards for locust: they log in, load history, watch, sleep, resume, and sometimes export.
 
-`./scripts/bench load` runs them against a site of its own. Against another site, from several machines:
+`./scripts/bench load` runs them against a temporary site. For another site, from several machines:
 
     locust -f bench/loads/locustfile.py --master --expect-workers 4 --headless -u 400 -r 10 -t 10m --host https://…
     locust -f bench/loads/locustfile.py --worker --master-host …          on each of the others
 
-BENCH_USERS and BENCH_PASSWORD name the accounts: viewer_0 … viewer_{BENCH_USERS-1}. BENCH_OUT: where the master (or
-the only process) writes its statistics as JSON. BENCH_HOSTS: server processes to spread over, instead of --host.
-Run it from the root of the repository.
+BENCH_USERS and BENCH_PASSWORD select the accounts: viewer_0 … viewer_{BENCH_USERS-1}. BENCH_OUT: file for the
+statistics of the master (or the only process), as JSON. BENCH_HOSTS: server processes to spread over, instead of
+--host. Run it from the root of the repository.
 
-A reading's latency is from its own stamp, which a device sets, to its arrival here: the clocks of both have to agree.
-When a dashboard ends it exports what was stored while it watched, and compares: `lost reading` and `doubled reading`
-are counted as failures, so that they add up over workers, too.
+Latency is the time from a reading's timestamp, which the device sets, to its arrival: both clocks must agree. When a
+dashboard ends, it exports the stored readings and compares. `lost reading` and `doubled reading` are recorded as
+failures, because locust sums failures over its workers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from telemetry.times import iso_from_us, us_from_iso
 RANGES = ("10m",) * 8 + ("1h",) * 5 + ("24h",) * 4 + ("7d",) * 2 + ("30d",)
 EXPORT_S = 3600
 COMPARE_S = 90.0
-STORED_S = 3.0  # a reading is published before it is stored
+STORED_S = 3.0  # readings are published before they are stored
 PERCENTILES = (0.5, 0.9, 0.99, 1.0)
 ACCOUNTS = int(os.environ.get("BENCH_USERS", "1"))
 HOSTS = [host for host in os.environ.get("BENCH_HOSTS", "").split(",") if host]
@@ -49,7 +49,7 @@ _numbers: Iterator[int] = count(random.randrange(ACCOUNTS))
 
 
 class Dashboard(FastHttpUser):
-    """One person with one page open on all devices that they may see."""
+    """One user with one page that shows all their devices."""
 
     wait_time = between(1, 5)
     network_timeout = 30.0
@@ -112,7 +112,7 @@ class Dashboard(FastHttpUser):
             self._export(device, end - EXPORT_S * 1_000_000, end)
 
     def watch(self) -> None:
-        """A socket, where there is none: after a ticket, from the last reading on."""
+        """Open a socket unless one is open: get a ticket and resume from the last reading."""
         if self.live is not None and self.live.is_open:
             return
         with self.client.post(
@@ -129,7 +129,7 @@ class Dashboard(FastHttpUser):
             self._failed("socket", error)
 
     def _compare(self, device: str) -> None:
-        """With what is stored between the first cursor and the last reading that was given."""
+        """Compare the received readings with the stored ones between the first cursor and the last received reading."""
         given = self.readings.given[device]
         if not given:
             return
@@ -138,11 +138,11 @@ class Dashboard(FastHttpUser):
             self._failed("not compared", TimeoutError(f"no export within {COMPARE_S} s"))
             return
         for _ in stored - set(given):
-            self._failed("lost reading", LookupError("stored, and never given"))
+            self._failed("lost reading", LookupError("stored but not received"))
         for _ in set(given) - stored:
-            self._failed("unknown reading", LookupError("given, and not stored"))
+            self._failed("unknown reading", LookupError("received but not stored"))
         for _ in range(self.readings.doubled):
-            self._failed("doubled reading", LookupError("given twice"))
+            self._failed("doubled reading", LookupError("received twice"))
         for _ in range(self.readings.named):
             self._measured("named gap", 0.0)
         for _ in range(self.readings.holes):
@@ -150,7 +150,7 @@ class Dashboard(FastHttpUser):
         self.readings.doubled = self.readings.named = self.readings.holes = 0
 
     def _stored(self, device: str, start_us: int, end_us: int) -> set[int] | None:
-        """As `_export`, tried again where it is refused: all dashboards end at once, and few exports run at a time."""
+        """Export and retry refusals: all dashboards end at once, and the server limits concurrent exports."""
         deadline = time.monotonic() + COMPARE_S
         while (stored := self._export(device, start_us, end_us, is_patient=True)) is None:
             if time.monotonic() > deadline:
@@ -159,7 +159,7 @@ class Dashboard(FastHttpUser):
         return stored
 
     def _export(self, device: str, start_us: int, end_us: int, *, is_patient: bool = False) -> set[int] | None:
-        """The stored times (µs) of [start, end); None where it failed. `is_patient`: 503 is no failure."""
+        """Return the stored times (µs) in [start, end), or None on failure. `is_patient`: a 503 is not a failure."""
         span = f"start={iso_from_us(max(0, start_us))}&end={iso_from_us(end_us)}"
         path = f"/api/history/{device}/export?{span}&format=ndjson"
         with self.client.get(path, headers=self.headers, name="export", catch_response=True) as answer:
@@ -173,7 +173,7 @@ class Dashboard(FastHttpUser):
             return {us_from_iso(json.loads(line)["time"]) for line in (answer.text or "").splitlines()}
 
     def _get(self, path: str, name: str) -> Any:
-        """The answer, None where it is a failure."""
+        """Return the response as JSON, or None on failure."""
         with self.client.get(path, headers=self.headers, name=name, catch_response=True) as answer:
             if answer.status_code != 200:
                 answer.failure(f"{answer.status_code}")
@@ -193,7 +193,7 @@ class Dashboard(FastHttpUser):
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def report(environment: Environment, **_: object) -> None:
-    """The statistics of all workers."""
+    """Write the statistics of all workers."""
     out = os.environ.get("BENCH_OUT")
     if out and environment.parsed_options is not None and not environment.parsed_options.worker:
         rows = [_row(entry) for entry in environment.stats.entries.values()]

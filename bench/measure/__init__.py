@@ -1,1 +1,1 @@
-"""What measures processes and searches for limits."""
+"""Measure processes and search for limits."""

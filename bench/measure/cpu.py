@@ -12,7 +12,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time so far of the processes that are still there, collected children included."""
+    """Return user and system time of the processes that still exist, including that of their reaped children."""
     total = 0
     for pid in pids:
         try:
@@ -24,15 +24,15 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def with_children(pid: int, *, without: Collection[int] = ()) -> list[int]:
-    """A process and its descendants that are there now, but those of `without` and theirs."""
+    """Return a process and its current descendants, except the subtrees of `without`."""
     found = [pid]
     for parent in found:
         children = Path(f"/proc/{parent}/task/{parent}/children")
-        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        with suppress(FileNotFoundError, ProcessLookupError):  # the process ended meanwhile
             found.extend(child for child in map(int, children.read_text().split()) if child not in without)
     return found
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of one process."""
+    """Return the resident memory of one process."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES

@@ -1,4 +1,4 @@
-"""CPU and memory of each part of a site, once a second, while something else happens."""
+"""Sample CPU and memory of each part of a site once per second."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bench.measure.cpu import PAGE_BYTES, cpu_seconds, with_children
 PERIOD_S = 1.0
 MEGABYTE = 1e6
 KEPT = 300
-Parts = Callable[[], Mapping[str, Sequence[int]]]  # process ids of each part's processes, without their children
+Parts = Callable[[], Mapping[str, Sequence[int]]]  # process ids by part, without their children
 
 
 @dataclass
 class Course:
-    """What a part took: `cores` (1.0 is one core busy) and `megabytes`, one entry for each of the monitor's seconds."""
+    """Usage of a part: `cores` (1.0: one busy core) and `megabytes`, one entry per sample."""
 
     cores: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
 
     def summary(self) -> dict[str, float]:
-        """Means of the cores, the first and last tenth of the memory, and its peak."""
+        """Return mean and peak of the cores; means of the first and last tenth of the memory, and its peak."""
         tenth = max(1, len(self.megabytes) // 10)
         return {
             "cores_mean": _mean(self.cores),
@@ -39,7 +39,7 @@ class Course:
 
 
 class Monitor:
-    """While open, looks at `parts` once a second. `also` adds numbers of the measurement itself to each second."""
+    """Sample `parts` once per second while open. `also` adds values of the measurement to each sample."""
 
     def __init__(self, parts: Parts, also: Callable[[], Mapping[str, float]] = dict) -> None:
         self.courses: dict[str, Course] = {}
@@ -60,7 +60,7 @@ class Monitor:
         await asyncio.wait([self._task])
 
     def data(self) -> dict[str, Any]:
-        """For JSON: the summary of each part, and `KEPT` points of each line, which are means over some seconds."""
+        """Return JSON data: the summary of each part, and at most `KEPT` points per line (means over some seconds)."""
         return {
             "parts": {name: rounded(course.summary()) for name, course in self.courses.items()},
             "seconds": thinned(self.seconds),
@@ -76,7 +76,7 @@ class Monitor:
             now, moment = self._cpu(), time.monotonic()
             for name, pids in self._families().items():
                 course = self.courses.setdefault(name, Course())
-                # A process that was replaced took its seconds along.
+                # The seconds of a replaced process are gone: the difference may be negative.
                 course.cores.append(max(0.0, now[name] - before.get(name, now[name])) / (moment - looked_at))
                 course.megabytes.append(_memory(pids) / MEGABYTE)
             for name, value in self._also().items():
@@ -88,7 +88,7 @@ class Monitor:
         return {name: cpu_seconds(pids) for name, pids in self._families().items()}
 
     def _families(self) -> dict[str, list[int]]:
-        """Process ids by part, with their children: a part that another one started is not counted as that one's."""
+        """Return process ids by part, including children. A part started by another part counts for itself only."""
         parts = self._parts()
         named = {pid for pids in parts.values() for pid in pids}
         return {
@@ -98,7 +98,7 @@ class Monitor:
 
 
 def thinned(values: Sequence[float], kept: int = KEPT) -> list[float | None]:
-    """Means of neighbours, `kept` at most; None where there is no number among them."""
+    """Return at most `kept` means of neighbouring values; None for a group without a finite value."""
     step = -(-len(values) // kept) or 1
     groups = ([v for v in values[at : at + step] if math.isfinite(v)] for at in range(0, len(values), step))
     return [round(_mean(group), 3) if group else None for group in groups]
@@ -109,7 +109,7 @@ def rounded(numbers: Mapping[str, float], digits: int = 3) -> dict[str, float]:
 
 
 def _memory(pids: Sequence[int]) -> float:
-    """What the processes have for themselves, and what they share counted once: the buffers of TimescaleDB."""
+    """Return the private memory of all processes and the largest shared part: TimescaleDB's buffers count once."""
     private, shared = 0, 0
     for pid in pids:
         try:

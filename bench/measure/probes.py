@@ -1,4 +1,4 @@
-"""The loads of ./scripts/bench capacity: each offers so much of one thing and says what became of it."""
+"""The loads of ./scripts/bench capacity: each offers one kind of load and reports the result."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ DRAIN_S = 30.0
 CAUGHT_UP_S = 3.0
 POLL_S = 0.1
 WARM_UP_S = 1.2
-# What people look at most is what is newest.
+# Users request recent data most.
 MIX = ("10m",) * 8 + ("1h",) * 5 + ("24h",) * 4 + ("7d",) * 2 + ("30d",)
 
 
 def history_paths() -> list[str]:
-    """The mix over the devices. No two in a row are identical: those would be answered with one query."""
+    """Return the mix over the devices. All paths differ: the server answers identical requests with one query."""
     return [
         f"/api/history/{DEVICES[number % len(DEVICES)]}?range={MIX[number * 7 % len(MIX)]}&max_points={720 + number}"
         for number in range(200)
@@ -42,7 +42,7 @@ def history_paths() -> list[str]:
 
 
 class Spent:
-    """CPU of the parts of a site between here and `cores`."""
+    """CPU of the parts of a site, from construction to `cores`."""
 
     def __init__(self, parts: Mapping[str, Sequence[int]]) -> None:
         self._parts = parts
@@ -50,7 +50,7 @@ class Spent:
         self._before = self._now()
 
     def cores(self, others_s: float = 0.0) -> dict[str, float]:
-        """Cores busy, of each part; the generator is this process and `others_s` CPU seconds of its helpers."""
+        """Return busy cores by part. The generator is this process plus `others_s` CPU seconds of its helpers."""
         lasted = time.perf_counter() - self._begun
         after = self._now()
         after["generator"] += others_s
@@ -66,7 +66,7 @@ class Spent:
 
 @dataclass
 class DashboardProbe:
-    """A number of dashboards with `watched` devices each at 1 Hz, and `watchers` dashboards per device.
+    """Dashboards with `watched` devices each at 1 Hz, and `watchers` dashboards per device.
 
     The probe publishes to Redis directly, as the writer does, so that only one server process is measured.
     """
@@ -96,7 +96,7 @@ class DashboardProbe:
 
 
 def delivered(step: Step, row: Delivery, *, offered: int) -> Step:
-    """What a round of deliveries says, of which so many a second were `offered`."""
+    """Fill the step from a round of deliveries. `offered`: deliveries per second."""
     step.per_second, step.lost, step.doubled = row.per_second, row.lost, row.twice
     step.p50_ms, step.p99_ms, step.max_ms = row.p50_ms, row.p99_ms, row.max_ms
     costs = {"server": row.cpu_us, "Redis": row.redis_cpu_us, "generator": row.generator_cpu_us}
@@ -111,7 +111,7 @@ def delivered(step: Step, row: Delivery, *, offered: int) -> Step:
 
 @dataclass
 class HistoryProbe:
-    """So many history requests a second, beside `dashboards` that get their readings meanwhile."""
+    """History requests at a fixed rate, while `beside` dashboards receive their readings."""
 
     dashboards: DashboardProbe
     beside: int
@@ -135,7 +135,7 @@ class HistoryProbe:
 
 
 def requested(step: Step, result: Result, limit_ms: float) -> Step:
-    """What a round of requests says."""
+    """Fill the step from a round of requests."""
     step.per_second, step.refused, step.failed = result.per_second, result.refused, dict(result.failed)
     step.p50_ms, step.p99_ms, step.max_ms = (result.percentile_ms(share) for share in (0.5, 0.99, 1.0))
     step.expect(step.p99_ms < limit_ms, f"p99 {limit_ms:.0f} ms")
@@ -146,8 +146,10 @@ def requested(step: Step, result: Result, limit_ms: float) -> Step:
 
 @dataclass
 class WriterProbe:
-    """So many devices that send a reading a second each, singly or `batch` at a time: everything taken is stored and
-    published, and what waits does not grow."""
+    """Devices at 1 Hz each, sent singly or in batches of `batch`.
+
+    Expects that every accepted reading is stored and published, and that the writer's backlog does not grow.
+    """
 
     site: Installation
     devices: Sequence[str]
@@ -168,8 +170,8 @@ class WriterProbe:
         published = int(after["published"] - before["published"])
         requested(step, result, INGEST_P99_MS)
         step.per_second *= self.batch
-        step.expect(step.lost == 0, "everything taken is stored")
-        step.expect(published == fleet.accepted_readings, f"everything published ({published})")
+        step.expect(step.lost == 0, "all accepted readings stored")
+        step.expect(published == fleet.accepted_readings, f"all accepted readings published ({published})")
         step.expect(took < CAUGHT_UP_S, f"caught up within {CAUGHT_UP_S:.0f} s")
         return step
 
@@ -179,9 +181,10 @@ class WriterProbe:
 
 @dataclass
 class SiteProbe:
-    """Everything: so many dashboards, `watchers` a device, whose devices send a reading a second to the writer.
+    """Dashboards, `watchers` per device, and their devices, which report to the writer at 1 Hz.
 
-    Latency is from the device's stamp to the dashboard's socket; what was given is compared with what is stored.
+    Latency is from the device's timestamp to the dashboard's socket. Received readings are compared with the stored
+    ones.
     """
 
     site: Installation
@@ -193,7 +196,7 @@ class SiteProbe:
         watched = self.devices[: max(1, load // self.watchers)]
         fleet = Fleet(self.site.writer.port, self.site.stack.env["INGEST_SECRET"], watched)
         since_us = time.time_ns() // 1000
-        await fleet.report(WARM_UP_S)  # so that each device has a ring
+        await fleet.report(WARM_UP_S)  # gives each device a ring
         ports = [server.port for server in self.site.servers]
         async with Crowd(ports, self.site.stack.token, watched, watchers=self.watchers) as crowd:
             crowd.take_latencies_ms()
@@ -219,12 +222,12 @@ class SiteProbe:
 
 
 def share_of(ordered: Sequence[float], share: float) -> float:
-    """A percentile of values in order; NaN where there are none."""
+    """Return a percentile of sorted values; NaN if there are none."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 async def counters(writer: Process) -> dict[str, float]:
-    """What the writer counts, by short name."""
+    """Return the writer's counters by short name."""
     async with httpx.AsyncClient(timeout=10) as client:
         text = (await client.get(f"{writer.url}/metrics")).text
     lines = (line.rpartition(" ") for line in text.splitlines() if line.startswith("wattstream_writer_"))
@@ -236,7 +239,7 @@ async def counters(writer: Process) -> dict[str, float]:
 
 
 async def caught_up(writer: Process) -> float:
-    """Wait until the writer has stored and published what it took; how long that was (s), at most `DRAIN_S`."""
+    """Wait until the writer has stored and published its backlog. Return the seconds that took, at most `DRAIN_S`."""
     begun = time.perf_counter()
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):

@@ -1,4 +1,4 @@
-"""The highest load that a site carries, found by doubling and then halving the difference."""
+"""Find the highest load that a site carries: double, then bisect."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ PRECISION = 0.12
 
 
 async def highest(passes: Passes, *, start: int, most: int, attempts: int = 2, precision: float = PRECISION) -> int:
-    """The highest load up to `most` that `passes`, to within `precision` of itself; 0 where not even 1 does.
+    """Return the highest load up to `most` that `passes`, to a relative `precision`; 0 if a load of 1 fails.
 
-    A load that fails is tried `attempts` times before it is believed: other work on the machine may have been at fault.
+    A load fails only after `attempts` failures, because other work on the machine may have caused one.
     """
 
     async def is_carried(load: int) -> bool:

@@ -1,4 +1,4 @@
-"""What one offered load came to, and the search over loads."""
+"""The result of one offered load, and the search over loads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bench.measure.search import highest
 
 @dataclass
 class Step:
-    """`missed`: the limits that were missed, empty where the load was carried. `late_ms`: p99 of what is measured.
+    """The result of one load. `missed`: the missed limits, empty if the load was carried.
 
-    `lost`: neither given nor refused nor named; `named`: not given, and the client was told which.
+    `lost`: not delivered, not refused and not reported; `named`: not delivered, but reported to the client.
     """
 
     load: int
@@ -40,14 +40,17 @@ class Step:
 
 
 class Probe(Protocol):
-    """Offers a load and says what came of it."""
+    """Offers a load and returns the result."""
 
     async def __call__(self, load: int) -> Step: ...
 
 
 @dataclass
 class Stage:
-    """A search: `found` is the highest load carried, `most` at most; then `twice` that; `after` it `found` again."""
+    """A search up to `most`.
+
+    `found`: the highest carried load. Steps beyond: `twice` that, then `after`: `found` again.
+    """
 
     key: str
     title: str
@@ -72,7 +75,7 @@ class Stage:
         try:
             step = await probe(load)
         except TimeoutError:
-            step = Step(load, missed=["everybody is let in"])
+            step = Step(load, missed=["all sockets accepted in time"])
         said = "carried" if step.is_carried else "missed: " + ", ".join(step.missed)
         print(f"{self.title}: {load:,} {self.unit}, p99 {step.p99_ms:.1f} ms, {said}", file=sys.stderr, flush=True)
         return step

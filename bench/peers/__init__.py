@@ -1,1 +1,1 @@
-"""What wattstream is measured beside: the textbook version, and the same work without any check."""
+"""Peers of wattstream in the measurements: textbook implementations, and the same work without access checks."""

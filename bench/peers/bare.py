@@ -1,7 +1,7 @@
-"""Starlette + asyncpg + orjson: the same best statement and the same answer, without any check of who asks.
+"""Starlette + asyncpg + orjson: the same optimised statement and the same response, without access checks.
 
-Run with: uvicorn bench.peers.bare:application. The statement and its parameters come from wattstream's own builders (a
-stand-in for a connection notes them down), so both sides ask PostgreSQL exactly the same.
+Run with: uvicorn bench.peers.bare:application. Statement and parameters come from wattstream's own builders (a
+substitute connection records them), so both servers send PostgreSQL the same query.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from telemetry.times import iso_from_us, us_from_datetime  # noqa: E402
 
 
 class Noted(Exception):
-    """What a builder was about to execute."""
+    """The recorded call of a builder."""
 
 
 class Notebook:
-    """A connection that runs nothing."""
+    """A connection that records the statement instead of executing it."""
 
     def cursor(self, **_: Any) -> Notebook:
         return self
@@ -92,7 +92,7 @@ async def asked(app: Starlette, device_id: str, question: Question) -> tuple[Win
 
 @lru_cache
 def positional(text: bytes) -> tuple[str, list[str]]:
-    """asyncpg counts its parameters."""
+    """Convert the named parameters to asyncpg's positional ones."""
     names: list[str] = []
 
     def number(match: re.Match[str]) -> str:

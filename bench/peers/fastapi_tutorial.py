@@ -1,4 +1,4 @@
-"""FastAPI as its tutorials do it: a Redis pubsub for each socket. Run with: uvicorn bench.peers.fastapi_tutorial:app"""
+"""FastAPI as in its tutorials: one Redis pubsub per socket. Run with: uvicorn bench.peers.fastapi_tutorial:app"""
 
 import asyncio
 import os

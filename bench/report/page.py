@@ -1,7 +1,7 @@
-"""Report: write the figures of docs/performance.md anew, from bench/results/*.json.
+"""Report: rewrite the figures of docs/performance.md from bench/results/*.json.
 
-The page's text is written by people; what stands between `<!-- bench:NAME -->` and `<!-- end -->` is written here, so
-that a figure on the page is always a figure of a result.
+The text of the page is written by hand. The blocks between `<!-- bench:NAME -->` and `<!-- end -->` are generated, so
+that every figure on the page comes from a result.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ Data = Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--check", action="store_true", help="only say whether the page is what the results say")
+    parser.add_argument("--check", action="store_true", help="only check that the page matches the results")
 
 
 async def run(options: argparse.Namespace) -> None:
     text = PAGE.read_text()
     written = rendered(text)
     if options.check and text != written:
-        raise SystemExit("bench report: docs/performance.md is not what bench/results say; run ./scripts/bench report")
+        raise SystemExit("bench report: docs/performance.md does not match bench/results; run ./scripts/bench report")
     PAGE.write_text(written)
 
 
 def rendered(text: str) -> str:
-    """The page with every block written anew. Raises KeyError for a block that nobody renders."""
+    """Return the page with regenerated blocks. Raises KeyError for an unknown block."""
     return BLOCK.sub(lambda found: _block(found[1]), text)
 
 
@@ -54,7 +54,7 @@ def _lines(name: str, data: Data) -> Iterator[str]:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Markdown; numbers with what precision a reader needs."""
+    """Yield the lines of a Markdown table. Floats keep three significant digits."""
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * len(heads)
     for row in rows:

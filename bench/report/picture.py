@@ -1,4 +1,4 @@
-"""Pictures of results."""
+"""Charts of results."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-FEW = 50  # points of a line, which are then drawn as points
-ROOM = 1.3  # above the highest point, for the names of the lines
+FEW = 50  # points per line up to which they are drawn as markers
+ROOM = 1.3  # space above the highest point for the legend
 COLOURS = ("#0f766e", "#94a3b8", "#d97706", "#7c3aed", "#475569", "#be123c")
 
 
 def bars(path: Path, *, title: str, groups: Sequence[str], values: Mapping[str, Sequence[float]]) -> None:
-    """A group of bars for each of `groups`, a bar for each entry of `values`; logarithmic."""
+    """Draw one group of bars per entry of `groups`, one bar per entry of `values`; logarithmic."""
     figure, axes = pyplot.subplots(figsize=(8, 4), dpi=120)
     width = 0.8 / len(values)
     for number, (name, heights) in enumerate(values.items()):
@@ -36,18 +36,18 @@ def bars(path: Path, *, title: str, groups: Sequence[str], values: Mapping[str, 
 
 @dataclass(frozen=True)
 class Curves:
-    """A panel of lines: `lines` are x and y values by name; `marked`: moments on the x axis; `limit`: a y value."""
+    """A panel of lines: `lines` are x and y values by name; `marked`: positions on the x axis; `limit`: a y value."""
 
     x: str
     y: str
     lines: Mapping[str, tuple[Sequence[float], Sequence[float | None]]]
-    log: str = ""  # the logarithmic axes: "", "x" or "xy"
+    log: str = ""  # logarithmic axes: "", "x" or "xy"
     limit: float | None = None
     marked: Sequence[float] = ()
 
 
 def curves(path: Path, *, title: str, panels: Mapping[str, Curves], columns: int = 1) -> None:
-    """A panel for each entry, `columns` beside each other."""
+    """Draw one panel per entry, `columns` per row."""
     rows = -(-len(panels) // columns)
     figure, grid = pyplot.subplots(rows, columns, figsize=(8, 0.5 + 2.4 * rows), dpi=120, squeeze=False)
     figure.suptitle(title, x=0.02, ha="left")
@@ -80,7 +80,7 @@ def curves(path: Path, *, title: str, panels: Mapping[str, Curves], columns: int
 
 
 def panels(path: Path, *, title: str, measures: Mapping[str, Mapping[str, float]]) -> None:
-    """A panel for each of `measures`, below each other, with a bar for each of its entries; logarithmic."""
+    """Draw one panel per entry of `measures`, one below the other, with one bar per value; logarithmic."""
     rows = [len(measure) for measure in measures.values()]
     figure, grid = pyplot.subplots(
         len(measures), figsize=(8, 0.6 + 0.28 * sum(rows) + 0.5 * len(rows)), dpi=120, height_ratios=rows, squeeze=False

@@ -1,4 +1,4 @@
-"""Results as data: bench/results/*.json, each with the command, the date and the machine that it came from."""
+"""Results as data: bench/results/*.json, each with its command, date and machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GIGABYTE = 1e9
 
 
 def about() -> dict[str, Any]:
-    """Where a result comes from. Called when the measurement begins: `load_before` is the load average at that time."""
+    """Return the origin of a result. Call it before the measurement: `load_before` is the current load average."""
     return {
         "command": shlex.join(["./scripts/bench", *sys.argv[1:]]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -29,7 +29,7 @@ def about() -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Cores, processor, memory, kernel and Python, in one line."""
+    """Return cores, processor, memory, kernel and Python version on one line."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIGABYTE
     kernel = f"{platform.system()} {platform.release().split('-')[0]}"
     return f"{os.cpu_count()} cores, {_processor()}, {memory:.0f} GB, {kernel}, Python {platform.python_version()}"
@@ -43,20 +43,20 @@ def _processor() -> str:
 
 
 def picture(name: str) -> Path:
-    """Where the picture of a result goes."""
+    """Return the path of a result's chart."""
     FOLDER.mkdir(exist_ok=True)
     return FOLDER / f"{name}.png"
 
 
 def save(name: str, told: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Write `data` under `about`, which is `told`."""
+    """Write `data` with `told`, its origin, as "about"."""
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps({"about": told, **data}, indent=1, ensure_ascii=False)
     (FOLDER / f"{name}.json").write_text(text + "\n")
 
 
 def read(name: str) -> dict[str, Any] | None:
-    """The result of that name; None where it was never measured."""
+    """Return the named result, or None if it was never measured."""
     path = FOLDER / f"{name}.json"
     if not path.exists():
         return None
@@ -65,6 +65,6 @@ def read(name: str) -> dict[str, Any] | None:
 
 
 def capacity_found(stage: str) -> int:
-    """What a stage of ./scripts/bench capacity found when it was last saved; 0 where it never was."""
+    """Return the load that a stage of ./scripts/bench capacity found, or 0 if it was never saved."""
     measured = read("capacity") or {"stages": {}}
     return int(measured["stages"].get(stage, {}).get("found", 0))

@@ -1,1 +1,1 @@
-"""Channels as its tutorial writes it: a group a device, group_send, AsyncJsonWebsocketConsumer."""
+"""Channels as in its tutorial: one group per device, group_send, AsyncJsonWebsocketConsumer."""

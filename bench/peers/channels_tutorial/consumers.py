@@ -1,4 +1,4 @@
-"""The consumer of the tutorial."""
+"""The tutorial's consumer."""
 
 from urllib.parse import parse_qs
 

@@ -1,4 +1,4 @@
-"""The two channel layers of channels-redis, in their default settings."""
+"""The two channel layers of channels-redis with their default settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 
 
 def _host(url: str) -> dict[str, Any]:
-    # redis-py 8 gives up waiting after 5 s by default, which breaks both layers on a quiet socket.
+    # redis-py 8 has a default timeout of 5 s, which breaks both layers on a quiet socket.
     return {"address": url, "socket_timeout": None}
 
 

@@ -1,4 +1,4 @@
-"""`startproject` with what the tutorial adds. BENCH_LAYER chooses the channel layer."""
+"""The settings of `startproject` with the tutorial's additions. BENCH_LAYER selects the channel layer."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The one page, which says that the server is up."""
+"""One route: the readiness check."""
 
 from django.http import HttpResponse
 from django.urls import path

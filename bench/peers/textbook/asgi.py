@@ -1,4 +1,4 @@
-"""Run with: uvicorn bench.peers.textbook.asgi:application (settings from the environment, as wattstream's)."""
+"""Run with: uvicorn bench.peers.textbook.asgi:application (settings from the environment, like wattstream)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wattstream's accounts database and models, with the middleware that `startproject` gives."""
+"""wattstream's accounts database and models, with the middleware of `startproject`."""
 
 from asgi_project.settings import *  # noqa: F403
 

@@ -1,4 +1,4 @@
-"""The one route, and the one that says the server is up."""
+"""The measured route and the readiness check."""
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
