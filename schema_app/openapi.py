@@ -8,12 +8,14 @@ from typing import Any
 
 from django.conf import settings
 
+from core.catalogue import CATALOGUE
 from core.openapi import JSON, PROBLEM, STRING, Operation, ResponseSpec
 from core.parameters import Parameter
 from core.version import version
 from schema_app.components import Components
 from schema_app.routes import Route, described_routes
 from schema_app.serializers import query_parameters
+from telemetry import ingest_api
 from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
 from telemetry.problems import CONTENT_TYPE
 
@@ -78,6 +80,23 @@ PATH_PARAMETERS: Mapping[str, tuple[Mapping[str, Any], str, Any]] = {
     "username": ({"type": "string", "minLength": 1}, "Of an account.", "bob"),
     "token_id": ({"type": "integer", "minimum": 1}, "The `id` of an API key.", 1),
 }
+
+
+@cache
+def published_document() -> dict[str, Any]:
+    """The document of the server together with the writer's POST /ingest, of which it is the same declaration."""
+    document = openapi_document()
+    components = document["components"]
+    return {
+        **document,
+        "tags": [*document["tags"], ingest_api.TAG],
+        "paths": {**document["paths"], ingest_api.PATH: {"post": ingest_api.ingest_operation()}},
+        "components": {
+            **components,
+            "schemas": {**components["schemas"], **ingest_api.ingest_schemas(CATALOGUE)},
+            "securitySchemes": {**components["securitySchemes"], **ingest_api.SECURITY_SCHEMES},
+        },
+    }
 
 
 @cache

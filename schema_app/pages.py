@@ -149,7 +149,8 @@ def command(path: str, method: str, operation: Document, parameters: list[Docume
     elif method == "post":
         parts += ["-X", "POST"]
     if operation["security"]:
-        parts += ["-H", '"Authorization: Bearer $TOKEN"']
+        secret = "DEVICE_KEY" if "deviceKey" in operation["security"][0] else "TOKEN"
+        parts += ["-H", f'"Authorization: Bearer ${secret}"']
     return " ".join(parts)
 
 

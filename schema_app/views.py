@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from core.openapi import described
 from core.public import public_view, unchanging
 from schema_app import declarations
-from schema_app.openapi import openapi_document
+from schema_app.openapi import published_document
 from schema_app.pages import page_context
 
 
@@ -29,9 +29,9 @@ async def docs(request: HttpRequest) -> HttpResponse:
 
 @cache
 def _schema_body() -> bytes:
-    return orjson.dumps(openapi_document(), option=orjson.OPT_INDENT_2)
+    return orjson.dumps(published_document(), option=orjson.OPT_INDENT_2)
 
 
 @cache
 def _docs_body() -> bytes:
-    return render_to_string("schema_app/docs.html", page_context(openapi_document())).encode()
+    return render_to_string("schema_app/docs.html", page_context(published_document())).encode()

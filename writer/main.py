@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
+from telemetry.catalogue import catalogue_load
+from telemetry.ingest_api import SECURITY_SCHEMES, ingest_schemas
 from writer.http import ingest, sockets, status
 from writer.http.problems import ProblemError, http_error_response, problem_response
 from writer.service import Service, service_running
@@ -28,7 +30,18 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         yield {"service": service}
 
 
-app = FastAPI(title="wattstream writer", lifespan=lifespan, openapi_url=None)
+class Writer(FastAPI):
+    """FastAPI whose document has the schemas of the catalogue: a body is validated value by value, without a model."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            components = super().openapi().setdefault("components", {})
+            components.setdefault("schemas", {}).update(ingest_schemas(catalogue_load()))
+            components.setdefault("securitySchemes", {}).update(SECURITY_SCHEMES)
+        return super().openapi()
+
+
+app = Writer(title="wattstream writer", lifespan=lifespan, docs_url=None, redoc_url=None)
 app.include_router(ingest.router)
 app.include_router(sockets.router)
 app.include_router(status.router)

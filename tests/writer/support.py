@@ -99,5 +99,5 @@ def device_new(stack: Stack, writer: Process) -> Device:
 def metric(writer: Process, name: str) -> int:
     """The value of one of the writer's metrics."""
     text = httpx.get(f"{writer.url}/metrics", timeout=10).text
-    found = re.search(rf"^wattstream_writer_{re.escape(name)} (\d+)$", text, re.MULTILINE)
-    return int(found[1]) if found else 0
+    found = re.search(rf"^wattstream_writer_{re.escape(name)} ([\d.e+]+)$", text, re.MULTILINE)
+    return int(float(found[1])) if found else 0

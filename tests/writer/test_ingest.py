@@ -7,9 +7,11 @@ import socket
 import time
 
 import httpx
+import orjson
 import pytest
 
 from telemetry.times import SECOND_US, iso_from_us
+from testing.contract import validator
 from testing.process import Process
 from testing.stack import Stack
 from testing.waiting import wait_until
@@ -200,3 +202,24 @@ def test_counts_refusals_by_reason(device: Device) -> None:
     before = metric(device.writer, 'refused_total{reason="other_device"}')
     device.post([reading(device.device_id, recent_us()), reading("somebody_else", recent_us())])
     assert metric(device.writer, 'refused_total{reason="other_device"}') == before + 1
+
+
+def test_the_writer_describes_ingest_as_the_server_does(device: Device, server: Process) -> None:
+    of_writer = httpx.get(f"{device.writer.url}/openapi.json", timeout=30).json()
+    of_server = httpx.get(f"{server.url}/api/schema", timeout=30).json()
+    assert list(of_writer["paths"]) == ["/ingest"]
+    described = of_writer["paths"]["/ingest"]["post"]
+    assert {name: described[name] for name in of_server["paths"]["/ingest"]["post"]} == of_server["paths"]["/ingest"][
+        "post"
+    ]
+    for kind in ("schemas", "securitySchemes"):
+        own = of_writer["components"][kind]
+        assert own == {name: of_server["components"][kind][name] for name in own}
+
+
+def test_responses_are_as_described(device: Device) -> None:
+    document = httpx.get(f"{device.writer.url}/openapi.json", timeout=30).json()
+    report = validator(orjson.dumps(document["components"]["schemas"]["IngestReport"]))
+    us = recent_us()
+    sent = [{**reading(device.device_id, us, solar_power=-3), "slar": 1}, 5]
+    assert list(report.iter_errors(device.post(sent).json())) == []

@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from telemetry.bearer import bearer_token
+from telemetry.ingest_api import PATH, ingest_operation
 from telemetry.keys import key_owner
 from telemetry.reading import Reading
 from writer.http.body import body_items, body_read
@@ -24,7 +25,7 @@ router = APIRouter()
 TURN_READINGS = 500
 
 
-@router.post("/ingest")
+@router.post(PATH, openapi_extra=ingest_operation(), response_class=Response)
 async def ingest(request: Request) -> Response:
     """Validate and queue readings; respond with the document of `Report`.
 

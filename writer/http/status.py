@@ -1,4 +1,4 @@
-"""GET /livez, /readyz and /metrics: for whoever runs the writer."""
+"""GET /livez, /readyz and /metrics, for operators."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from fastapi.responses import PlainTextResponse
 
 from telemetry.redis import RedisError
 from writer.http.problems import ProblemError
-from writer.metrics import CONTENT_TYPE
+from writer.metrics import CONTENT_TYPE, exposition
 from writer.service import Service
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/livez")
 async def livez() -> Response:
-    """The process answers."""
+    """The process responds."""
     return PlainTextResponse("ok\n")
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """TimescaleDB and Redis answer; 503 and which of them does not, otherwise."""
+    """TimescaleDB and Redis respond; otherwise 503, which names those that do not."""
     service: Service = request.state.service
     failing = [name for name in await asyncio.gather(_database(service), _redis(service)) if name]
     if failing:
@@ -36,8 +36,8 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Counters and gauges for Prometheus."""
     service: Service = request.state.service
-    lines = service.metrics.lines(queued=len(service.store), to_publish=len(service.publisher))
-    return Response("".join(lines), media_type=CONTENT_TYPE)
+    body = exposition(service.metrics, lambda: (len(service.store), len(service.publisher)))
+    return Response(body, headers={"Content-Type": CONTENT_TYPE})
 
 
 async def _database(service: Service) -> str | None:
