@@ -206,7 +206,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
-# For consumers that an installation adds. The live stream does not pass through a channel layer
+# Offered to consumers that an installation adds. The project itself sends nothing through it
 # (docs/decisions/005-live-path.md).
 CHANNEL_LAYERS = {
     "default": {
