@@ -1,11 +1,11 @@
-"""REDIS_URL taken apart: one server, the master that Sentinel names, or a cluster. Pure.
+"""Parses REDIS_URL: one server, a master behind Sentinel, or a cluster. Pure.
 
 redis://[user:password@]host[:6379][/db]                                         one server; unix:// by its socket
 redis+sentinel://[user:password@]host[:26379],host[:26379],…/service[/db]        the master of `service`
-redis+cluster://[user:password@]host[:6379],host[:6379],…                        a cluster, found by way of these nodes
+redis+cluster://[user:password@]host[:6379],host[:6379],…                        a cluster, discovered from these nodes
 
-`rediss` in place of `redis` is the same over TLS. User and password are those of Redis; a Sentinel that asks for its
-own gets `?sentinel_username=…&sentinel_password=…`. Other parameters are redis-py's (`?ssl_ca_certs=…`).
+`rediss` instead of `redis` means TLS. User and password are those of Redis; for Sentinels with other credentials, add
+`?sentinel_username=…&sentinel_password=…`. Other parameters are redis-py's (`?ssl_ca_certs=…`).
 """
 
 from __future__ import annotations
@@ -42,36 +42,47 @@ class RedisAddress:
 
 @lru_cache
 def redis_address(url: str) -> RedisAddress:
-    """Raises ValueError, which does not show the URL: there may be a password in it."""
-    parts = urlsplit(url)
-    transport, _, kind = parts.scheme.partition("+")
+    """Parse a URL. Raises ValueError, which does not show the URL: there may be a password in it."""
+    transport, _, kind = urlsplit(url).scheme.partition("+")
     if not kind:
         return RedisAddress(_options(url))
     if kind not in DEFAULT_PORTS or transport not in ("redis", "rediss"):
         raise ValueError(f"accepted is {ACCEPTED}")
+    return _several(url, transport, kind)
+
+
+def _several(url: str, transport: str, kind: str) -> RedisAddress:
+    """The address of Sentinels or of a cluster. redis-py parses the same URL with one host for the options."""
+    parts = urlsplit(url)
     userinfo, at, hosts = parts.netloc.rpartition("@")
-    nodes = tuple(_node(host, DEFAULT_PORTS[kind]) for host in hosts.split(","))
-    path = [part for part in parts.path.split("/") if part]
-    service = path.pop(0) if kind == SENTINEL and path else None
-    db = path.pop(0) if path else "0"
-    is_whole = bool(service) == (kind == SENTINEL) and not path and db.isdecimal()
-    if not is_whole or (kind == CLUSTER and db != "0"):
-        raise ValueError(
-            "accepted are redis+sentinel://host,host/service/0 and, without a path, redis+cluster://host,host"
-        )
+    service, db = _path(parts.path, kind)
     options = _options(f"{transport}://{userinfo}{at}host/{db}?{parts.query}")
     del options["host"]
     if kind == CLUSTER:
         del options["db"]
-    own = {name: options.pop(name) for name in list(options) if name.startswith(SENTINEL_PREFIX)}
-    sentinel_options = {name.removeprefix(SENTINEL_PREFIX): value for name, value in own.items()}
+    of_sentinels = {
+        name.removeprefix(SENTINEL_PREFIX): options.pop(name) for name in [*options] if name.startswith(SENTINEL_PREFIX)
+    }
     if "ssl" in options:
-        sentinel_options["ssl"] = True
-    return RedisAddress(options, nodes, service, sentinel_options)
+        of_sentinels["ssl"] = True
+    nodes = tuple(_node(host, DEFAULT_PORTS[kind]) for host in hosts.split(","))
+    return RedisAddress(options, nodes, service, of_sentinels)
+
+
+def _path(path: str, kind: str) -> tuple[str | None, str]:
+    """The service, None for a cluster, and the number of the database."""
+    match kind, [part for part in path.split("/") if part]:
+        case "sentinel", [service]:
+            return service, "0"
+        case "sentinel", [service, db] if db.isdecimal():
+            return service, db
+        case "cluster", [] | ["0"]:
+            return None, "0"
+    raise ValueError("accepted are redis+sentinel://host,host/service/0 and, without a path, redis+cluster://host,host")
 
 
 def redis_host(url: str) -> str | dict[str, Any]:
-    """The address as channels-redis takes it. Of a cluster one node will do: what is published is told to all."""
+    """The address in the form of channels-redis: of a cluster one node, because a PUBLISH reaches all nodes."""
     address = redis_address(url)
     if not address.nodes:
         return url

@@ -11,6 +11,7 @@ from simulator.battery import EFFICIENCY, EMPTY, FULL
 from simulator.house import METRICS, House
 from simulator.noise import DAY_S
 from simulator.sun import sun_height
+from telemetry.catalogue import DEFAULT_PATH, catalogue_load
 
 WINTER, SUMMER = 20_445, 20_625  # 2025-12-23 and 2026-06-21
 DAYS = (WINTER, 20_530, SUMMER, 20_710)
@@ -116,3 +117,11 @@ def test_the_charge_at_midnight_does_not_depend_on_where_one_begins(device_id: s
     for day in range(WINTER, WINTER + 200, 7):
         ended = house.day(day)["battery_soc"][-1]
         assert abs(house.day(day + 1)["battery_soc"][0] - ended) < 0.1
+
+
+@each_device
+@each_day
+def test_every_value_is_within_the_bounds_of_the_catalogue(device_id: str, day: int) -> None:
+    measured = House(device_id).day(day)
+    for metric in catalogue_load(DEFAULT_PATH).metrics:
+        assert metric.low <= measured[metric.name].min() <= measured[metric.name].max() <= metric.high
