@@ -19,7 +19,6 @@ from core.openapi import (
     record,
 )
 from history_app.energy.figures import PEAKS, QUANTITIES
-from history_app.energy.statements import METRICS
 from history_app.parameters import PERIODS
 from history_app.planning.window import STEPS
 
@@ -95,8 +94,7 @@ ENERGY_PERIOD = Shape(
             ),
             "coverage_by_metric": {
                 "type": "object",
-                "properties": {metric.name: {**_SHARE, "type": "number"} for metric in METRICS},
-                "additionalProperties": False,
+                "additionalProperties": {**_SHARE, "type": "number"},
                 "description": "Share of the elapsed time that each metric the device reports accounts for.",
             },
             **{f"{name}_kwh": nullable({**NUMBER, "minimum": 0}) for name in QUANTITIES},
