@@ -1,4 +1,4 @@
-"""Which pages of other origins may read the API: those of ALLOWED_ORIGINS, with a token, never with a cookie."""
+"""CORS: pages of ALLOWED_ORIGINS may use the API, with a token and never with a cookie."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFLIGHT_KEPT_S = 7200  # the longest that Chromium keeps one
 
 
 def open_to_allowed_origins(application: ASGI3Application) -> ASGI3Application:
-    """The application as it is where ALLOWED_ORIGINS is empty: then nobody else may read it, and nothing is asked."""
+    """Wrap `application` in CORS. Returns it unchanged if ALLOWED_ORIGINS is empty: no other origin may read it."""
     if not settings.ALLOWED_ORIGINS:
         return application
     opened: Any = CORSMiddleware(

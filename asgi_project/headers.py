@@ -1,7 +1,6 @@
-"""What every HTTP answer tells the browser that gets it, hot, cold and static alike: the one place for such headers.
+"""Security and caching headers of every HTTP response, hot, cold and static: the only place that sets them.
 
-They are put together when the process starts and added while the answer is sent; docs/security.md says against what
-each one stands.
+They are built when the process starts and added while a response is sent. docs/security.md states the purpose of each.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from django.conf import settings
 Header = tuple[bytes, bytes]
 Send = Callable[[Any], Awaitable[None]]
 
-# Pages: files of this host alone, nothing inline. 'self' covers the websocket of the same host (CSP 3).
+# Pages: files of this host only, nothing inline. 'self' covers the websocket of the same host (CSP 3).
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# Everything else is data. A browser that shows it as a document loads and runs nothing.
+# Everything else is data. A browser that displays it as a document loads and runs nothing.
 DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-# What a page might ask a person for, and none of these does.
+# Permissions that a page could request; ours request none.
 PERMISSIONS = ("camera", "display-capture", "geolocation", "microphone", "midi", "payment", "serial", "usb")
 
 
@@ -39,7 +38,7 @@ def _for_data() -> dict[str, str]:
         "cache-control": "no-store",
     }
     if settings.SECURE_HSTS_SECONDS:
-        # By the setting and not by the request's scheme: browsers do not heed it over http (RFC 6797, section 8.1).
+        # By the setting, not by the request's scheme: browsers ignore it over http (RFC 6797, section 8.1).
         named["strict-transport-security"] = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
     return named
 
@@ -57,7 +56,7 @@ _FOR_DATA = _encoded(_for_data())
 
 
 def with_headers(send: Send) -> Send:
-    """`send` of an ASGI application, which completes the headers of the answer on their way."""
+    """Wrap the `send` of an ASGI application: it completes the headers of the response."""
 
     def send_completed(message: Any) -> Awaitable[None]:
         if message["type"] == "http.response.start":
@@ -68,7 +67,7 @@ def with_headers(send: Send) -> Send:
 
 
 def headers_completed(headers: Iterable[Header]) -> list[Header]:
-    """The headers of an answer and those that it lacks. What it says itself stands: a view may be stricter."""
+    """Add the missing headers to those of a response. Headers that the view has set stay: it may be stricter."""
     completed = list(headers)
     given = {name.lower(): value for name, value in completed}
     is_page = given.get(b"content-type", b"").startswith(b"text/html")

@@ -15,7 +15,7 @@ from starlette.types import Scope
 
 
 class RevalidatedFiles(StaticFiles):
-    """Kept by browsers, but asked about each time (an ETag answers), so that no page mixes modules of two releases."""
+    """Browsers keep these files but revalidate them each time, so that no page mixes modules of two releases."""
 
     def file_response(
         self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200

@@ -1,1 +1,1 @@
-"""Users, hashed tokens, tickets, attempt limits: who are you."""
+"""Authentication: users, tokens, sessions, limits on attempts, the audit log."""

@@ -1,4 +1,4 @@
-"""The admin's pages for users and tokens. It signs in and out through /login and /logout like everything else."""
+"""Admin pages for users, tokens and the audit log. Signing in and out happens at /login and /logout."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ else:
 
 @admin.register(User)
 class UserAdmin(UserAdminBase):
-    """A changed password or `is_active` ends access at once: `User.save` sees to it."""
+    """Changing the password or `is_active` ends access at once, through `User.save`."""
 
     actions = ["disable"]
 
@@ -82,7 +82,7 @@ class AccessTokenAdmin(TokenAdminBase):
             super().delete_queryset(request, queryset)
 
     def _record(self, request: HttpRequest, tokens: Iterable[AccessToken]) -> None:
-        """In the log of whose tokens they were."""
+        """Write an audit entry for the owner of each token."""
         for token in tokens:
             audit_record(
                 Event.KEY_REVOKED,
@@ -94,7 +94,7 @@ class AccessTokenAdmin(TokenAdminBase):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(AuditAdminBase):
-    """To be read only."""
+    """Read-only."""
 
     list_display = ["time", "event", "username", "device_id", "detail", "address", "count"]
     list_filter = ["event", "time"]
@@ -121,6 +121,6 @@ def admin_logout(request: HttpRequest, extra_context: dict[str, Any] | None = No
     return HttpResponseRedirect(settings.LOGIN_URL)
 
 
-# One way in and out: only /login gives a session the access token without which it counts for nothing.
+# Only /login gives a session its access token, and a session without one is not authenticated.
 admin.site.login = admin_login  # type: ignore[method-assign]
 admin.site.logout = admin_logout  # type: ignore[method-assign, assignment]

@@ -1,4 +1,4 @@
-"""What a request shows: the same reading of it for HTTP requests, pages and websocket handshakes."""
+"""Reads credentials from HTTP requests and websocket handshakes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from auth_app.identity import Credentials
 from telemetry.bearer import bearer_token
 
 _SESSION_KEY = re.compile(r"[a-z0-9]{8,40}")
-NO_TOKEN = ""  # the bearer of a header that carries none: it belongs to nobody
+NO_TOKEN = ""  # stands for a header without a valid token; no user has it
 
 
 def credentials_of(authorization: str | None, session_key: str | None) -> Credentials:
-    """The credentials in an Authorization header's value and a session cookie's, each None where it was not sent.
+    """The credentials in the values of an Authorization header and a session cookie; None for one that was not sent.
 
-    A header that is malformed or of another scheme counts as a bad token, not as none: whoever sends one means it,
-    and must not be let in as the owner of a session cookie that happens to be there.
+    A malformed header, or one of another scheme, counts as an invalid token and not as a missing one: a client that
+    sends it must not be authenticated by a session cookie that happens to be there.
     """
     if authorization is not None:
         return Credentials(bearer=bearer_token(authorization) or NO_TOKEN)
@@ -26,12 +26,12 @@ def credentials_of(authorization: str | None, session_key: str | None) -> Creden
 
 
 def is_session_key(text: str | None) -> bool:
-    """Whether `text` can be a session's key at all. What cannot is not shown to a database."""
+    """Whether `text` has the form of a session key. Other text never reaches the database."""
     return text is not None and _SESSION_KEY.fullmatch(text) is not None
 
 
 def remote_address(request: HttpRequest) -> str:
-    """The address the connection came from. Behind a proxy the server sets it from X-Forwarded-For."""
+    """The address of the client. Behind a trusted proxy the server takes it from X-Forwarded-For."""
     return str(request.META.get("REMOTE_ADDR") or "")
 
 

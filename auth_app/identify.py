@@ -29,7 +29,7 @@ listen(_forget)
 
 
 def identify(credentials: Credentials) -> Identity | None:
-    """The identity behind `credentials`, asked of the accounts database; None where they are missing or not valid."""
+    """The identity behind `credentials`, from the accounts database; None if they are missing or invalid."""
     if credentials.bearer is not None:
         return _by(digest=token_digest(credentials.bearer))
     if credentials.session_key:
@@ -38,7 +38,7 @@ def identify(credentials: Credentials) -> Identity | None:
 
 
 async def identify_cached(credentials: Credentials) -> Identity | None:
-    """`identify` for the event loop: at most ACCESS_CACHE_S old, and purged by access changes. Raises `Unavailable`."""
+    """`identify` for the event loop, cached for ACCESS_CACHE_S and purged by access changes. Raises `Unavailable`."""
     if credentials.bearer is None and not credentials.session_key:
         return None
     identity = _cache.get(credentials)
@@ -54,7 +54,7 @@ async def identify_cached(credentials: Credentials) -> Identity | None:
 
 
 def identities_still_valid(token_ids: set[int]) -> set[int]:
-    """Those of `token_ids` that still let their user in."""
+    """The subset of `token_ids` that is still valid."""
     valid = AccessToken.objects.filter(
         pk__in=token_ids, revoked_at=None, expires_at__gt=timezone.now(), user__is_active=True
     )
@@ -62,12 +62,12 @@ def identities_still_valid(token_ids: set[int]) -> set[int]:
 
 
 def identity_of_token(token_id: int) -> Identity | None:
-    """The identity of a token known by its id (from a ticket); None where it is no longer valid."""
+    """The identity of a token by its id (from a ticket); None if it is no longer valid."""
     return _by(pk=token_id)
 
 
 def identity_of_session(session: SessionBase) -> Identity | None:
-    """The identity of a browser session; None where nobody is signed in or the session's token is no longer valid."""
+    """The identity of a browser session; None if nobody is signed in or its token is no longer valid."""
     token_id = session.get(SESSION_TOKEN_KEY)
     return _by(pk=token_id, kind=AccessToken.Kind.SESSION) if isinstance(token_id, int) else None
 

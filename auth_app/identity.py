@@ -11,9 +11,9 @@ from core.errors import Forbidden, ScopeMissing
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An authenticated user and the token (or browser session) that says so.
+    """An authenticated user, and the token that authenticates them (a browser session has one too).
 
-    `expires_at`: seconds since the epoch. `scopes`: what the token may be used for.
+    `expires_at`: seconds since the epoch. `scopes`: the scopes of the token.
     """
 
     user_id: int
@@ -23,11 +23,11 @@ class Identity:
     scopes: frozenset[TokenScope] = EVERYTHING
 
     def require(self, scope: TokenScope | None) -> None:
-        """Raises `ScopeMissing`, or `Forbidden` (code `api_key_not_accepted`) for what no key may do."""
+        """Raises `ScopeMissing`, or `Forbidden` (code `api_key_not_accepted`) if no API key can have the scope."""
         if scope is None or scope in self.scopes:
             return
         if scope is TokenScope.ACCOUNT:
-            raise Forbidden("An API key may not do this; sign in with a password.", code="api_key_not_accepted")
+            raise Forbidden("API keys are not accepted here; sign in with a password.", code="api_key_not_accepted")
         raise ScopeMissing(scope)
 
     def is_expired(self) -> bool:
@@ -36,7 +36,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request shows. A bearer token wins over a session cookie: whoever sends one means it."""
+    """The credentials of a request. A bearer token takes precedence over a session cookie."""
 
     bearer: str | None = None
     session_key: str | None = None

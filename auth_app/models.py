@@ -1,4 +1,4 @@
-"""Users, their access tokens, and the log of what was done with both."""
+"""Users, their access tokens, and the audit log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from auth_app.events import AccessChange, announce
 
 
 class User(AbstractUser):
-    """A person who signs in. Names that differ only in case are one name."""
+    """A person who signs in. Usernames are unique without regard to case."""
 
     class Meta:
         constraints: ClassVar = [
@@ -25,9 +25,9 @@ class User(AbstractUser):
         ]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """A new password ends every token, whoever sets it: the admin, `manage.py changepassword`, a script.
+        """A new password revokes every token, no matter who sets it: the admin, `manage.py changepassword`, a script.
 
-        Here and not in a service because those do not call ours. A changed password or `is_active` is announced.
+        This is not in a service because those do not call ours. Announces a changed password or `is_active`.
         """
         stored = User.objects.filter(pk=self.pk).values_list("password", "is_active")
         with transaction.atomic():
@@ -39,16 +39,19 @@ class User(AbstractUser):
             if before[0] != after[0]:
                 self.access_tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
                 AuditEntry.objects.create(
-                    event=AuditEntry.Event.PASSWORD_CHANGED, user=self, username=self.username, detail="set for them"
+                    event=AuditEntry.Event.PASSWORD_CHANGED,
+                    user=self,
+                    username=self.username,
+                    detail="set by an administrator",
                 )
             announce(AccessChange(users=(self.pk,)))
 
 
 class AccessToken(models.Model):
-    """A credential. Only the SHA-256 of the token is stored; losing this table gives nobody access.
+    """A credential. Only the SHA-256 of the token is stored, so a copy of this table gives nobody access.
 
-    A browser session has a row here too (kind SESSION, its digest belongs to no token anybody holds), so that
-    whatever ends a token ends a session the same way.
+    A browser session has a row too (kind SESSION; nobody has the token of its digest), so that sessions end in the same
+    ways as tokens.
     """
 
     class Kind(models.TextChoices):
@@ -59,7 +62,7 @@ class AccessToken(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
     kind = models.CharField(max_length=16, choices=Kind.choices)
     name = models.CharField(max_length=100, blank=True)
-    scopes = models.CharField(max_length=64, blank=True)  # an API key's, as in scopes.py; the others may do everything
+    scopes = models.CharField(max_length=64, blank=True)  # of an API key, see scopes.py; other tokens have every scope
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
@@ -77,10 +80,10 @@ class AccessToken(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what, when, from where. Never changed but for the count of a denial; purged after AUDIT_RETENTION_DAYS.
+    """Who did what, when and from where. Only the count of a denial ever changes; purged after AUDIT_RETENTION_DAYS.
 
-    `user` acted, or theirs is the account that was tried; `owner` had the device at that time, and so may read this.
-    Names stand here as text too: an entry outlives those it names.
+    `user`: who acted, or whose account was attacked. `owner`: the owner of the device at that time, who may read the
+    entry. Names are stored as text too, because an entry outlives what it names.
     """
 
     class Event(models.TextChoices):

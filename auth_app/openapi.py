@@ -1,4 +1,4 @@
-"""What the account routes take and answer."""
+"""OpenAPI declarations of the account routes."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class LoginForm(forms.Form):
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def login_page(request: HttpRequest) -> HttpResponse:
-    """The form, also for who is signed in already: the admin sends here who is not staff."""
+    """The login form, also for users who are signed in: the admin redirects users here who are not staff."""
     return _page(request, "login", _sign_in)
 
 
@@ -39,7 +39,7 @@ def login_page(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password", "again")
 @require_http_methods(["GET", "HEAD", "POST"])
 def register_page(request: HttpRequest) -> HttpResponse:
-    """Make an account and be signed in; where registration is closed, a page that says so."""
+    """Create an account and sign in. If registration is closed, the page says so."""
     return _page(request, "register", _register)
 
 
@@ -69,7 +69,7 @@ def _register(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, what: str, submit: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:
-    """The form; after `submit` has refused, with what was wrong."""
+    """The form; with the problem, if `submit` raised one."""
     template = f"auth_app/{what}.html"
     if request.method != "POST":
         return _form(request, template)
@@ -97,7 +97,7 @@ def _form(request: HttpRequest, template: str, problem: Problem | None = None) -
 
 
 def _next(request: HttpRequest) -> str:
-    """Where to go once signed in: `next`, if it stays on this host."""
+    """The page after signing in: `next`, if it is on this host."""
     target = request.POST.get("next") or request.GET.get("next") or ""
     stays = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
     return target if stays else settings.LOGIN_REDIRECT_URL

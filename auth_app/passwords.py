@@ -1,4 +1,4 @@
-"""Passwords: few are hashed at once, since each takes 100 MB and all of a core."""
+"""Password hashing, limited in parallel: each hash needs 100 MB and a whole core."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from auth_app.models import User
 from core.errors import BadRequest, Unavailable
 
 WAIT_S = 5.0
-_NOBODY = "!"  # not a usable hash: Django then spends the time of a real check on it
+_NOBODY = "!"  # an unusable hash: Django spends as long on it as on a real one
 _hashers = threading.BoundedSemaphore(settings.PASSWORD_HASHERS_AT_ONCE)
 
 
 @contextmanager
 def hasher_slot() -> Iterator[None]:
-    """Hold one of PASSWORD_HASHERS_AT_ONCE places. Raises `Unavailable` when none gets free within WAIT_S.
+    """Hold one of PASSWORD_HASHERS_AT_ONCE slots. Raises `Unavailable` if none is free within WAIT_S.
 
-    Not inside a transaction, which would keep SQLite's other writers waiting; and who waits here or hashes lends the
-    database connection to others.
+    Do not call it in a transaction: SQLite's other writers would wait. It returns the database connection to the pool
+    while it waits and hashes.
     """
     connection.close()
     if not _hashers.acquire(timeout=WAIT_S):
-        raise Unavailable("Too many people are signing in at this moment.", retry_after_s=5)
+        raise Unavailable("Too many users are signing in at this moment.", retry_after_s=5)
     try:
         yield
     finally:
@@ -37,7 +37,7 @@ def hasher_slot() -> Iterator[None]:
 
 
 def password_matches(user: User | None, password: str) -> bool:
-    """Whether `password` lets `user` in; as slow for nobody and for a disabled user. Call it in a `hasher_slot`."""
+    """Whether `password` is that of the active `user`. Equally slow for None. Call it in a `hasher_slot`."""
     is_right = check_password(password, user.password if user else _NOBODY)
     return is_right and user is not None and user.is_active
 
@@ -48,7 +48,7 @@ def password_hash(password: str) -> str:
 
 
 def password_require_good(password: str, *, user: User, field: str) -> None:
-    """Raises `BadRequest` with the password validators' own words, naming `field`."""
+    """Raises `BadRequest` (code `weak_password`) naming `field`, with the messages of the password validators."""
     try:
         password_validation.validate_password(password, user)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What a credential may be used for. A login may do everything, an API key what it was made for."""
+"""Scopes of tokens. A login has all of them, an API key the ones it was created with."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from enum import StrEnum
 
 
 class TokenScope(StrEnum):
-    READ = "read"  # whatever is asked over HTTP: history, latest, energy, devices, shares
+    READ = "read"  # read over HTTP: history, latest, energy, devices, shares
     LIVE = "live"  # sockets, tickets for them, event streams
     MANAGE = "manage"  # claim, change, share, transfer and release devices; read their audit log
-    ACCOUNT = "account"  # password, API keys, one's own audit log: no key has it, or a leaked one could make another
+    ACCOUNT = (
+        "account"  # password, API keys, audit log of the account. No API key has it: a leaked key could create another
+    )
 
 
 KEY_SCOPES = (TokenScope.READ, TokenScope.LIVE, TokenScope.MANAGE)
@@ -19,12 +21,12 @@ EVERYTHING = frozenset(TokenScope)
 
 
 def scopes_text(scopes: Iterable[TokenScope]) -> str:
-    """As they are stored: each once, in the order of KEY_SCOPES, with blanks between."""
+    """The stored form: each scope once, in the order of KEY_SCOPES, separated by blanks."""
     wanted = set(scopes)
     return " ".join(scope for scope in KEY_SCOPES if scope in wanted)
 
 
 def scopes_of_text(text: str) -> frozenset[TokenScope]:
-    """What is stored, read again. A name that is not known (of a later version) grants nothing."""
+    """Parse the stored form. Ignores unknown names (of a later version)."""
     stored = set(text.split())
     return frozenset(scope for scope in KEY_SCOPES if scope in stored)

@@ -1,4 +1,4 @@
-"""Questions about accounts."""
+"""Queries about accounts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from auth_app.models import AccessToken, User
 
 
 def api_keys_of(user: User) -> QuerySet[AccessToken]:
-    """The user's API keys that were not revoked, newest first. Expired ones are among them."""
+    """The user's API keys except revoked ones, newest first. Includes expired ones."""
     return user.access_tokens.filter(kind=AccessToken.Kind.API_KEY, revoked_at=None)
 
 

@@ -1,4 +1,4 @@
-"""The shapes of the account routes' bodies and answers. Unknown fields in a body are ignored."""
+"""Request and response bodies of the account routes. Unknown fields in a request are ignored."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ApiKeyInput(serializers.Serializer[Any]):
 
 
 class AuditQuery(serializers.Serializer[Any]):
-    """`cursor`: the `next_cursor` of the page before."""
+    """`cursor`: the `next_cursor` of the previous page."""
 
     limit = serializers.IntegerField(min_value=1, max_value=AUDIT_PAGE_MAX, default=AUDIT_PAGE)
     cursor = serializers.IntegerField(min_value=1, max_value=2**63 - 1, default=None)
@@ -66,7 +66,7 @@ class ApiKeyOutput(serializers.Serializer[Any]):
 
 
 class AuditEntryOutput(serializers.Serializer[Any]):
-    """`user`, `device_id` and `address` are empty where nobody, no device and no address is known."""
+    """`user`, `device_id` and `address` are empty if unknown."""
 
     id = serializers.IntegerField()
     time = TimeField()

@@ -22,13 +22,16 @@ _TAKEN = "username: this name is taken."
 
 
 def registration_require_open() -> None:
-    """Raises `Forbidden` (code `registration_closed`) where ALLOW_REGISTRATION is off."""
+    """Raises `Forbidden` (code `registration_closed`) if ALLOW_REGISTRATION is off."""
     if not settings.ALLOW_REGISTRATION:
-        raise Forbidden("Registration is closed here; ask an administrator.", code="registration_closed")
+        raise Forbidden("Registration is closed; ask an administrator for an account.", code="registration_closed")
 
 
 def user_register(*, username: str, password: str, email: str, address: str) -> User:
-    """Raises `BadRequest`, `TooManyAttempts`, `Unavailable`. Ask `registration_require_open` first."""
+    """Create an account. Call `registration_require_open` first.
+
+    Raises `BadRequest` (code `username_taken`, `weak_password`), `TooManyAttempts`, `Unavailable`.
+    """
     attempts_counted(*registrations(username, address))
     user = User(username=username, email=User.objects.normalize_email(email))
     if User.objects.filter(username__iexact=username).exists():
@@ -45,12 +48,12 @@ def user_register(*, username: str, password: str, email: str, address: str) -> 
 
 
 def user_authenticate(*, username: str, password: str, address: str) -> User:
-    """The user these belong to. Raises `Unauthorized`, `TooManyAttempts`, `Unavailable`.
+    """The user with this name and password. Raises `Unauthorized`, `TooManyAttempts`, `Unavailable`.
 
-    Same words and same time whether the name is unknown, the password wrong or the user disabled.
+    The error and the time are the same for an unknown name, a wrong password and a disabled user.
     """
     user = User.objects.filter(username=username).first()
-    # Counted while holding the slot: people who sign in at the same time do not use up each other's attempts.
+    # Count inside the slot, so that simultaneous logins do not use up each other's attempts.
     with hasher_slot(), failures_counted(*login_failures(username, address)):
         is_right = password_matches(user, password)
         if user is None or not is_right:
@@ -60,7 +63,7 @@ def user_authenticate(*, username: str, password: str, address: str) -> User:
 
 
 def user_disable(*, user: User) -> None:
-    """Shut a user out: pages, API and open sockets (`User.save` announces it)."""
+    """End a user's access to pages, API and open sockets (`User.save` announces it)."""
     user.is_active = False
     user.save(update_fields=["is_active"])
 
@@ -69,15 +72,15 @@ def password_change(*, user: User, current_password: str, new_password: str, kee
     """Set a new password and revoke every token of the user but the one with the id `keep`.
 
     Raises `BadRequest` (code `wrong_password`, `weak_password`), `TooManyAttempts`, `Unavailable`. A wrong current
-    password counts like a failed login: a stolen token must not be a way to guess it.
+    password counts as a failed login: a stolen token must not allow guessing it.
     """
     with hasher_slot(), failures_counted(*login_failures(user.username, address)):
         if not password_matches(user, current_password):
-            raise BadRequest("current_password: this is not your password.", code="wrong_password")
+            raise BadRequest("current_password: wrong password.", code="wrong_password")
     password_require_good(new_password, user=user, field="new_password")
     user.password = password_hash(new_password)
     with transaction.atomic():
-        # Past save(), which would end the kept token too.
+        # Not by save(), which would revoke the kept token too.
         User.objects.filter(pk=user.pk).update(password=user.password)
         tokens_revoke_others(user=user, keep=keep)
         audit_record(Event.PASSWORD_CHANGED, user=user, address=address)

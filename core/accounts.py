@@ -1,4 +1,4 @@
-"""Questions to the accounts database from the event loop."""
+"""Queries of the accounts database from the event loop."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from core.errors import DATABASE_AWAY, database_away
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
-# Several: one thread for all, Channels' default, would let one question without an answer hold up all others.
+# Several threads: with one for all, Channels' default, a query that does not return would block all others.
 _threads = ThreadPoolExecutor(settings.ACCOUNTS_POOL_SIZE, thread_name_prefix="accounts")
 
 
 async def accounts_ask(question: Callable[[*Ts], T], *parameters: *Ts) -> T:
-    """What `question` answers, run in a thread. Raises `Unavailable` where that takes over ACCOUNTS_TIMEOUT_MS."""
+    """Run `question` in a thread and return its result. Raises `Unavailable` after ACCOUNTS_TIMEOUT_MS."""
     run = database_sync_to_async(_answer, thread_sensitive=False, executor=_threads)
     try:
         async with asyncio.timeout(settings.ACCOUNTS_TIMEOUT_MS / 1000):
@@ -31,7 +31,7 @@ async def accounts_ask(question: Callable[[*Ts], T], *parameters: *Ts) -> T:
 
 
 def _answer(question: Callable[[*Ts], T], *parameters: *Ts) -> T:
-    """In one of `_threads`. To SQLite it keeps its connection: to open one takes longer than most questions."""
+    """Run in one of `_threads`. Keeps a connection to SQLite open: opening one takes longer than most queries."""
     try:
         return question(*parameters)
     finally:

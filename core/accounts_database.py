@@ -1,4 +1,4 @@
-"""The accounts database as Django opens it, and how long a request waits for it."""
+"""Django's settings for the accounts database, and the bound on how long a request waits for it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 
 ALIAS = "default"
-# What a management command waits for another writer of the SQLite file. Requests wait less: `requests_bound`.
+# How long a management command waits for another writer of the SQLite file. Requests wait less: `requests_bound`.
 SQLITE_TIMEOUT_S = 20
 CONNECT_TIMEOUT_S = 3
-# After this long without success the pool stops trying by itself; the next request makes it try again at once.
+# After this long without success the pool stops trying; the next request makes it try again at once.
 RECONNECT_TIMEOUT_S = 2.0
 RV = TypeVar("RV")
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A PostgreSQL connection that is given up when a statement is not answered within `answer_timeout_s`.
+    """A PostgreSQL connection that is closed when a statement takes longer than `answer_timeout_s`.
 
-    PostgreSQL's own `statement_timeout` does not help where the server is frozen or the network swallows everything.
+    PostgreSQL's own `statement_timeout` has no effect if the server is frozen or the network drops every packet.
     """
 
     answer_timeout_s: ClassVar[float | None] = None
@@ -38,14 +38,14 @@ class BoundedConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, self.answer_timeout_s if timeout is None else timeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # the answer may still come, and would be taken for that to the next statement
+                self.pgconn.finish()  # the result may still arrive and would be read as that of the next statement
             raise
 
 
 def accounts_database(url: str, *, pool_size: int, pool_timeout_ms: int) -> dict[str, Any]:
-    """Django's entry for `url`. SQLite is tuned for many concurrent writers, PostgreSQL gets a pool a process.
+    """Django's entry for `url`. SQLite is tuned for many concurrent writers, PostgreSQL gets one pool per process.
 
-    Without a pool every cold request would open a connection: Django serves each on a thread of its own.
+    Without a pool every cold request would open a connection, because Django serves each one on its own thread.
     """
     database: dict[str, Any] = dict(dj_database_url.parse(url))
     options = database.setdefault("OPTIONS", {})
@@ -54,7 +54,7 @@ def accounts_database(url: str, *, pool_size: int, pool_timeout_ms: int) -> dict
         options["timeout"] = SQLITE_TIMEOUT_S
         options["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
         return database
-    database["CONN_HEALTH_CHECKS"] = True  # a connection that died in the pool is not handed out
+    database["CONN_HEALTH_CHECKS"] = True  # the pool does not hand out a dead connection
     options.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
     options.setdefault("application_name", f"wattstream accounts {os.getpid()}")
     options["pool"] = {
@@ -70,7 +70,7 @@ def accounts_database(url: str, *, pool_size: int, pool_timeout_ms: int) -> dict
 
 @contextmanager
 def made_private() -> Iterator[None]:
-    """Files made meanwhile are their owner's alone: SQLite's hold password hashes."""
+    """Make files that are created meanwhile readable by their owner only: SQLite's contain password hashes."""
     before = os.umask(0o077)
     try:
         yield
@@ -79,9 +79,9 @@ def made_private() -> Iterator[None]:
 
 
 def requests_bound() -> None:
-    """From now on no statement of this process waits longer than ACCOUNTS_TIMEOUT_MS: called where requests are served.
+    """Limit every statement of this process to ACCOUNTS_TIMEOUT_MS. Called by processes that serve requests.
 
-    Management commands, `migrate` above all, keep their time.
+    Management commands, `migrate` above all, are not limited.
     """
     BoundedConnection.answer_timeout_s = settings.ACCOUNTS_TIMEOUT_MS / 1000
     connection_created.connect(_bound_sqlite, dispatch_uid="accounts")
@@ -94,7 +94,7 @@ def _bound_sqlite(connection: BaseDatabaseWrapper, **_: Any) -> None:
 
 
 def accounts_close() -> None:
-    """Close this thread's connection, and the process's pool where there is one."""
+    """Close this thread's connection, and the pool of the process if it has one."""
     connection: Any = connections[ALIAS]
     connection.close()
     if connection.vendor == "postgresql":

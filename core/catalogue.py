@@ -1,4 +1,4 @@
-"""The catalogue this server answers from."""
+"""The catalogue of this server."""
 
 from telemetry.catalogue import catalogue_load
 

@@ -58,7 +58,7 @@ def env_list(name: str, default: str = "") -> list[str]:
 
 
 def env_origins(name: str, default: str = "") -> list[str]:
-    """A list of origins as browsers send them (RFC 6454, section 6.2): scheme, host, and the port if not the usual."""
+    """Origins as browsers send them (RFC 6454, section 6.2): scheme, host, and the port unless it is the default."""
     origins = env_list(name, default)
     for origin in origins:
         if not _ORIGIN.fullmatch(origin):
@@ -84,9 +84,9 @@ def env_redis(name: str, default: str) -> str:
 
 
 def secrets_require_own(secrets: Mapping[str, str], passwords: Mapping[str, str]) -> None:
-    """Raises `ImproperlyConfigured` for a secret that stands for two things: who learns one would have the other.
+    """Raises `ImproperlyConfigured` if one secret serves two purposes: whoever learns one would also have the other.
 
-    Both by name, empty where not set. Passwords may be alike among themselves: databases can share a server.
+    Both mappings are by name; unset ones are empty. Passwords may equal each other: databases can share a server.
     """
     named: dict[str, str] = {}
     for name, value in secrets.items():
@@ -98,7 +98,7 @@ def secrets_require_own(secrets: Mapping[str, str], passwords: Mapping[str, str]
 
 
 def url_password(url: str) -> str:
-    """The password in a database's or Redis's URL, empty where there is none."""
+    """The password in the URL of a database or of Redis; empty if it has none."""
     try:
         return unquote(urlsplit(url).password or "")
     except ValueError:

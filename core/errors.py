@@ -1,4 +1,4 @@
-"""Every error a client can meet, as RFC 9457 problem documents.
+"""Every error that a client can receive, as RFC 9457 problem documents.
 
 Problem
 ├── BadRequest        400
@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 
 class Problem(Exception):
-    """An answer that is not a success. `code` is stable, `detail` names the parameter and what is accepted.
+    """An error response. `code` is stable; `detail` names the parameter and the accepted values.
 
-    `devices`: which it was about, as they were asked for; for the audit log, and never part of the answer.
+    `devices`: the requested device ids that it is about, for the audit log; never part of the response.
     """
 
     status: ClassVar[int] = 500
@@ -77,14 +77,14 @@ class Forbidden(Problem):
 
 
 class DeviceForbidden(Forbidden):
-    """The same words for a device of someone else and for one that does not exist."""
+    """The same text for a device of another user and for one that does not exist."""
 
     def __init__(self) -> None:
         super().__init__("There is no such device among yours.")
 
 
 class ScopeMissing(Forbidden):
-    """An API key that was made for something else (RFC 6750, section 3.1)."""
+    """The API key does not have the scope that the request needs (RFC 6750, section 3.1)."""
 
     code = "insufficient_scope"
 
@@ -137,15 +137,15 @@ class Unavailable(Problem):
 
 
 def database_away(error: BaseException) -> Unavailable:
-    """The problem for an accounts database that is locked or does not answer."""
-    logger.error("accounts database: %s", error or "no answer in time")
+    """The problem for an accounts database that is locked or does not respond."""
+    logger.error("accounts database: %s", error or "no response in time")
     return Unavailable("The accounts database does not answer.")
 
 
 def database_problem(error: BaseException | None) -> Problem | None:
-    """The problem behind an error of the accounts database; None where it is nothing that a client should meet.
+    """The problem behind an error of the accounts database; None if the error is a bug of the server.
 
-    A value that the database cannot hold (PostgreSQL takes no NUL in a text) is whoever sent it to blame for.
+    A value that the database cannot store (PostgreSQL accepts no NUL in text) is an error of the client.
     """
     if isinstance(error, DATABASE_AWAY):
         return database_away(error)
@@ -177,7 +177,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's 500 handler. What happened stands in the log; a database that is away is a 503 in every route."""
+    """Django's 500 handler. The log has the traceback; on every route an unavailable database is a 503."""
     problem = database_problem(sys.exc_info()[1])
     return problem_response(problem or Problem("Something went wrong here; it has been logged."))
 

@@ -1,7 +1,7 @@
-"""What a route takes and answers, declared beside its view: GET /api/schema and GET /api/docs are made of it.
+"""Declares the requests and responses of a route, beside its view. GET /api/schema and GET /api/docs are built from it.
 
-A schema here is a JSON Schema (2020-12) in which, wherever a schema may stand, a `Shape` or a serializer class may
-stand too. Both become components of the document.
+A schema here is a JSON Schema (2020-12) that may contain a `Shape` or a serializer class in place of any subschema.
+Both become components of the document.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class ResponseSpec:
-    """A success: what it means, its schema by media type, and the response headers worth knowing."""
+    """A successful response: its meaning, its schema by media type, and the names of its documented headers."""
 
     description: str
     content: Mapping[str, Any] = field(default_factory=dict)
@@ -35,8 +35,11 @@ class ResponseSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """`query`: for a cold view, a serializer of what `parameters` are for a hot one. `body`: a schema; `example`: a
-    body that works. `refusals`: what a status means here, where that is more than it means everywhere."""
+    """One method of one route.
+
+    `parameters`: of a hot view; `query`: the same for a cold one, as a serializer. `body`: a schema; `example`: a valid
+    body. `refusals`: the meaning of a status, if it is more specific than on other routes.
+    """
 
     summary: str
     responses: Mapping[int, ResponseSpec]
@@ -49,7 +52,7 @@ class Operation:
 
 
 def described(operation: Operation) -> Callable[[F], F]:
-    """Declare what a view, or a method of a class of views, takes and answers."""
+    """Attach a declaration to a view, or to a method of a class-based view."""
 
     def decorate(function: F) -> F:
         function.operation = operation  # type: ignore[attr-defined]
@@ -74,7 +77,7 @@ IF_NONE_MATCH = Parameter(
 
 
 def record(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """An object that has all of these."""
+    """An object in which all of these properties are required."""
     return {"type": "object", "properties": dict(properties), "required": list(properties), **more}
 
 

@@ -26,7 +26,7 @@ def etag_matches(if_none_match: str, etag: str) -> bool:
 
 
 def unchanging(request: HttpRequest, body: bytes, content_type: str) -> HttpResponse:
-    """A body that is the same until the next release: kept by clients, who ask each time whether it still is."""
+    """A body that is the same until the next release: clients keep it and revalidate it each time."""
     tag = f'"{zlib.crc32(body):08x}{len(body):x}"'
     headers = {"ETag": tag, "Cache-Control": "public, no-cache", "X-Content-Type-Options": "nosniff"}
     if etag_matches(request.headers.get("If-None-Match", ""), tag):

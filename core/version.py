@@ -1,4 +1,4 @@
-"""Which release this is."""
+"""The version of this release."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from django.conf import settings
 
 
 def version() -> str:
-    """As pyproject.toml says."""
+    """The version in pyproject.toml."""
     project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return str(project["version"])

@@ -1,1 +1,1 @@
-"""Devices, grants, claim and transfer: what may you see."""
+"""Authorisation: devices, grants, claim, transfer."""

@@ -1,4 +1,4 @@
-"""May this user see this device? The one question, and its one cache."""
+"""The access decision: may a user see a device? The only place that makes it, with its cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OWNER = "owner"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A yes: as what (`owner` or `viewer`), until when (seconds since the epoch, None: for good), its zone."""
+    """Granted access: `owner` or `viewer`, its end (seconds since the epoch, or None), time zone of the device."""
 
     role: str
     expires_at: float | None
@@ -37,14 +37,14 @@ _candidates: DecisionCache[int, tuple[str, ...]] = DecisionCache(lifetime_s=sett
 
 def _forget(change: AccessChange) -> None:
     _cache.purge(lambda key, _: key[0] in change.users or key[1] in change.devices)
-    _candidates.purge()  # a change names the device, not who has gained it
+    _candidates.purge()  # a change names the device, not the users who gain access
 
 
 listen(_forget)
 
 
 def access_of(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
-    """Asked of the accounts database: the devices among `device_ids` that the user may see. What is missing is a no."""
+    """The access of a user to those of `device_ids` that they may see, from the accounts database."""
     device_ids = [device_id for device_id in device_ids if is_device_id(device_id)]
     devices = Device.objects.filter(device_id__in=device_ids)
     found = {
@@ -59,7 +59,7 @@ def access_of(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
 
 
 async def access_cached(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
-    """`access_of` for the event loop: at most ACCESS_CACHE_S old, purged by access changes. Raises `Unavailable`."""
+    """`access_of` for the event loop, cached for ACCESS_CACHE_S and purged by access changes. Raises `Unavailable`."""
     known = {device_id: _cache.get((user_id, device_id)) for device_id in device_ids}
     unknown = [device_id for device_id, access in known.items() if access is None]
     if unknown:
@@ -81,13 +81,15 @@ async def access_require(user_id: int, device_ids: Collection[str]) -> Mapping[s
 
 
 def candidates_of(user_id: int) -> tuple[str, ...]:
-    """The devices that the user may see or was once granted, by device id. `access_of` says which of them count."""
+    """The devices that the user may see, and those with an expired grant, by device id. `access_of` decides."""
     devices = Device.objects.filter(Q(owner_id=user_id) | Q(grants__user_id=user_id)).distinct()
-    return tuple(sorted(devices.values_list("device_id", flat=True)))  # not by the database's collation
+    return tuple(
+        sorted(devices.values_list("device_id", flat=True))
+    )  # sorted here: each database has its own collation
 
 
 async def visible_cached(user_id: int) -> list[str]:
-    """Every device the user may see, by device id: as fresh as `access_cached`."""
+    """Every device that the user may see, by device id; as recent as `access_cached`."""
     candidates = _candidates.get(user_id)
     if candidates is None:
         generation = _candidates.generation

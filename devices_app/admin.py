@@ -1,4 +1,4 @@
-"""The admin's pages for devices and grants. What is changed here takes effect at once, as in services.py."""
+"""Admin pages for devices and grants. Changes take effect at once, as in services.py."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DeviceAdmin(DeviceAdminBase):
     list_select_related = ["owner"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Device | None = None) -> list[str]:
-        """The id is what readings are stored under; it cannot change."""
+        """Readings are stored under the id, so it cannot change."""
         return ["created_at"] if obj is None else ["device_id", "created_at"]
 
     def save_model(self, request: HttpRequest, obj: Device, form: Any, change: bool) -> None:
@@ -74,7 +74,7 @@ class GrantAdmin(GrantAdminBase):
     readonly_fields = ["created_at"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Grant | None = None) -> list[str]:
-        """Whose access a grant is cannot change, only until when: another is another grant."""
+        """Device and user of a grant cannot change, only its end."""
         return ["created_at"] if obj is None else ["device", "user", "created_at"]
 
     def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:

@@ -1,11 +1,11 @@
-"""Claim codes: shown once, typed in by the person who gets the device."""
+"""Claim codes: shown once, entered by the person who receives the device."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing that reads like something else
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no characters that look alike
 _READS_AS = str.maketrans("OIL", "011", "- ")
 
 
@@ -16,5 +16,5 @@ def claim_code_make() -> str:
 
 
 def claim_code_digest(code: str) -> str:
-    """SHA-256 of the code as it was meant: case, hyphens and blanks do not count, O is 0, I and L are 1."""
+    """SHA-256 of the normalised code: without hyphens and blanks, in upper case, O as 0, I and L as 1."""
     return hashlib.sha256(code.upper().translate(_READS_AS).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Writes what auth_app/audit/denials.py has counted, each refusal to where the owner of its device can read it."""
+"""Writes the refusals that auth_app/audit/denials.py has counted, so that the owner of the device can read them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import F
 
-from auth_app.audit.denials import Line, tally
+from auth_app.audit.denials import PendingEntry, tally
 from auth_app.models import AuditEntry, User
 from devices_app.models import Device
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What there still is of what the lines name: users by id, and the owner of each device."""
+    """The users (by id) and owners (by device id) that the entries name and that still exist."""
 
     users: frozenset[int]
     owners: dict[str, int | None]
 
 
 def denials_write() -> None:
-    """Write what was refused since the last time. Where that fails it is kept for the next."""
+    """Write the refusals since the last call. Those that cannot be written are kept for the next call."""
     taken = tally.take()
     if not taken:
         return
@@ -37,14 +37,14 @@ def denials_write() -> None:
         line.entry_id = entry_id
 
 
-def _known(lines: Collection[Line]) -> Known:
+def _known(lines: Collection[PendingEntry]) -> Known:
     users = User.objects.filter(pk__in={line.denial.user_id for line in lines if line.denial.user_id is not None})
     devices = Device.objects.filter(device_id__in={line.denial.device_id for line in lines})
     return Known(frozenset(users.values_list("pk", flat=True)), dict(devices.values_list("device_id", "owner_id")))
 
 
-def _write(line: Line, count: int, known: Known) -> int:
-    """One row for a line, however often it is written. Its id."""
+def _write(line: PendingEntry, count: int, known: Known) -> int:
+    """Insert or update the row of an entry. Returns its id."""
     if line.entry_id is not None:
         AuditEntry.objects.filter(pk=line.entry_id).update(count=F("count") + count)
         return line.entry_id

@@ -1,4 +1,4 @@
-"""Devices, their owners, and who else may see them."""
+"""Devices, their owners, and grants to other users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from telemetry.names import DEVICE_ID_RULE, is_device_id
 
-# /api/devices/claim, /api/history/query, and what URLs resolve away.
+# /api/devices/claim, /api/history/query, and path segments that URLs resolve away.
 RESERVED_IDS = frozenset({"claim", "query", ".", ".."})
 
 
@@ -23,7 +23,7 @@ def validate_device_id(text: str) -> None:
 
 
 class Device(models.Model):
-    """A device, known to the telemetry database by `device_id`. Nobody sees one without an owner."""
+    """A device. The telemetry database knows it by `device_id`. A device without an owner is visible to nobody."""
 
     device_id = models.CharField(max_length=64, unique=True, validators=[validate_device_id])
     name = models.CharField(max_length=100, blank=True)
@@ -42,7 +42,7 @@ class Device(models.Model):
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
-    """Grants, with the one rule for which of them count."""
+    """Grants, with the only rule for which of them are active."""
 
     def active(self) -> Self:
         """Not expired, and on a device that has an owner."""
@@ -51,7 +51,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
 
 
 class Grant(models.Model):
-    """Lets a user who is not the owner see a device, until `expires_at` where that is set."""
+    """Lets a user who is not the owner see a device, until `expires_at` if that is set."""
 
     class Role(models.TextChoices):
         VIEWER = "viewer"

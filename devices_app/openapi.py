@@ -1,4 +1,4 @@
-"""What the device routes take and answer."""
+"""OpenAPI declarations of the device routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions about devices. Who may see what is decided in access.py alone."""
+"""Queries about devices. Only access.py decides who may see what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from devices_app.presence import Presence, presence_of
 
 @dataclass(frozen=True, slots=True)
 class VisibleDevice:
-    """A device as one user sees it. `expires_at`: when their grant ends; None for the owner and for good."""
+    """A device as one user sees it. `expires_at`: the end of their grant; None for the owner and for no end."""
 
     device_id: str
     name: str
@@ -27,7 +27,7 @@ class VisibleDevice:
 
 
 def devices_of(user_id: int) -> list[VisibleDevice]:
-    """Owned by the user or shared with them, by device id."""
+    """The devices that the user owns or that are shared with them, by device id."""
     return _visible(user_id, candidates_of(user_id))
 
 
@@ -53,7 +53,7 @@ def device_owned(user_id: int, device_id: str) -> Device:
 
 
 def shares_of(device: Device) -> list[Grant]:
-    """The grants that count at this moment, by username: sorted here, as each database has a collation of its own."""
+    """The active grants by username, sorted here because each database has its own collation."""
     grants = Grant.objects.active().filter(device=device).select_related("user")
     return sorted(grants, key=lambda grant: grant.user.username)
 

@@ -1,4 +1,4 @@
-"""The shapes of the device routes' bodies and answers. Unknown fields in a body are ignored."""
+"""Request and response bodies of the device routes. Unknown fields in a request are ignored."""
 
 from __future__ import annotations
 

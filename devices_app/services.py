@@ -1,4 +1,4 @@
-"""What happens to devices: provision, claim, update, share, transfer, release. Each change is announced."""
+"""Provision, claim, update, share, transfer and release devices. Every change is announced."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from devices_app.selectors import device_owned
 from devices_app.zones import is_zone
 
 EXPIRED_AT_ONCE = 1_000
-_NO_DIGEST = "-" * 64  # as long as a digest and never one
+_NO_DIGEST = "-" * 64  # as long as a digest, but not one
 
 
 def device_provision(*, device_id: str, name: str = "", owner: User | None = None) -> tuple[Device, str]:
-    """Register a device; returns it and its claim code, of which only a digest is stored.
+    """Register a device. Returns it and its claim code, of which only a digest is stored.
 
-    Raises Django's ValidationError where the id breaks the rule or is registered already.
+    Raises Django's ValidationError if the id is invalid or registered already.
     """
     code = claim_code_make()
     device = Device(device_id=device_id, name=name, owner=owner, claim_digest=claim_code_digest(code))
@@ -40,17 +40,17 @@ def device_provision(*, device_id: str, name: str = "", owner: User | None = Non
 
 
 def device_reissue(*, device: Device) -> str:
-    """A new claim code in place of the old one. It works as soon as the device has no owner."""
+    """Create a claim code that replaces the old one. It is valid while the device has no owner."""
     code = claim_code_make()
     Device.objects.filter(pk=device.pk).update(claim_digest=claim_code_digest(code))
     return code
 
 
 def device_claim(*, user: User, address: str, device_id: str, claim_code: str) -> None:
-    """Make `user` the owner; the code is used up by it.
+    """Make `user` the owner and use up the code.
 
-    Raises `Forbidden` (code `claim_refused`), in the same words whether the device is unknown, has an owner or has
-    another code, and `TooManyAttempts`.
+    Raises `TooManyAttempts`, and `Forbidden` (code `claim_refused`) with the same text for an unknown device, an owned
+    device and a wrong code.
     """
     digest = claim_code_digest(claim_code)
     with failures_counted(*claim_failures(user.pk, address)), transaction.atomic():
@@ -63,7 +63,7 @@ def device_claim(*, user: User, address: str, device_id: str, claim_code: str) -
 
 
 def device_update(*, user: User, device_id: str, name: str | None = None, timezone: str | None = None) -> None:
-    """Change what is given. Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `timezone`."""
+    """Change the given fields. Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `timezone`."""
     if timezone is not None and not is_zone(timezone):
         raise BadRequest(f"timezone: {timezone!r} is not an IANA name such as Europe/Berlin.")
     with transaction.atomic():
@@ -75,10 +75,10 @@ def device_update(*, user: User, device_id: str, name: str | None = None, timezo
 
 
 def device_release(*, user: User, address: str, device_id: str) -> None:
-    """Give a device up: no owner, no grants, so nobody sees it.
+    """Give up a device: it then has no owner and no grants, so nobody sees it.
 
-    To be claimed again it needs a new code, from `manage.py provision_device ID --reissue` (the first one is used up;
-    only a device that was provisioned with an owner still has its own). Raises `DeviceForbidden`, `Forbidden`.
+    The next claim needs a new code from `manage.py provision_device ID --reissue`, because the first one is used up
+    (unless the device was provisioned with an owner). Raises `DeviceForbidden`, `Forbidden`.
     """
     with transaction.atomic():
         device = _lock_owned(user=user, device_id=device_id)
@@ -123,10 +123,10 @@ def share_set(
 
 
 def share_remove(*, user: User, address: str, device_id: str, username: str) -> None:
-    """End a grant; nothing to do where there is none. Raises `DeviceForbidden`, `Forbidden` (`owner_only`)."""
+    """End a grant. Does nothing if there is none. Raises `DeviceForbidden`, `Forbidden` (`owner_only`)."""
     with transaction.atomic():
         device = _lock_owned(user=user, device_id=device_id)
-        if username.isprintable():  # PostgreSQL does not take NUL, not even in a question
+        if username.isprintable():  # PostgreSQL accepts no NUL, not even in a query
             ended, _ = device.grants.filter(user__username=username).delete()
             if ended:
                 _record(Event.UNSHARED, device, owner=user, address=address, detail=f"with {username}")
@@ -134,9 +134,9 @@ def share_remove(*, user: User, address: str, device_id: str, username: str) -> 
 
 
 def grants_end_expired() -> int:
-    """Delete the grants that have expired, each with an entry in the log of its device's owner; how many.
+    """Delete expired grants, each with an audit entry for the owner of the device. Returns how many.
 
-    They have not counted since; this is so that the owner reads it. A grant prolonged meanwhile is left alone.
+    An expired grant gives no access anyway; the entry informs the owner. Skips grants that were extended meanwhile.
     """
     expired = Grant.objects.filter(expires_at__lte=timezone.now()).select_related("device", "user")
     ended = 0
@@ -162,7 +162,7 @@ def devices_of_deleted_user_announce(user: User) -> None:
 
 
 def _lock_owned(*, user: User, device_id: str) -> Device:
-    """`device_owned`, the row locked until the transaction ends, so that it cannot change hands meanwhile."""
+    """`device_owned`, with the row locked until the transaction ends, so that the owner cannot change meanwhile."""
     device = Device.objects.select_for_update().filter(pk=device_owned(user.pk, device_id).pk).first()
     if device is None or device.owner_id != user.pk:
         raise DeviceForbidden().about(device_id)

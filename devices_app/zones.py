@@ -1,4 +1,4 @@
-"""Time zones a device may be in."""
+"""Valid time zones of a device."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def _zones() -> frozenset[str]:
 
 
 def is_zone(name: str) -> bool:
-    """Whether `name` is an IANA name that this machine knows."""
+    """Whether `name` is an IANA time zone that this machine knows."""
     return name in _zones()

@@ -1,1 +1,1 @@
-"""The contract in machine form: OpenAPI at /api/schema, pages at /api/docs, AsyncAPI by `manage.py asyncapi`."""
+"""The machine-readable contract: OpenAPI at /api/schema, a page at /api/docs, AsyncAPI by `manage.py asyncapi`."""

@@ -1,4 +1,4 @@
-"""Named schemas: collected while a document is made, and referred to."""
+"""The named schemas of a document, collected while it is built."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Components:
         self.schemas: dict[str, Any] = {}
 
     def resolved(self, schema: Any, *, is_input: bool) -> Any:
-        """The schema with a reference wherever a `Shape` or a serializer class stands; `is_input`: of a request."""
+        """The schema with references in place of shapes and serializer classes. `is_input`: of a request."""
         if isinstance(schema, Shape):
             return self._reference(schema.name, schema.schema, is_input=is_input)
         if isinstance(schema, type) and issubclass(schema, Serializer):
@@ -32,6 +32,6 @@ class Components:
 
     def _reference(self, name: str, schema: Mapping[str, Any], *, is_input: bool) -> dict[str, str]:
         if name not in self.schemas:
-            self.schemas[name] = {}  # in its place, before those that it refers to
+            self.schemas[name] = {}  # reserve its place before the schemas that it refers to
             self.schemas[name] = self.resolved(schema, is_input=is_input)
         return {"$ref": f"#/components/schemas/{name}"}

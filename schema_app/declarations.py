@@ -1,10 +1,12 @@
-"""What the routes of this app answer."""
+"""OpenAPI declarations of the schema routes."""
 
 from __future__ import annotations
 
 from core.openapi import IF_NONE_MATCH, STRING, Operation, ResponseSpec, json_response
 
-_UNCHANGED = ResponseSpec("What `If-None-Match` names is still right; there is no body.", headers=("ETag",))
+_UNCHANGED = ResponseSpec(
+    "Nothing has changed since the `ETag` in `If-None-Match`; there is no body.", headers=("ETag",)
+)
 
 SCHEMA = Operation(
     summary="This document",

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from what the views declare and from the models that validate."""
+"""Builds the OpenAPI 3.1 document from the declarations of the views and from the serializers that validate."""
 
 from __future__ import annotations
 
@@ -20,64 +20,64 @@ from telemetry.names import DEVICE_ID, DEVICE_ID_RULE
 from telemetry.problems import CONTENT_TYPE
 
 TAGS: Mapping[str, tuple[str, str]] = {
-    "history_app": ("history", "What devices measured."),
-    "live_app": ("live", "What devices measure, as it comes."),
-    "devices_app": ("devices", "Who sees which device."),
-    "auth_app": ("accounts", "Who you are."),
-    "asgi_project": ("operations", "For whoever runs the server."),
+    "history_app": ("history", "Stored readings."),
+    "live_app": ("live", "The live stream."),
+    "devices_app": ("devices", "Devices and shares."),
+    "auth_app": ("accounts", "Accounts, tokens and sessions."),
+    "asgi_project": ("operations", "For operators."),
     "schema_app": ("schema", "This document."),
 }
 ABOUT = """\
-History that flows into live without losing or doubling a reading.
+History and live telemetry, joined without losing or duplicating a reading.
 
-Times come as epoch milliseconds in arrays and as ISO 8601 with `Z` elsewhere. Errors are problem documents (RFC 9457)
-with a stable `code`; `detail` names the offending parameter and what is accepted. A device that is not yours and one
-that does not exist get the same 403. The live sockets: `docs/live.md`, and in machine form `docs/asyncapi.json`."""
+Times are epoch milliseconds in arrays and ISO 8601 with `Z` elsewhere. Errors are problem documents (RFC 9457) with a
+stable `code`; `detail` names the offending parameter and the accepted values. Another user's device and an unknown
+device return the same 403. Live sockets are described in `docs/live.md` and, for machines, in `docs/asyncapi.json`."""
 
-# What a refusal means where a route does not say more.
+# The meaning of a refusal, unless a route declares a more specific one.
 REFUSALS: Mapping[int, str] = {
-    400: "A parameter or the body cannot be used; `detail` names it.",
-    401: "No credentials, or bad or expired ones.",
-    403: "No such device among yours (`forbidden`), an API key without the scope (`insufficient_scope`) or for what no "
-    "key may do (`api_key_not_accepted`), or the CSRF token is missing (`csrf`).",
-    404: "There is nothing here.",
-    405: "The path has no such method; `Allow` lists those it has.",
+    400: "A parameter or the body is invalid; `detail` names it.",
+    401: "The credentials are missing, invalid or expired.",
+    403: "No access to the device, or no such device (`forbidden`); the API key lacks the scope (`insufficient_scope`);"
+    " API keys are not accepted (`api_key_not_accepted`); the CSRF token is missing (`csrf`).",
+    404: "There is no such resource.",
+    405: "The path does not support the method; `Allow` lists the supported ones.",
     413: "The body is too large.",
-    429: "Too many attempts; `Retry-After` says when to come back.",
-    503: "A database or Redis does not answer or has no room; `Retry-After` says when to come back.",
+    429: "Too many attempts; `Retry-After` says when to retry.",
+    503: "A database or Redis is unreachable or saturated; `Retry-After` says when to retry.",
 }
 HEADERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "ETag": ("Stands for the answer; send it back as `If-None-Match`.", STRING),
+    "ETag": ("Identifies the response; send it as `If-None-Match`.", STRING),
     "Retry-After": ("Seconds.", {"type": "integer", "minimum": 1}),
-    "WWW-Authenticate": ("The scheme that is accepted.", {"type": "string", "const": "Bearer"}),
-    "Allow": ("Methods, comma-separated.", STRING),
-    "Content-Disposition": ("`attachment`, with a file name.", STRING),
+    "WWW-Authenticate": ("The accepted scheme.", {"type": "string", "const": "Bearer"}),
+    "Allow": ("Supported methods, comma-separated.", STRING),
+    "Content-Disposition": ("`attachment` with a file name.", STRING),
 }
 _HEADERS_OF_REFUSALS = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A token of `POST /api/auth/login`, or an API key that has the scope named: `read`, `live` or "
-        "`manage`. No key has `account`.",
+        "description": "A token from `POST /api/auth/login`, or an API key with the named scope: `read`, `live` or "
+        "`manage`. No API key has `account`.",
     },
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": settings.SESSION_COOKIE_NAME,
-        "description": "Of a browser that signed in at `/login`.",
+        "description": "The session of a browser that signed in at `/login`.",
     },
     "csrf": {
         "type": "apiKey",
         "in": "header",
         "name": "X-CSRFToken",
-        "description": f"Beside the session cookie, for what changes something: the value of the cookie "
+        "description": f"With the session cookie, for unsafe methods: the value of the cookie "
         f"`{settings.CSRF_COOKIE_NAME}`.",
     },
 }
 PATH_PARAMETERS: Mapping[str, tuple[Mapping[str, Any], str, Any]] = {
     "device_id": ({"type": "string", "pattern": f"^{DEVICE_ID.pattern}$"}, f"{DEVICE_ID_RULE}.", "ems_001"),
-    "username": ({"type": "string", "minLength": 1}, "Of an account.", "bob"),
+    "username": ({"type": "string", "minLength": 1}, "The name of a user.", "bob"),
     "token_id": ({"type": "integer", "minimum": 1}, "The `id` of an API key.", 1),
 }
 
@@ -101,7 +101,7 @@ def published_document() -> dict[str, Any]:
 
 @cache
 def openapi_document() -> dict[str, Any]:
-    """The whole document; the same for everybody."""
+    """The whole document; the same for all users."""
     components = Components()
     paths: dict[str, dict[str, Any]] = {}
     for route in described_routes():

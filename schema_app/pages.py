@@ -16,7 +16,7 @@ _MANY = 12  # of more words than this a page shows the first few
 
 
 def page_context(document: Document) -> dict[str, Any]:
-    """What `docs.html` is rendered with."""
+    """The context of `docs.html`."""
     shown = list(_operations(document))
     return {
         "info": document["info"],
@@ -37,13 +37,13 @@ def page_context(document: Document) -> dict[str, Any]:
 
 
 def prose(text: str) -> SafeString:
-    """Escaped, with what stands in backticks as code."""
+    """Escape `text`, and mark the parts in backticks as code."""
     parts = [(("<code>{}</code>" if index % 2 else "{}"), part) for index, part in enumerate(text.split("`"))]
     return format_html_join("", "{}", ((format_html(how, part),) for how, part in parts))
 
 
 def words(schema: Any) -> SafeString:
-    """A schema in a few words; a named one as a link to it."""
+    """A short description of a schema; a link for a named one."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return format_html('<a href="#schema-{}">{}</a>', name, name)
@@ -107,7 +107,7 @@ def _operation(
 
 
 def _found(document: Document, answer: Document) -> Document:
-    """An answer, looked up where it is a reference."""
+    """A response, resolved if it is a reference."""
     name = answer.get("$ref", "").rpartition("/")[2]
     found: Document = document["components"]["responses"][name] if name else answer
     return found
@@ -139,7 +139,7 @@ def _field(described: Document, schema: Document, name: str) -> dict[str, Any]:
 
 
 def command(path: str, method: str, operation: Document, parameters: list[Document]) -> str:
-    """A curl command that works as it stands, given `URL`, `TOKEN` and a device of the name."""
+    """A curl command that works unchanged, given `URL`, `TOKEN` and a device with that id."""
     parts = ["curl", f'"$URL{example_path(path, parameters)}"']
     if method not in ("get", "post"):
         parts += ["-X", method.upper()]
@@ -155,7 +155,7 @@ def command(path: str, method: str, operation: Document, parameters: list[Docume
 
 
 def example_path(path: str, parameters: list[Document]) -> str:
-    """The path with its examples filled in, and with the first parameter of the query that has one."""
+    """The path with its examples filled in, and the first query parameter that has an example."""
     for parameter in parameters:
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))

@@ -1,4 +1,4 @@
-"""Every described route of the URLconf."""
+"""The declared routes of the URLconf."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Route:
     operation: Operation
     is_public: bool
     is_hot: bool
-    scope: TokenScope | None  # what an API key needs
+    scope: TokenScope | None  # that an API key needs
 
     @property
     def placeholders(self) -> Sequence[str]:
@@ -35,12 +35,12 @@ class Route:
 
     @property
     def needs_csrf(self) -> bool:
-        """Whether a session cookie is not enough by itself."""
+        """Whether a session cookie needs a CSRF token."""
         return not (self.is_public or self.is_hot or self.method == "get")
 
 
 def described_routes() -> Iterator[Route]:
-    """In the order of the URLconf."""
+    """Every route with a declaration, in the order of the URLconf."""
     for path, pattern in url_patterns():
         for method, function in methods_of(pattern.callback).items():
             operation = operation_of(function)
@@ -59,7 +59,7 @@ def url_patterns(within: Any = None, prefix: str = "/") -> Iterator[tuple[str, U
 
 
 def methods_of(callback: Callable[..., Any]) -> Mapping[str, Any]:
-    """What answers each method, by its name in lower case; HEAD goes without saying."""
+    """The function of each method, by name in lower case, without HEAD."""
     view_class = getattr(callback, "view_class", None)
     if view_class is not None:
         names = [name for name in view_class.http_method_names if name not in ("head", "options")]

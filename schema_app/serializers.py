@@ -16,7 +16,7 @@ AnyField = serializers.Field[Any, Any, Any, Any]
 
 
 def serializer_schema(serializer: type[serializers.Serializer[Any]], *, is_input: bool) -> dict[str, Any]:
-    """What the serializer takes (`is_input`), or what it gives: then every field is there."""
+    """The schema of a request (`is_input`), or of a response: then every field is required."""
     fields = serializer().fields
     required = [name for name, field in fields.items() if field.required or not is_input]
     return {
@@ -27,7 +27,7 @@ def serializer_schema(serializer: type[serializers.Serializer[Any]], *, is_input
 
 
 def query_parameters(serializer: type[serializers.Serializer[Any]]) -> list[dict[str, Any]]:
-    """The fields of a serializer as parameters of a query string."""
+    """The fields of a serializer as query parameters."""
     schema = serializer_schema(serializer, is_input=True)
     return [
         {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": field}
@@ -52,7 +52,7 @@ def _field(field: AnyField, *, is_input: bool) -> Any:
 def _time(field: AnyField, is_input: bool) -> dict[str, Any]:
     if not is_input:
         return dict(TIME)
-    text = {"type": "string", "description": "ISO 8601, UTC where it has no offset."}
+    text = {"type": "string", "description": "ISO 8601, in UTC if it has no offset."}
     return {"anyOf": [text, {"type": "number", "description": "Epoch milliseconds."}]}
 
 
@@ -61,7 +61,7 @@ def _text(field: Any, is_input: bool) -> dict[str, Any]:
     if not is_input:
         return schema
     if isinstance(field, serializers.EmailField):
-        schema["description"] = "An address."
+        schema["description"] = "An e-mail address."
     if field.write_only:
         schema["format"] = "password"
     if not field.allow_blank:
@@ -70,8 +70,8 @@ def _text(field: Any, is_input: bool) -> dict[str, Any]:
         schema["maxLength"] = field.max_length
     for validator in field.validators:
         if type(validator) is RegexValidator:
-            regex: Any = validator.regex  # compiled, whatever the stubs say
-            # \Z is Python's; in the dialect of JSON Schema $ never allows for a line feed.
+            regex: Any = validator.regex  # a compiled pattern, despite the stubs
+            # \Z is Python's; in the regular expressions of JSON Schema, $ never matches before a line feed.
             schema["pattern"] = re.sub(r"\\Z$", "$", regex.pattern)
     return schema
 

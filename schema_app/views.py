@@ -1,4 +1,4 @@
-"""GET /api/schema and GET /api/docs: public, for there is nothing in them that the source does not say."""
+"""GET /api/schema and GET /api/docs. Public: they contain nothing that the source code does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For who runs the server: is the process alive, should it be sent requests, and what has it counted?"""
+"""For operators: liveness, readiness and metrics of this process."""
 
 from __future__ import annotations
 
@@ -51,20 +51,22 @@ _READINESS = Shape(
     ),
 )
 LIVEZ = Operation(
-    summary="Is the process alive",
-    responses={200: json_response("It is.", record({"status": {"type": "string", "const": "ok"}}))},
+    summary="Liveness of the process",
+    responses={200: json_response("The process is alive.", record({"status": {"type": "string", "const": "ok"}}))},
 )
 READYZ = Operation(
-    summary="Is everything there that it needs",
-    description="The age of the writer's heartbeat is told, and does not decide.",
+    summary="Readiness: the databases and Redis",
+    description="Includes the age of the writer's heartbeat, which does not affect the status.",
     responses={
-        200: json_response("Both databases and Redis answer.", _READINESS),
-        503: json_response("One of them does not, or the process stops soon.", _READINESS, headers=("Retry-After",)),
+        200: json_response("Both databases and Redis respond.", _READINESS),
+        503: json_response(
+            "One of them does not respond, or the process is about to stop.", _READINESS, headers=("Retry-After",)
+        ),
     },
 )
 METRICS = Operation(
-    summary="What the processes count, for Prometheus",
-    description="For who shows METRICS_TOKEN as a bearer token; where that is not set, for the server's machine alone.",
+    summary="Metrics of all server processes, for Prometheus",
+    description="Requires METRICS_TOKEN as a bearer token. If it is not set, only the server's own machine has access.",
     responses={200: ResponseSpec("The text exposition format.", {"text/plain": STRING})},
 )
 
@@ -72,17 +74,17 @@ METRICS = Operation(
 @described(LIVEZ)
 @public_view
 async def livez(request: HttpRequest) -> JsonResponse:
-    """200 while the process answers at all."""
+    """200 as long as the process responds."""
     return JsonResponse({"status": "ok"})
 
 
 @described(READYZ)
 @public_view
 async def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when both databases and Redis answer and the process is not about to stop, else 503 saying which.
+    """200 if both databases and Redis respond and the process is not about to stop, else 503 that says which does not.
 
     `{status: "ok" | "unavailable" | "draining", telemetry, accounts, redis, draining, writer_heartbeat_age_s}`. The age
-    of the writer's heartbeat is told (null before the first) and does not decide: history works without the writer.
+    of the writer's heartbeat (null before the first) does not affect the status: history works without the writer.
     """
     parts = ("telemetry", "accounts", "redis")
     found = await asyncio.gather(*map(_in_time, (_telemetry_answers(), _accounts_answer(), _redis_answers())))
@@ -101,24 +103,24 @@ async def readyz(request: HttpRequest) -> JsonResponse:
 @described(METRICS)
 @public_view
 async def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus text: for whoever shows METRICS_TOKEN; where that is not set, for this machine alone."""
+    """Prometheus text, for clients with METRICS_TOKEN; if that is not set, for this machine only."""
     _require_scraper(request)
     return HttpResponse(await exposition(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 
 
 def _require_scraper(request: HttpRequest) -> None:
-    """Raises `Unauthorized`, or `Forbidden` where no token could help."""
+    """Raises `Unauthorized`, or `Forbidden` if no token is configured."""
     if settings.METRICS_TOKEN:
         token = bearer_token(request.META.get("HTTP_AUTHORIZATION")) or ""
         if not hmac.compare_digest(token.encode(), settings.METRICS_TOKEN.encode()):
-            raise Unauthorized("Send Authorization: Bearer and the METRICS_TOKEN.")
+            raise Unauthorized("Send Authorization: Bearer <METRICS_TOKEN>.")
     elif not _is_loopback(request):
-        raise Forbidden("Metrics are for this machine alone unless METRICS_TOKEN is set.")
+        raise Forbidden("Metrics are available on the server's own machine only, unless METRICS_TOKEN is set.")
 
 
 def _is_loopback(request: HttpRequest) -> bool:
-    """Whether a program on this machine asks, itself. A proxy on this machine that nobody said to trust looks like one,
-    but for the headers that proxies add."""
+    """Whether the request comes from a program on this machine. An untrusted proxy on it looks the same, except for
+    the headers that proxies add."""
     if any(name in request.META for name in _FORWARDING_HEADERS):
         return False
     try:

@@ -1,7 +1,7 @@
-"""What `GET /metrics` tells: of requests, the database pool, the live part, and this process.
+"""The metrics of `GET /metrics`: requests, database pool, live stream, process.
 
-What is counted in hot places are plain numbers; they are handed to prometheus_client here, at each scrape and, where
-there are several workers, once a second. What each means to an operator stands in docs/operations.md.
+Hot code counts in plain numbers. This module copies them to prometheus_client at each scrape and, with several workers,
+once per second. docs/operations.md explains each metric.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PERIOD_S = 1.0
 NEVER_S = float("inf")
 _PAGE_BYTES = resource.getpagesize()
 
-for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):  # they know this process only
+for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):  # they know only this process
     REGISTRY.unregister(collector)
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -95,15 +95,15 @@ LIVE_COUNTERS = {
 }
 
 
-class Publisher:
-    """Hands this process's plain numbers to prometheus_client. `requests_open` is kept by who serves them."""
+class Exporter:
+    """Copies the plain numbers of this process to prometheus_client. The request handler maintains `requests_open`."""
 
     def __init__(self) -> None:
         self.requests_open = 0
         self._published: dict[tuple[Counter, str], float] = {}
 
     def publish(self) -> None:
-        """Only in the event loop that serves."""
+        """Call it only in the event loop that serves requests."""
         hub = hub_of_loop()
         WORKERS.set(1)
         REQUESTS_OPEN.set(self.requests_open)
@@ -134,7 +134,7 @@ class Publisher:
             self._advance(counter, stats.get(name, 0) * unit)
 
     def _advance(self, counter: Counter, value: float, *labels: str) -> None:
-        """Bring a counter to `value`, which this process has counted since it started."""
+        """Raise a counter to `value`, the count of this process since its start."""
         key = (counter, "/".join(labels))
         grown = value - self._published.get(key, 0.0)
         if grown > 0:
@@ -142,17 +142,17 @@ class Publisher:
             (counter.labels(*labels) if labels else counter).inc(grown)
 
 
-publisher = Publisher()
+exporter = Exporter()
 
 
 async def publish_forever() -> None:
-    """Once a second: look how late the loop is and, in a worker, publish. A worker whose parent has died ends."""
+    """Once per second: measure the lag of the loop and, in a worker, publish. A worker whose parent has died stops."""
     parent, is_worker = os.getppid(), folder_of_workers() is not None
     loop = asyncio.get_running_loop()
     while True:
         wanted = loop.time() + PERIOD_S
         if is_worker:
-            publisher.publish()
+            exporter.publish()
             if os.getppid() != parent:
                 signal.raise_signal(signal.SIGTERM)
         await asyncio.sleep(wanted - loop.time())
@@ -160,8 +160,8 @@ async def publish_forever() -> None:
 
 
 async def exposition() -> bytes:
-    """The metrics of all workers, as Prometheus text. The other workers' are at most PERIOD_S old."""
-    publisher.publish()
+    """The metrics of all workers as Prometheus text. Those of other workers are at most PERIOD_S old."""
+    exporter.publish()
     folder = folder_of_workers()
     if folder is None:
         return generate_latest(REGISTRY)

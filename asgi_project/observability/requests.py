@@ -1,7 +1,7 @@
-"""Around the application: gives each request and each socket its id, counts it, times it, logs it, traces it.
+"""Wraps the application: every request and socket gets an id and is counted, timed, logged and traced.
 
-It costs a request a few microseconds (docs/decisions/014-operations.md), and a frame of a socket nothing: those do not
-pass through here.
+That costs a few microseconds per request (docs/decisions/014-operations.md) and nothing per frame: frames do not pass
+through here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, cast
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope, WebSocketScope
 from django.conf import settings
 
-from asgi_project.observability.metrics import DENIALS, REQUEST_SECONDS, REQUESTS, publisher
+from asgi_project.observability.metrics import DENIALS, REQUEST_SECONDS, REQUESTS, exporter
 from live_app.metrics import metrics as live
 from telemetry.logs import CONTEXT, LogContext
 from telemetry.tracing import request_span
@@ -23,7 +23,7 @@ from telemetry.tracing import request_span
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 CLIENT_LEFT = 499  # as nginx calls it
 UNMATCHED = "unmatched"
-QUIET = {"static", "/livez", "/readyz", "/metrics"}  # asked all the time, and counted
+QUIET = {"static", "/livez", "/readyz", "/metrics"}  # requested all the time; counted, but not logged
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 DENIED_STATUS = {401: "unauthorized", 403: "forbidden", 429: "too_many_attempts"}
 DENIED_CLOSE = {4401: "unauthenticated", 4403: "forbidden", 4429: "too_many"}
@@ -34,7 +34,7 @@ logger = logging.getLogger("asgi_project.access")
 
 
 class Observed:
-    """Passes everything on to `application`."""
+    """Passes every connection to `application`."""
 
     def __init__(self, application: ASGI3Application) -> None:
         self._application: Any = application
@@ -65,7 +65,7 @@ class Observed:
                 message["headers"] = [*message["headers"], header]
             await send(message)
 
-        publisher.requests_open += 1
+        exporter.requests_open += 1
         try:
             with request_span(_parent(scope)) as span:
                 try:
@@ -76,12 +76,12 @@ class Observed:
             status = 500
             raise
         finally:
-            publisher.requests_open -= 1
+            exporter.requests_open -= 1
             _request_done(scope, context, status, time.perf_counter() - started)
 
 
 class _Socket:
-    """What is kept of a socket while it is open: there are very many, so little, and no task or closure waits here."""
+    """The record of an open socket. One per socket, so it is small and holds no task or closure."""
 
     __slots__ = ("_context", "_is_open", "_send", "_sent_code", "_started")
 
@@ -111,7 +111,7 @@ class _Socket:
 
 def is_busy() -> bool:
     """Whether a request or a socket is open."""
-    return publisher.requests_open > 0 or live.sockets > 0
+    return exporter.requests_open > 0 or live.sockets > 0
 
 
 def _request_done(scope: HTTPScope, context: LogContext, status: int, seconds: float) -> None:
@@ -131,7 +131,7 @@ def _request_done(scope: HTTPScope, context: LogContext, status: int, seconds: f
 
 
 def _socket_done(code: int | None, seconds: float) -> None:
-    """`code` None: it was refused at the handshake."""
+    """`code`: None if the socket was refused at the handshake."""
     if code is None:
         live.closes[REFUSED] += 1
         DENIALS.labels("handshake", REFUSED).inc()
@@ -144,15 +144,15 @@ def _socket_done(code: int | None, seconds: float) -> None:
 
 
 def _id(scope: HTTPScope | WebSocketScope) -> str:
-    """The X-Request-ID that a trusted forwarder set, where it looks like one, else one of our own.
+    """The X-Request-ID of a trusted forwarder if it is valid, else a new id.
 
-    uvicorn leaves no port beside a client's address that such a forwarder named.
+    uvicorn sets the client's port to 0 if such a forwarder has named the address.
     """
     if _is_forwarded(scope):
         for name, value in scope["headers"]:
             if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
                 return value.decode("ascii")
-    return f"{random.getrandbits(64):016x}"  # to be told apart, not kept secret
+    return f"{random.getrandbits(64):016x}"  # unique, not secret
 
 
 def _is_forwarded(scope: HTTPScope | WebSocketScope) -> bool:
@@ -161,7 +161,7 @@ def _is_forwarded(scope: HTTPScope | WebSocketScope) -> bool:
 
 
 def _parent(scope: HTTPScope) -> dict[str, str]:
-    """The trace that a trusted forwarder began."""
+    """The trace context of a trusted forwarder."""
     if not _is_forwarded(scope):
         return {}
     return {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"}

@@ -1,8 +1,8 @@
-"""SIGTERM, the first part: say at /readyz that this process is going, while requests and sockets are still open.
+"""Draining, the first part of SIGTERM: /readyz says that this process stops, while requests and sockets are still open.
 
-uvicorn refuses connections from the moment it stops, so a balancer would learn of it by failing requests. Here the
-signal is held back for at most SHUTDOWN_DRAIN_S, or until nothing is open; then uvicorn does its part: sockets are
-closed with 1012, requests have SHUTDOWN_GRACE_S. A second signal is not held back.
+uvicorn refuses connections as soon as it stops, so a load balancer would notice only by failing requests. This module
+therefore delays the signal until nothing is open, for at most SHUTDOWN_DRAIN_S. Then uvicorn stops: it closes sockets
+with 1012 and gives requests SHUTDOWN_GRACE_S. A second signal is not delayed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 
 class Drain:
-    """Of one process. `is_draining` from the first signal on."""
+    """The draining of one process. `is_draining` is true from the first signal on."""
 
     def __init__(self) -> None:
         self.is_draining = False
         self._task: asyncio.Task[None] | None = None
 
     def watch(self, is_busy: Callable[[], bool]) -> None:
-        """Stand before the handlers that the server has set. Only the main thread can; elsewhere it does nothing."""
+        """Replace the server's signal handlers by ones that delay them. Does nothing outside the main thread."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             server = signal.getsignal(number)

@@ -1,4 +1,4 @@
-"""Start the production server: bring the accounts database up to date, gather static files, serve."""
+"""Start the production server: migrate the accounts database, collect static files, serve."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from core.accounts_database import made_private
 from core.env import env_list
 from telemetry.tracing import TracingError, tracing_check
 
-# How long a worker may take to answer its parent, which is as long as one may take to start in a rolling restart.
+# How long a worker may take to respond to its parent; also how long it may take to start in a rolling restart.
 WORKER_START_TIMEOUT_S = 30
-MIGRATION_LOCK = 0x77617474  # any number that nobody else takes
+MIGRATION_LOCK = 0x77617474  # arbitrary, but not used for anything else
 logger = logging.getLogger(__name__)
 
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def accounts_migrate() -> None:
-    """Bring the accounts database up to date; of several servers that start at once the others wait for the first."""
+    """Migrate the accounts database. If several servers start at once, the others wait for the first."""
     from django.db import connection
 
     if connection.vendor != "postgresql":
@@ -55,21 +55,21 @@ def accounts_migrate() -> None:
         try:
             call_command("migrate", interactive=False, verbosity=0)
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])  # the connection goes back to a pool
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])  # the connection returns to a pool
 
 
 def serve(*, host: str, port: int, forwarders: list[str], workers: int) -> None:
     """Run uvicorn until a signal stops it. Why uvicorn: docs/decisions/001-server.md.
 
-    Only `forwarders` may say who the client is (X-Forwarded-For, X-Forwarded-Proto). Several workers are processes that
-    share the port; this one then only watches them, and starts another for one that dies.
+    Only `forwarders` may name the client (X-Forwarded-For, X-Forwarded-Proto). Several workers are processes that share
+    the port; this process then only supervises them and replaces those that die.
     """
     from django.conf import settings
 
     if settings.TLS and not forwarders:
         logger.warning(
-            "TLS is 1 and FORWARDED_ALLOW_IPS is empty: nobody may say that a request came over TLS, so pages send the"
-            " browser to https for ever; name the proxy that ends TLS"
+            "TLS is 1 and FORWARDED_ALLOW_IPS is empty: no proxy is trusted to say that a request came over TLS, so"
+            " pages redirect to https in a loop; name the proxy that terminates TLS"
         )
     logger.info("serving on http://%s:%s with %s worker%s", host, port, workers, "" if workers == 1 else "s")
     with metrics_folder() if workers > 1 else nullcontext():
@@ -88,7 +88,7 @@ def serve(*, host: str, port: int, forwarders: list[str], workers: int) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
-            # Nobody by default, where uvicorn believes whatever runs on this machine: limits per address hang on it.
+            # None by default (uvicorn would trust this whole machine): limits per address depend on it.
             proxy_headers=bool(forwarders),
             forwarded_allow_ips=forwarders,
             timeout_graceful_shutdown=settings.SHUTDOWN_GRACE_S,
@@ -96,8 +96,8 @@ def serve(*, host: str, port: int, forwarders: list[str], workers: int) -> None:
 
 
 def _workers(asked: int | None) -> int:
-    """--workers, else SERVER_WORKERS. Raises `ImproperlyConfigured` and `TracingError` for what no worker could start
-    with: they would be started again and again."""
+    """--workers, else SERVER_WORKERS. Raises `ImproperlyConfigured`, `TracingError` for settings with which no worker
+    could start: the parent would restart them forever."""
     from django.conf import settings
 
     tracing_check(settings.OTEL_EXPORTER_OTLP_ENDPOINT)
@@ -109,7 +109,7 @@ def _workers(asked: int | None) -> int:
 def trusted_forwarders() -> list[str]:
     """FORWARDED_ALLOW_IPS: addresses and networks, or `*` alone. Raises `ImproperlyConfigured`.
 
-    Checked here because uvicorn takes what it cannot read for the name of a socket, and trusts nobody without a word.
+    Checked here because uvicorn silently treats an invalid entry as the name of a socket and trusts nobody.
     """
     listed = env_list("FORWARDED_ALLOW_IPS")
     if listed == ["*"]:

@@ -1,8 +1,9 @@
-"""Several worker processes behind one port: where each keeps its numbers, so that one scrape sees all of them.
+"""Several worker processes behind one port: where each stores its metrics, so that one scrape covers all of them.
 
-prometheus_client's multi-process mode writes each process's values into files of one folder, named for the process.
-Here that name is a slot, which a worker claims by a lock that ends with it however it ends. So who takes a dead
-worker's place goes on with its counters, the folder does not grow, and a slot without a lock has no gauges.
+prometheus_client's multi-process mode writes the values of each process into files of one folder, named after the
+process. Here that name is a slot, which a worker claims by a file lock; the lock ends with the process, however it
+ends. So the replacement of a dead worker continues its counters, the folder does not grow, and a slot without a lock
+has no gauges.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from pathlib import Path
 from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
 
-_held: list[int] = []  # the open file whose lock is this process's slot
+_held: list[int] = []  # the open file whose lock holds this process's slot
 
 
 @contextmanager
 def metrics_folder() -> Iterator[None]:
-    """A folder of this user alone for the numbers of all workers started meanwhile; gone afterwards."""
+    """Create a private folder for the metrics of all workers that start meanwhile; remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="wattstream-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         try:
@@ -32,13 +33,13 @@ def metrics_folder() -> Iterator[None]:
 
 
 def folder_of_workers() -> Path | None:
-    """That folder, in a worker; None in a process that counts for itself alone."""
+    """That folder in a worker; None in a single process."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(folder) if folder else None
 
 
 def slot_claim() -> None:
-    """Take the first free slot. To be called in a worker before anything counts; elsewhere it does nothing."""
+    """Claim the first free slot. Call it in a worker before anything counts; does nothing in a single process."""
     folder = folder_of_workers()
     if folder is None or _held:
         return
@@ -51,7 +52,7 @@ def slot_claim() -> None:
 
 
 def slots_forget_dead(folder: Path) -> None:
-    """Remove the gauges of slots that nobody holds."""
+    """Remove the gauges of slots without a lock."""
     for file in folder.glob("slot-*"):
         slot = int(file.name.removeprefix("slot-"))
         held = _lock(folder, slot)
@@ -61,7 +62,7 @@ def slots_forget_dead(folder: Path) -> None:
 
 
 def _lock(folder: Path, slot: int) -> int | None:
-    """The open, locked file of a slot; None where another process holds it (or this one: locks are by open file)."""
+    """The open, locked file of a slot; None if it is locked already, by this process or another one."""
     file = os.open(folder / f"slot-{slot}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The audit log: written with the change that it tells of, read page by page, newest first."""
+"""The audit log: written in the transaction of the change, read in pages, newest first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADDRESS_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some entries, newest first; `next_cursor` asks for the ones before them, None where there are none."""
+    """Entries, newest first. `next_cursor` requests the next, older page; None on the last one."""
 
     entries: list[AuditEntry]
     next_cursor: int | None
@@ -32,9 +32,9 @@ def audit_record(
     detail: str = "",
     **more: Any,
 ) -> None:
-    """Write an entry. Call it in the transaction of what it tells of, so that there is neither without the other.
+    """Write an entry. Call it in the transaction of the change, so that neither exists without the other.
 
-    `address`: where the request came from, empty where there was none (a command, a timer). `owner_id`: of the device.
+    `address`: of the client; empty for a command or a timer. `owner_id`: the owner of the device.
     """
     AuditEntry.objects.create(
         event=event,
@@ -49,12 +49,12 @@ def audit_record(
 
 
 def audit_of_user(user: User, *, cursor: int | None, limit: int) -> Page:
-    """What `user` did, and what was tried with their account."""
+    """The actions of `user`, and attempts on their account."""
     return _page(AuditEntry.objects.filter(user=user), cursor, limit)
 
 
 def audit_of_device(device_id: str, owner: User, *, cursor: int | None, limit: int) -> Page:
-    """What happened to the device while it was `owner`'s: who takes a device over does not see who used it before."""
+    """The events of a device while `owner` owned it: a new owner does not see the events before."""
     return _page(AuditEntry.objects.filter(device_id=device_id, owner=owner), cursor, limit)
 
 

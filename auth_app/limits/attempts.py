@@ -27,7 +27,7 @@ Pair = tuple[Limit, Limit]
 
 
 def login_failures(username: str, address: str) -> Pair:
-    """Per account (however its name is capitalised, whether it exists or not) and per address."""
+    """Per account (without regard to case, whether it exists or not) and per address."""
     return (
         Limit("login-account", username.casefold(), settings.LOGIN_FAILURES_PER_ACCOUNT),
         Limit("login-address", address_group(address), settings.LOGIN_FAILURES_PER_ADDRESS),
@@ -71,7 +71,7 @@ def handshake_failures_of_address(address: str) -> Limit:
 
 
 def address_group(address: str) -> str:
-    """Who counts as one address: an IPv4 address, or the /64 that one IPv6 customer gets."""
+    """The unit that is counted as one address: an IPv4 address, or an IPv6 /64, the prefix of one customer."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

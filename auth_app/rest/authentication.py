@@ -17,8 +17,8 @@ from core.errors import Forbidden
 class IdentityAuthentication(BaseAuthentication):
     """`request.user` is the User, `request.auth` the Identity.
 
-    A bearer token that is not good is a 401, also beside a good session cookie. A session cookie needs a CSRF token
-    for whatever changes something; one whose session has ended is as good as none.
+    An invalid bearer token is a 401, even beside a valid session cookie. With a session cookie, unsafe methods need a
+    CSRF token. A cookie whose session has ended counts as none.
     """
 
     def authenticate(self, request: Request) -> tuple[User, Identity] | None:
@@ -38,7 +38,7 @@ class IdentityAuthentication(BaseAuthentication):
 
 
 def csrf_require(request: HttpRequest) -> None:
-    """Raises `Forbidden` (code `csrf`) for an unsafe method without a good CSRF token."""
+    """Raises `Forbidden` (code `csrf`) for an unsafe method without a valid CSRF token."""
     check = CSRFCheck(lambda _: HttpResponse())
     check.process_request(request)
     if check.process_view(request, lambda _: HttpResponse(), (), {}):

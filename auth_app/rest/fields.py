@@ -1,4 +1,4 @@
-"""Serializer fields that take no guesses: text is text, times are ISO 8601 or epoch milliseconds."""
+"""Serializer fields that do not coerce: text is text, a time is ISO 8601 or epoch milliseconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from telemetry.times import EPOCH, datetime_from_us, us_from_text
 
 
 class TextField(serializers.CharField):
-    """A string. Numbers and booleans are not turned into one."""
+    """A string. Numbers and booleans are refused."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -20,7 +20,7 @@ class TextField(serializers.CharField):
 
 
 class PasswordField(TextField):
-    """A password, exactly as it was typed. Bounded: hashing a novel takes long."""
+    """A password, exactly as typed. At most 256 characters: longer ones would take long to hash."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=256, trim_whitespace=False, write_only=True, **kwargs)

@@ -24,7 +24,7 @@ from core.errors import (
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """REST framework's EXCEPTION_HANDLER. None (Django's 500) for what is not foreseen."""
+    """REST framework's EXCEPTION_HANDLER. Returns None (Django's 500) for an unexpected error."""
     problem = _problem(error, context)
     return None if problem is None else problem_response(problem)
 
@@ -38,11 +38,11 @@ def _problem(error: Exception, context: Mapping[str, Any]) -> Problem | None:
         case exceptions.NotAuthenticated():
             return Unauthorized()
         case exceptions.AuthenticationFailed():
-            return Unauthorized("Authorization: the token is not known, has expired or was revoked.")
+            return Unauthorized("Authorization: the token is unknown, expired or revoked.")
         case exceptions.PermissionDenied() | DjangoPermissionDenied():
             return Forbidden("Not allowed.")
         case exceptions.NotFound() | Http404():
-            return NotFound("There is nothing here.")
+            return NotFound("There is no such resource.")
         case exceptions.MethodNotAllowed():
             return MethodNotAllowed(tuple(context["view"].allowed_methods))
         case exceptions.Throttled():
@@ -53,7 +53,7 @@ def _problem(error: Exception, context: Mapping[str, Any]) -> Problem | None:
 
 
 def validation_words(detail: object, field: str = "body") -> str:
-    """A serializer's errors as one line, each naming its field."""
+    """The errors of a serializer in one line. Each names its field."""
     if isinstance(detail, Mapping):
         inner = (
             (field if name == api_settings.NON_FIELD_ERRORS_KEY or isinstance(name, int) else name, words)

@@ -1,4 +1,4 @@
-"""What every cold JSON route is built on: a view with typed access to its user, its identity and its body."""
+"""The base of every cold JSON route: a view with typed access to user, identity and body."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPE = "Content-Type: accepted is application/json."
 
 
 class JsonAlways(BaseContentNegotiation):
-    """Every answer is JSON, whatever Accept or ?format= say."""
+    """Every response is JSON, whatever Accept or ?format= say."""
 
     def select_parser(self, request: Request, parsers: Any) -> None:
         return None
@@ -39,9 +39,9 @@ class JsonAlways(BaseContentNegotiation):
 
 
 class ApiView(APIView):
-    """For authenticated users. Answers are never cached.
+    """For authenticated users. Responses are never cached.
 
-    `reading` and `writing`: the scope that an API key needs for a safe method and for others. None: any key will do.
+    `reading` and `writing`: the scope that an API key needs for safe methods and for others. None: any key is accepted.
     """
 
     is_public: ClassVar[bool] = False
@@ -67,7 +67,7 @@ class ApiView(APIView):
             problem_denied(exc, identity=self._known, what=what, address=self.address)
         return super().handle_exception(exc)
 
-    _known: Identity | None = None  # once the request has been let in
+    _known: Identity | None = None  # set once the request is authenticated
 
     @property
     def address(self) -> str:
@@ -84,14 +84,14 @@ class ApiView(APIView):
         return self.request.auth
 
     def question(self) -> dict[str, Any]:
-        """The request's parameters, checked against the shape that the operation declares.
+        """The parameters of the request, validated by the serializer that the operation declares.
 
-        Raises problems that name the parameter.
+        Raises `BadRequest` naming the parameter.
         """
         return _checked(self._operation.query, self.request.query_params.dict())
 
     def body(self) -> dict[str, Any]:
-        """The request's JSON body, checked likewise. Raises problems that name the field."""
+        """The JSON body of the request, validated likewise. Raises `BadRequest` naming the field, `TooLarge`."""
         return _checked(self._operation.body, read_json(self.request._request))
 
     @property
@@ -117,8 +117,8 @@ def _checked(shape: type[Serializer[Any]], data: Any) -> dict[str, Any]:
 
 
 def read_json(request: HttpRequest) -> object:
-    """The body parsed: UTF-8 JSON of at most BODY_MAX_BYTES, `{}` where there is none."""
-    # The type comes first: a multipart body may have been read already, by the search for a CSRF token.
+    """Parse the body: UTF-8 JSON of at most BODY_MAX_BYTES; `{}` if it is empty. Raises `BadRequest`, `TooLarge`."""
+    # Check the type first: the search for a CSRF token may have read a multipart body already.
     has_type = bool(request.content_type)
     if has_type and request.content_type != "application/json":
         raise BadRequest(_TYPE)

@@ -1,4 +1,4 @@
-"""Browser sessions, each tied to an access token of its own."""
+"""Browser sessions. Each has an access token of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from auth_app.tokens.logins import login_token_create, user_sign_out
 
 
 def session_open(request: HttpRequest, user: User) -> None:
-    """Sign `user` in under a new session key. The token's clear text is dropped: nobody ever holds it."""
+    """Sign `user` in under a new session key. The clear text of its token is discarded."""
     session_close(request)
     _, token = login_token_create(
         user=user,
@@ -25,7 +25,7 @@ def session_open(request: HttpRequest, user: User) -> None:
 
 
 def session_close(request: HttpRequest) -> None:
-    """Revoke the session's token, which closes its sockets, and forget the session."""
+    """Revoke the token of the session, which closes its sockets, and delete the session."""
     token_id = request.session.get(SESSION_TOKEN_KEY)
     if isinstance(token_id, int):
         user_sign_out(token_id=token_id, address=remote_address(request))
@@ -38,5 +38,5 @@ def session_holds(request: HttpRequest, token_id: int) -> bool:
 
 
 def session_keep(request: HttpRequest, user: User) -> None:
-    """Let the session live on after its user's password has changed."""
+    """Keep the session valid after its user has changed the password."""
     update_session_auth_hash(request, user)

@@ -1,4 +1,4 @@
-"""Who a browser session belongs to, for pages and the admin."""
+"""The user of a browser session, for pages and the admin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from auth_app.models import User
 
 
 class SessionTokenMiddleware(AuthenticationMiddleware):
-    """A session's user counts only while the session's access token is valid: what ends the token ends the session."""
+    """A session is authenticated only while its access token is valid, so revoking the token ends the session."""
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)

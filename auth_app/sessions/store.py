@@ -1,4 +1,4 @@
-"""Django's sessions in the accounts database, under a digest of their key: who reads the table cannot use one.
+"""Django's sessions in the accounts database, under a digest of their key: a reader of the table cannot use them.
 
 SESSION_ENGINE names this module. A key has 165 random bits, so a plain hash is enough (no dictionary to try).
 """
@@ -13,7 +13,7 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db.models import QuerySet
 from django.utils import timezone
 
-STORED_LENGTH = 40  # what Django's column holds
+STORED_LENGTH = 40  # the length of Django's column
 
 
 class SessionStore(DatabaseSessionStore):
@@ -58,7 +58,7 @@ class SessionStore(DatabaseSessionStore):
 
 
 def stored_key(session_key: str) -> str:
-    """What the table holds in place of a session's key."""
+    """The digest that the table stores instead of a session key."""
     return hashlib.sha256(session_key.encode(errors="replace")).hexdigest()[:STORED_LENGTH]
 
 

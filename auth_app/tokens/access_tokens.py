@@ -26,7 +26,7 @@ def token_create(
     scopes: Iterable[TokenScope] = KEY_DEFAULT_SCOPES,
     expires_at: datetime | None = None,
 ) -> tuple[str, AccessToken]:
-    """Make a token; the clear text is returned this once and is stored nowhere. `scopes` are an API key's."""
+    """Create a token. Returns its clear text, which is stored nowhere, and its row. `scopes`: of an API key."""
     clear = PREFIX + secrets.token_urlsafe(32)
     row = AccessToken.objects.create(
         user=user,
@@ -40,7 +40,7 @@ def token_create(
 
 
 def tokens_revoke(tokens: Iterable[AccessToken]) -> None:
-    """Revoke, and tell every process, which closes the sockets that came with them."""
+    """Revoke, and announce it, which closes the sockets that use them."""
     ids = tuple(token.pk for token in tokens)
     with transaction.atomic():
         AccessToken.objects.filter(pk__in=ids, revoked_at=None).update(revoked_at=timezone.now())
@@ -48,7 +48,7 @@ def tokens_revoke(tokens: Iterable[AccessToken]) -> None:
 
 
 def tokens_revoke_others(*, user: User, keep: int) -> None:
-    """Revoke every token of `user` but the one with the id `keep`."""
+    """Revoke every token of `user` except the one with the id `keep`."""
     with transaction.atomic():
         user.access_tokens.filter(revoked_at=None).exclude(pk=keep).update(revoked_at=timezone.now())
         announce(AccessChange(users=(user.pk,)))

@@ -30,7 +30,7 @@ def api_key_create(
     scopes: Iterable[TokenScope] = KEY_DEFAULT_SCOPES,
     expires_at: datetime | None = None,
 ) -> tuple[str, AccessToken]:
-    """A named key, shown this once; good for API_KEY_DEFAULT_DAYS unless `expires_at` says otherwise.
+    """Create a key. Returns its clear text and its row. It expires after API_KEY_DEFAULT_DAYS by default.
 
     Raises `BadRequest`, `TooManyAttempts`.
     """
@@ -38,12 +38,14 @@ def api_key_create(
     now = timezone.now()
     expires_at = expires_at or now + timedelta(days=API_KEY_DEFAULT_DAYS)
     if not now < expires_at <= now + timedelta(days=API_KEY_MAX_DAYS):
-        raise BadRequest(f"expires_at: accepted is a time from now to {API_KEY_MAX_DAYS} days ahead.")
+        raise BadRequest(f"expires_at: accepted are times from now to {API_KEY_MAX_DAYS} days ahead.")
     with transaction.atomic():
-        User.objects.select_for_update().filter(pk=user.pk).first()  # one at a time, or the limit below could be passed
+        User.objects.select_for_update().filter(
+            pk=user.pk
+        ).first()  # one at a time, else simultaneous requests could exceed the limit
         if api_keys_of(user).filter(expires_at__gt=now).count() >= API_KEYS_PER_USER:
             raise BadRequest(
-                f"At most {API_KEYS_PER_USER} API keys are accepted; delete one.", code="too_many_api_keys"
+                f"At most {API_KEYS_PER_USER} API keys are allowed; delete one first.", code="too_many_api_keys"
             )
         clear, key = token_create(
             user=user, kind=AccessToken.Kind.API_KEY, name=name, scopes=scopes, expires_at=expires_at
@@ -53,10 +55,10 @@ def api_key_create(
 
 
 def api_key_revoke(*, user: User, token_id: int, address: str) -> None:
-    """Raises `NotFound`, in the same words for somebody else's key and for none."""
+    """Revoke a key. Raises `NotFound`, with the same text for another user's key and for an unknown one."""
     with transaction.atomic():
         keys = list(api_keys_of(user).filter(pk=token_id))
         if not keys:
-            raise NotFound("There is no such API key among yours.")
+            raise NotFound("You have no such API key.")
         tokens_revoke(keys)
         audit_record(Event.KEY_REVOKED, user=user, address=address, detail=keys[0].name)

@@ -18,9 +18,9 @@ WRONG_LOGIN = "Wrong username or password."
 def login_token_create(
     *, user: User, kind: AccessToken.Kind, address: str, expires_at: datetime | None = None
 ) -> tuple[str, AccessToken]:
-    """A token for a user who has just been authenticated. Raises `Unauthorized` if that no longer holds."""
+    """Create a token for a user whose password was just checked. Raises `Unauthorized` if it has changed since."""
     with transaction.atomic():
-        # Checking a password takes a while; it may have been changed (and every token revoked) meanwhile.
+        # Checking a password takes time. Meanwhile it may have been changed, and every token revoked.
         unchanged = User.objects.select_for_update().filter(pk=user.pk, password=user.password, is_active=True)
         if not unchanged.exists():
             raise Unauthorized(WRONG_LOGIN)
@@ -30,7 +30,7 @@ def login_token_create(
 
 
 def user_sign_out(*, token_id: int, address: str) -> None:
-    """End one token, and the sockets that came with it. Nothing to do where it has ended already."""
+    """Revoke one token and close its sockets. Does nothing if it was revoked before."""
     with transaction.atomic():
         for token in AccessToken.objects.filter(pk=token_id, revoked_at=None).select_related("user"):
             tokens_revoke([token])

@@ -1,4 +1,4 @@
-"""Tickets: how a browser, which cannot set headers on a websocket, shows who it is. Single use, short-lived."""
+"""Tickets: single-use, short-lived credentials for browsers, which cannot set headers on a websocket."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.errors import Unavailable
 from core.redis import redis_client
 from telemetry.redis import RedisError, redis_client_sync
 
-_AWAY = "Redis does not answer, so there are no tickets at this moment."
+_AWAY = "Redis does not respond, so tickets are not available at this moment."
 
 
 def ticket_issue(identity: Identity, *, address: str) -> str:
-    """A ticket for whoever `identity` is, good once and for TICKET_LIFETIME_S.
+    """Issue a ticket for `identity`, valid once and for TICKET_LIFETIME_S.
 
     Raises `TooManyAttempts`, `Unavailable`.
 
@@ -36,7 +36,7 @@ def ticket_issue(identity: Identity, *, address: str) -> str:
 
 
 async def ticket_redeem(ticket: str) -> Identity | None:
-    """The identity behind `ticket`, which is used up by this; None where it is not (or no longer) good.
+    """Use up `ticket` and return its identity; None if it is invalid, used or expired.
 
     Raises `Unavailable`.
     """

@@ -93,7 +93,7 @@ def test_a_password_set_in_a_shell_is_an_entry_too(alice: Person) -> None:
     alice.user.set_password("quite-another-secret")
     alice.user.save()
     entry = AuditEntry.objects.get(user=alice.user)
-    assert (entry.event, entry.detail, entry.address) == ("password_changed", "set for them", "")
+    assert (entry.event, entry.detail, entry.address) == ("password_changed", "set by an administrator", "")
 
 
 def test_it_comes_in_pages_newest_first(alice: Person) -> None:
