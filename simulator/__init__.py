@@ -1,1 +1,1 @@
-"""Simulated households. Never imported by production code."""
+"""Simulated households. Production code never imports this package."""

@@ -22,16 +22,16 @@ from telemetry.names import DEVICE_ID_RULE, is_device_id
 from telemetry.times import SECOND_US, TIME_RULE, us_from_text
 
 ABOUT = """\
-Simulated houses with sun, load, battery and grid. A device id is a house; the same second of it is always the same
-reading, whether loaded as history or sent live.
+Simulated houses with sun, load, battery and grid. A device id identifies a house. A second of a house always has
+the same reading, whether it is loaded as history or sent live.
 
-  load   fill the hypertable with history, one reading a second; a second run loads only what is missing
-  run    send one reading a second to a running writer, beginning after the newest stored row"""
+  load   fill the hypertable with history, one reading per second; another run loads only the missing readings
+  run    send one reading per second to a running writer, starting after the newest stored row"""
 BAR_WIDTH = 30
 
 
 def main() -> int:
-    """Parse the arguments and do what is asked."""
+    """Parse the arguments and run the requested action. Returns the exit code."""
     options = parse_arguments()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
@@ -39,33 +39,33 @@ def main() -> int:
     except (VariableError, CatalogueError, PermissionError) as error:
         print(error, file=sys.stderr)
     except psycopg.errors.UniqueViolation:
-        print(
-            "another process is writing the same readings; stop it, or run this again when it is done", file=sys.stderr
-        )
+        print("another process is writing the same readings; stop it, or run this again after it ends", file=sys.stderr)
     except psycopg.Error as error:
         print(f"the telemetry database failed: {' '.join(str(error).split())}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\ninterrupted; run it again to go on", file=sys.stderr)
+        print("\ninterrupted; run it again to continue", file=sys.stderr)
     return 1
 
 
 def parse_arguments() -> argparse.Namespace:
-    """What was asked on the command line."""
+    """Parse the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m simulator", description=ABOUT, formatter_class=raw)
     actions = parser.add_subparsers(dest="action", required=True)
-    load_parser = actions.add_parser("load", help="history, into the database of TELEMETRY_ADMIN_URL")
-    load_parser.add_argument("--days", type=_days, default=30, help="how much (default: %(default)s)")
-    load_parser.add_argument("--until", type=_moment, metavar="ISO", help="where it ends (default: now)")
-    run_parser = actions.add_parser("run", help="live, to a writer; needs INGEST_SECRET and TELEMETRY_ADMIN_URL")
-    run_parser.add_argument("--url", default="http://127.0.0.1:8001", help="the writer's (default: %(default)s)")
+    load_parser = actions.add_parser("load", help="load history into the database of TELEMETRY_ADMIN_URL")
+    load_parser.add_argument("--days", type=_days, default=30, help="days of history (default: %(default)s)")
+    load_parser.add_argument("--until", type=_moment, metavar="ISO", help="end of the history (default: now)")
+    run_parser = actions.add_parser(
+        "run", help="send live readings to a writer; requires INGEST_SECRET and TELEMETRY_ADMIN_URL"
+    )
+    run_parser.add_argument("--url", default="http://127.0.0.1:8001", help="URL of the writer (default: %(default)s)")
     for action in (load_parser, run_parser):
         action.add_argument("--device", action="append", required=True, type=_device, help="a device id; repeatable")
     return parser.parse_args()
 
 
 def load(options: argparse.Namespace) -> int:
-    """Fill [until - days, until) and say how fast."""
+    """Fill [until - days, until) and print the speed."""
     until_s = options.until if options.until is not None else int(time.time())
     span: Span = (until_s - options.days * DAY_S, until_s)
     progress = Progress()
@@ -78,7 +78,7 @@ def load(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Feed the writer until SIGTERM or SIGINT."""
+    """Send readings to the writer until SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Progress:
-    """A bar with rows and rows per second, on standard error; only the last line where that is not a terminal."""
+    """A progress bar with rows and rows per second on standard error. If that is not a terminal, only the last line."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,11 +97,11 @@ class Progress:
         self._started = 0.0
 
     def begin(self, total: int) -> None:
-        """So many rows are to be loaded."""
+        """Start. `total`: number of rows to load."""
         self._total, self._started = total, time.monotonic()
 
     def advance(self, rows: int) -> None:
-        """So many more are loaded. May be called from any thread."""
+        """Add loaded rows. Thread-safe."""
         with self._lock:
             self._done += rows
             if sys.stderr.isatty():
@@ -110,15 +110,15 @@ class Progress:
                 print(f"\r{bar} {self._line()}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Everything is loaded."""
+        """Print the last line."""
         if not self._total:
-            print("nothing to load, all of it is there", file=sys.stderr)
+            print("nothing to load: all readings are stored", file=sys.stderr)
         else:
             print(f"{chr(10) if sys.stderr.isatty() else ''}loaded {self._line()}", file=sys.stderr)
 
     def _line(self) -> str:
         seconds = max(time.monotonic() - self._started, 1e-3)
-        return f"{self._done:,} of {self._total:,} readings, {self._done / seconds:,.0f} a second"
+        return f"{self._done:,} of {self._total:,} readings, {self._done / seconds:,.0f} per second"
 
 
 def _device(text: str) -> str:

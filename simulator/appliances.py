@@ -1,4 +1,4 @@
-"""What the simulated house consumes: standby, fridge, cooking, laundry, the evening. Pure."""
+"""The load of the simulated house: standby, fridge, cooking, laundry, evening. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FRIDGE_W = 95.0
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """Something that is switched on at about the same hour (local solar time) on many days."""
+    """An appliance that is switched on around the same hour (local solar time) on many days."""
 
     hour: float
     spread_h: float
@@ -33,7 +33,7 @@ HABITS = (
 
 
 def load_power(seed: int, longitude: float, base_w: float, day: int) -> Seconds:
-    """What the house consumes, in W; never below a third of its base load."""
+    """Return the load in W for each second of the day; at least a third of the base load."""
     local_h = (np.arange(DAY_S) / 3600 + longitude / 15) % 24
     evening = 380 * np.exp(-(((local_h - 20.2) / 1.9) ** 2)) + 140 * np.exp(-(((local_h - 7.3) / 1.2) ** 2))
     load = base_w * (1 + 0.12 * wander(seed, "standby", day, 900)) + evening + _fridge(seed, day)
@@ -45,7 +45,7 @@ def load_power(seed: int, longitude: float, base_w: float, day: int) -> Seconds:
 
 
 def _fridge(seed: int, day: int) -> Seconds:
-    """On for a third of each cycle of 40 to 50 minutes; the cycle knows nothing of midnight."""
+    """Return the fridge's power: on for a third of each cycle of 40 to 50 minutes. Cycles continue across midnight."""
     period_s = 2400 + seed % 600
     second = day * DAY_S + np.arange(DAY_S)
     cooling: Seconds = np.where((second + seed) % period_s < period_s // 3, FRIDGE_W, 0.0)
@@ -53,7 +53,7 @@ def _fridge(seed: int, day: int) -> Seconds:
 
 
 def _events(seed: int, longitude: float, day: int) -> list[tuple[int, int, float]]:
-    """Start and end second and power of what is switched on this day; whatever is on at midnight ends with the day."""
+    """Return start second, end second and power of the appliances that run on this day. All of them end by midnight."""
     random = generator(seed, "habits", day)
     events = []
     for habit in HABITS:

@@ -1,4 +1,4 @@
-"""Feeding a running writer: one simulated reading a second and device over HTTP, and what was missed before."""
+"""Live readings for a running writer: one per second and device over HTTP, after the readings that it missed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ BATCH_READINGS = 2_000
 
 
 class AwayError(Exception):
-    """The writer or the database cannot take or tell anything now; trying again later is right."""
+    """The writer or the database is unavailable; a retry is appropriate."""
 
 
 class Feed:
-    """Sends the readings of some devices to one writer, each device from where its stored rows end."""
+    """Sends the readings of some devices to one writer. Each device continues after its newest stored row."""
 
     def __init__(self, url: str, secret: str, database_url: str, catalogue: Catalogue, device_ids: list[str]) -> None:
         parts = urlsplit(url)
@@ -44,24 +44,24 @@ class Feed:
         self._next_s: dict[str, int] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Send until `stop` is set. Raises PermissionError where the writer does not know the keys."""
+        """Send until `stop` is set. Raises PermissionError if the writer rejects the device keys."""
         backoff = Backoff()
         while not stop.is_set():
             try:
                 self._send_due(stop)
                 if backoff.failures:
-                    log.warning("the writer is back, everything missed was sent")
+                    log.warning("the writer is available again; all missed readings were sent")
                 backoff.reset()
                 pause_s = 1 - time.time() % 1
             except AwayError as error:
                 if not backoff.failures:
-                    log.warning("will go on trying: %s", error)
+                    log.warning("retrying: %s", error)
                 pause_s = backoff.failed()
             stop.wait(pause_s)
         self._connection.close()
 
     def _send_due(self, stop: threading.Event) -> None:
-        """Send every reading whose second has come."""
+        """Send every reading that is due."""
         if not self._next_s:
             self._next_s = self._after_stored()
         now_s = int(time.time())
@@ -88,21 +88,21 @@ class Feed:
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            # Whether the writer stored what it took before it went away, the database knows.
+            # Only the database knows which readings the writer stored before the connection failed.
             self._next_s = {}
-            raise AwayError(f"the writer is away: {error or type(error).__name__}") from error
+            raise AwayError(f"the writer is unavailable: {error or type(error).__name__}") from error
         self._judge(device_id, response.status, answer)
 
     def _judge(self, device_id: str, status: int, answer: bytes) -> None:
         if status == 401:
-            raise PermissionError("the writer does not accept the device keys: its INGEST_SECRET is another one")
+            raise PermissionError("the writer rejects the device keys: set INGEST_SECRET to the writer's value")
         if status not in (200, 400):
-            raise AwayError(f"the writer says {status}: {answer[:200].decode(errors='replace')}")
+            raise AwayError(f"the writer answers {status}: {answer[:200].decode(errors='replace')}")
         if refused := orjson.loads(answer).get("refused"):
-            log.warning("%s: %d readings refused, the first: %s", device_id, len(refused), refused[0]["reason"])
+            log.warning("%s: %d readings refused; the first: %s", device_id, len(refused), refused[0]["reason"])
 
     def _after_stored(self) -> dict[str, int]:
-        """The second after the newest stored row of each device; now, where there is none."""
+        """Return the second after the newest stored row of each device; the current second without rows."""
         names = {"table": table_of(self._catalogue), "time": Identifier(self._catalogue.time)}
         query = SQL("SELECT {time} FROM {table} WHERE {device} = %s ORDER BY {time} DESC LIMIT 1").format(
             **names, device=Identifier(self._catalogue.device)
@@ -115,5 +115,5 @@ class Feed:
                     row = connection.execute(query, [device_id]).fetchone()
                     found[device_id] = us_from_datetime(row[0]) // SECOND_US + 1 if row else int(time.time())
         except psycopg.OperationalError as error:
-            raise AwayError(f"the telemetry database is away: {' '.join(str(error).split())}") from error
+            raise AwayError(f"the telemetry database is unavailable: {' '.join(str(error).split())}") from error
         return found

@@ -1,4 +1,4 @@
-"""Filling the hypertable with simulated history, by binary COPY, straight into the table; only what is missing."""
+"""Simulated history for the hypertable, loaded by binary COPY. Loads only missing rows."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
 from writer.storage.rows import HEADER, POSTGRES_EPOCH_US, TRAILER
 
 CONNECT_TIMEOUT_S = 5
-# For the COPY of one day of one device, which takes about a second.
+# for the COPY of one device and day, which takes about 1 s
 STATEMENT_TIMEOUT = "120s"
-# One connection is one PostgreSQL process, and two of those keep a small machine busy.
+# Each connection is a PostgreSQL process; two of them fill a small machine.
 CONNECTIONS = 2
 
-Span = tuple[int, int]  # [start, end), whole seconds since the epoch
+Span = tuple[int, int]  # [start, end), in whole seconds since 1970-01-01 UTC
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class Filler:
-    """Fills [start, end) for devices of one catalogue. `report` is called with the number of rows after each COPY."""
+    """Fills [start, end) for the devices of one catalogue. Calls `report` with the number of rows after each COPY."""
 
     def __init__(self, url: str, catalogue: Catalogue, report: Callable[[int], None]) -> None:
         self._url = url
@@ -42,9 +42,9 @@ class Filler:
         self._stop = threading.Event()
 
     def missing(self, device_id: str, span: Span) -> list[Span]:
-        """What to load, a day at most each, in the order that leaves no gap behind wherever it is interrupted.
+        """Return the spans to load, at most one day each, in an order that leaves no gap after an interruption.
 
-        What lies between the oldest and the newest stored row is taken to be there.
+        Rows between the oldest and the newest stored row are assumed to exist.
         """
         with self._connected() as connection:
             stored = self._stored(connection, device_id, span)
@@ -53,14 +53,14 @@ class Filler:
         return [*reversed(days(span[0], stored[0])), *days(stored[1], span[1])]
 
     def fill(self, work: Mapping[str, list[Span]]) -> None:
-        """Load what `missing` said, device by device, over a few connections. Raises psycopg.Error."""
+        """Load the spans that `missing` returned, device by device, over a few connections. Raises psycopg.Error."""
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             filling = [pool.submit(self._fill_device, device_id, spans) for device_id, spans in work.items()]
             try:
                 for done in filling:
                     done.result()
             finally:
-                self._stop.set()  # an error in one of them, or Ctrl-C, ends the others after their current day
+                self._stop.set()  # after an error or Ctrl-C, the other threads stop after their current day
 
     def _fill_device(self, device_id: str, spans: list[Span]) -> None:
         house = House(device_id)
@@ -75,7 +75,7 @@ class Filler:
                 self._report(end_s - start_s)
 
     def _stored(self, connection: Connection, device_id: str, span: Span) -> Span | None:
-        """From the first whole second that is not before the oldest row to the first that is after the newest one."""
+        """Return [start, end) of the stored rows in whole seconds, or None without rows."""
         edges = SQL("SELECT min({time}), max({time}) FROM {table} WHERE {device} = %s AND {time} >= %s AND {time} < %s")
         query = edges.format(
             table=table_of(self._catalogue),
@@ -102,13 +102,13 @@ class Filler:
 
 
 def days(start_s: int, end_s: int) -> list[Span]:
-    """[start, end) cut at each midnight UTC, oldest first."""
+    """Return [start, end) split at each midnight UTC, oldest first."""
     cuts = [start_s, *range((start_s // DAY_S + 1) * DAY_S, end_s, DAY_S), end_s]
     return list(pairwise(cuts)) if start_s < end_s else []
 
 
 def day_rows(device_id: str, first_s: int, values: Mapping[str, Seconds], metrics: tuple[Metric, ...]) -> bytes:
-    """One row a second from `first_s` on, as binary COPY: an array of records that look like its rows."""
+    """Return one row per second from `first_s` on in the format of binary COPY, built as an array of records."""
     name = device_id.encode()
     number = [(metric.name, [("length", ">i4"), ("value", ">f8")]) for metric in metrics]
     row = np.dtype(

@@ -1,8 +1,8 @@
-"""A believable house, second by second: sun, load, battery and grid, whose powers add up. Pure.
+"""A realistic house, second by second: sun, load, battery and grid; the powers add up. Pure functions.
 
-The same device id is the same house, and a second of it is the same whether it is made alone, in a day or in a year:
-every UTC day is a function of the device id and the day. (With the same numpy: its random numbers may change between
-releases.)
+A device id identifies a house. A second has the same values whether it is generated alone, in a day or in a year: each
+UTC day is a function of device id and day. This holds for one version of numpy, whose random numbers may change between
+releases.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KEPT_DAYS = 2
 
 
 class House:
-    """The house of one device: where it stands, what it has, and what it measured on any day."""
+    """The house of a device: location, equipment, and its readings on any day."""
 
     def __init__(self, device_id: str) -> None:
         self.seed = int.from_bytes(hashlib.sha256(device_id.encode()).digest()[:6])
@@ -47,9 +47,9 @@ class House:
         self.day = lru_cache(maxsize=KEPT_DAYS)(self._day)
 
     def seconds(self, start_s: int, end_s: int) -> Iterator[tuple[int, Mapping[str, Seconds]]]:
-        """What was measured in [start, end), whole seconds since the epoch, as pieces that end at midnight UTC.
+        """Yield the readings in [start, end), whole seconds since 1970-01-01 UTC, in pieces that end at midnight UTC.
 
-        Each piece is its first second and, by the names in `METRICS`, one array a metric.
+        Each piece is its first second and one array per metric, by the names in `METRICS`.
         """
         while start_s < end_s:
             day, first = divmod(start_s, DAY_S)
@@ -58,7 +58,7 @@ class House:
             start_s += last - first
 
     def _sun_and_load(self, day: int) -> tuple[Seconds, Seconds]:
-        """Both in steps of 0.1 W, so that the sums come out even."""
+        """Return sun and load in steps of 0.1 W, so that the rounded powers add up exactly."""
         sun = solar_power(self.seed, self.latitude, self.longitude, self.peak_w, day)
         load = load_power(self.seed, self.longitude, self.base_w, day)
         return sun.round(1), load.round(1)
@@ -71,20 +71,20 @@ class House:
         sun, load = self._sun_and_load(day)
         wished, soc = self.battery.day(self.battery.wish(sun - load), midnight(day, self._minute_gains))
         volts = self.battery.voltage(wished, soc).round(2)
-        amperes = (wished / volts).round(2) + 0.0  # turns -0.0 into 0.0
+        amperes = (wished / volts).round(2) + 0.0  # changes -0.0 to 0.0
         power = (volts * amperes).round(1)
         grid = (load + power - sun).round(1) + 0.0
         measured = (volts, amperes, power, soc.round(3), self._grid_voltage(day, grid), grid, self._frequency(day))
         return dict(zip(METRICS, (*measured, sun, load), strict=True))
 
     def _grid_voltage(self, day: int, grid_w: Seconds) -> Seconds:
-        """Around 230 V; lower while much is drawn, higher while much is fed in."""
+        """Return about 230 V: lower during consumption, higher during feed-in."""
         slow = 1.6 * wander(self.seed, "grid", day, 1800) + 0.25 * hiss(self.seed, "grid noise", day)
         volts: Seconds = (231.0 + slow - grid_w * 4e-4).round(1)
         return volts
 
     def _frequency(self, day: int) -> Seconds:
-        """Around 50 Hz and never far from it. One grid: the same for every house but for the noise of the meter."""
+        """Return about 50 Hz, within narrow limits. All houses share one grid; only the meter's noise differs."""
         slow = 0.012 * wander(0, "frequency", day, 300) + 0.006 * wander(0, "frequency", day, 30)
         hertz: Seconds = np.clip(50 + slow + 0.001 * hiss(self.seed, "meter", day), 49.8, 50.2).round(3)
         return hertz

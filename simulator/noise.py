@@ -1,4 +1,4 @@
-"""Noise for the simulated house: the same for the same seed and day, and smooth across midnight. Pure."""
+"""Noise for the simulated house: deterministic by seed and day, and smooth across midnight. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ Seconds = NDArray[np.float64]  # one value for each second of a UTC day
 
 
 def generator(seed: int, stream: str, day: int) -> np.random.Generator:
-    """Random numbers of one UTC day (days since 1970-01-01), independent of those of other days and streams."""
+    """Return the random generator of a UTC day (days since 1970-01-01), independent of other days and streams."""
     return np.random.default_rng([seed, zlib.crc32(stream.encode()), day])
 
 
 def wander(seed: int, stream: str, day: int, period_s: int) -> Seconds:
-    """Smooth noise of mean 0 and spread about 1, with a new value to go to each `period_s` (a divisor of a day)."""
+    """Return smooth noise with mean 0 and standard deviation about 1.
+
+    Its target changes every `period_s`, a divisor of a day.
+    """
     count = DAY_S // period_s
     tomorrow = generator(seed, stream, day + 1).standard_normal(1)
     points = np.concatenate([generator(seed, stream, day).standard_normal(count), tomorrow])
@@ -27,5 +30,5 @@ def wander(seed: int, stream: str, day: int, period_s: int) -> Seconds:
 
 
 def hiss(seed: int, stream: str, day: int) -> Seconds:
-    """White noise of mean 0 and spread 1."""
+    """Return white noise with mean 0 and standard deviation 1."""
     return generator(seed, stream, day).standard_normal(DAY_S, dtype=np.float32).astype(np.float64)

@@ -1,4 +1,4 @@
-"""An accounts database on PostgreSQL: a role that has this database and nothing else."""
+"""An accounts database on PostgreSQL, with a role that can access only this database."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from testing.databases import beside, database_drop, url_of
 
 @dataclass(frozen=True)
 class AccountsDatabase:
-    """`url` is a DATABASE_URL. The collation is a dictionary's, other than SQLite's: no order may depend on it."""
+    """An accounts database.
+
+    `url` is a DATABASE_URL. Its ICU collation differs from SQLite's, to expose order dependence.
+    """
 
     name: str
     url: str
     admin_url: str
 
     def create(self) -> None:
-        """As docs/accounts-database.md says."""
+        """Create role and database as docs/accounts-database.md describes."""
         role, password = sql.Identifier(self.name), str(conninfo_to_dict(self.url)["password"])
         with beside(self.admin_url) as admin:
             admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
@@ -40,14 +43,17 @@ class AccountsDatabase:
 
 
 def accounts_named(admin_url: str) -> AccountsDatabase:
-    """Name and URL of an accounts database to be created. `admin_url`: a role that may create roles and databases."""
+    """Return name and URL of a new accounts database without creating it.
+
+    `admin_url`: a role with CREATEROLE and CREATEDB.
+    """
     name, password = f"accounts_test_{secrets.token_hex(4)}", secrets.token_urlsafe(24)
     url = url_of(conninfo_to_dict(admin_url) | {"user": name, "password": password, "dbname": name})
     return AccountsDatabase(name, url, admin_url)
 
 
 def accounts_create(admin_url: str) -> AccountsDatabase:
-    """A new accounts database. `admin_url`: may create roles and databases."""
+    """Create an accounts database. `admin_url`: a role with CREATEROLE and CREATEDB."""
     accounts = accounts_named(admin_url)
     accounts.create()
     return accounts

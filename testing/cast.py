@@ -1,4 +1,4 @@
-"""The standing cast: alice owns, bob is a guest, charlie is a stranger. Made through the ORM, seen by the server."""
+"""The standing cast: alice owns, bob is a guest, charlie is a stranger. Created through the ORM."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Person:
 
 
 def client(base_url: str, **more: Any) -> httpx.Client:
-    """An HTTP client that holds every answer against the OpenAPI document."""
+    """Return an HTTP client that checks every response against the OpenAPI document."""
     return httpx.Client(base_url=base_url, timeout=30, event_hooks={"response": [answer_check]}, **more)
 
 

@@ -1,4 +1,4 @@
-"""Holds answers against GET /api/schema: every answer that a test is given has to be one that the document promises."""
+"""Check responses against GET /api/schema: every response that a test receives must be documented."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SOCKETS = asyncapi_document("test")
 
 
 def answer_check(response: httpx.Response) -> None:
-    """An httpx event hook. Fails the test where status, media type, a header or the body is not as documented.
+    """Fail the test unless status, media type, headers and body are as documented. An httpx event hook.
 
-    Of an answer that is streamed only the head is looked at, so that the test can take it as it comes.
+    For a streamed response it checks only status and headers, so that the test can read the stream.
     """
     path = response.request.url.path
     found = _operations_at(path)
@@ -33,7 +33,7 @@ def answer_check(response: httpx.Response) -> None:
     method = "get" if response.request.method == "HEAD" else response.request.method.lower()
     what = f"{method} {template} → {response.status_code}"
     if method not in operations:
-        # Refused for what it is, or before it is looked at: who asks comes first.
+        # Authentication comes first, so these statuses may precede the 405.
         assert response.status_code in (400, 401, 403, 405), f"{what}: the method is not documented"
         return
     answers = operations[method]["responses"]
@@ -56,7 +56,7 @@ def _body_check(response: httpx.Response, content: Mapping[str, Any], what: str)
 
 
 def _operations_at(path: str) -> tuple[str, Mapping[str, Any]] | None:
-    """The path item that answers a path; where two do, the one with fewer placeholders, as in the URLconf."""
+    """Return the path item for a path; of several, the one with the fewest placeholders, as in the URLconf."""
     fitting = [template for template in openapi_document()["paths"] if _pattern(template).fullmatch(path)]
     if not fitting:
         return None
@@ -77,15 +77,15 @@ def _followed(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def frame_check(frame: Mapping[str, Any]) -> None:
-    """Fails the test where a frame of the live socket is not as docs/asyncapi.json says."""
-    assert frame["type"] in SENT, f"{frame['type']}: such a frame is not documented"
+    """Fail the test unless a frame of the live socket is as docs/asyncapi.json describes."""
+    assert frame["type"] in SENT, f"{frame['type']}: this frame is not documented"
     errors = [error.message for error in frame_validator(frame["type"]).iter_errors(frame)]
     assert not errors, f"{frame['type']}: {errors[:3]}"
 
 
 @cache
 def frame_validator(message: str) -> jsonschema_rs.Validator:
-    """Of a message of docs/asyncapi.json, by its name. Closed, but for what a client may send."""
+    """Return the validator of a named message of docs/asyncapi.json. Messages to the client allow no other fields."""
     payload = SOCKETS["components"]["messages"][message]["payload"]
     schema = payload if message in RECEIVED else _closed(payload)
     whole = {**schema, "components": {"schemas": SOCKETS["components"]["schemas"]}}
@@ -94,7 +94,10 @@ def frame_validator(message: str) -> jsonschema_rs.Validator:
 
 @cache
 def validator(schema: bytes) -> jsonschema_rs.Validator:
-    """Of a schema (as JSON) of the document. Objects with fields have no others: what is not documented is found."""
+    """Return the validator of a schema (as JSON) of the document.
+
+    Objects with properties allow no undocumented ones.
+    """
     whole = {**orjson.loads(schema), "components": {"schemas": _closed(openapi_document()["components"]["schemas"])}}
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 

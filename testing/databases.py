@@ -1,4 +1,4 @@
-"""Databases of the test server: their addresses, and their end."""
+"""Databases of the test server: connection URLs and removal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONNECT_TIMEOUT_S = 5
 
 
 def url_of(told: Mapping[str, object]) -> str:
-    """Parts of a connection as a URI, because that is what the settings document."""
+    """Return connection parameters as a URL, the documented format of the settings."""
     rest = dict(told)
     user, password = quote(str(rest.pop("user", "")), safe=""), quote(str(rest.pop("password", "")), safe="")
     host, port, dbname = rest.pop("host", "127.0.0.1"), rest.pop("port", 5432), rest.pop("dbname", "")
@@ -24,13 +24,16 @@ def url_of(told: Mapping[str, object]) -> str:
 
 
 def beside(admin_url: str) -> Connection:
-    """The same role in the server's own database, from where others are made and dropped."""
+    """Connect as the same role to the maintenance database, in order to create and drop others."""
     elsewhere = make_conninfo(admin_url, dbname="postgres")
     return psycopg.connect(elsewhere, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
 
 
 def database_drop(admin_url: str, name: str) -> None:
-    """Drop it, whoever is connected. While autovacuum looks at it, which is the server's own, that is refused."""
+    """Drop a database and disconnect its users.
+
+    Retries while autovacuum is connected, which only a superuser may end.
+    """
 
     def dropped() -> bool:
         try:

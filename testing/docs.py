@@ -1,4 +1,4 @@
-"""Following a page of the documentation to the letter: its fenced blocks, and a shell that they are typed into."""
+"""Run a documentation page literally: its fenced blocks, and a shell that executes them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ COMMAND_LIMIT_S = 120
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The fenced blocks of one language in `docs/<page>`, in order."""
+    """Return the fenced blocks of one language in `docs/<page>`, in order."""
     text = (ROOT / "docs" / page).read_text()
     return [body for kind, body in _FENCE.findall(text) if kind == language]
 
 
 def block(page: str, language: str, containing: str) -> str:
-    """The one block of a language with these words in it."""
+    """Return the only block of a language that contains the text."""
     found = [body for body in blocks(page, language) if containing in body]
     assert len(found) == 1, f"{len(found)} {language} blocks of {page} have {containing!r}"
     return found[0]
 
 
 class Shell:
-    """One bash in the repository's root: what a block sets, the next one finds. A command that fails fails the test."""
+    """One bash in the repository root. Variables persist between blocks; a failing command fails the test."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._bash = subprocess.Popen(
@@ -43,10 +43,10 @@ class Shell:
             cwd=ROOT, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, start_new_session=True,
         )  # fmt: skip
-        self._write("trap : TERM\n")  # what it starts ends by it, and it sees that end
+        self._write("trap : TERM\n")  # SIGTERM ends the child processes only; the shell waits for them
 
     def run(self, text: str, **pasted: str) -> str:
-        """Run a block, first with each placeholder (`wsd_…`) replaced by what a person would paste. Its output."""
+        """Run a block and return its output. Each placeholder (`wsd_…`) is first replaced by its value in `pasted`."""
         for placeholder, value in pasted.items():
             assert f"{placeholder}…" in text
             text = text.replace(f"{placeholder}…", value)
@@ -62,10 +62,10 @@ class Shell:
             if found:
                 timer.cancel()
                 return "".join(lines)
-        raise AssertionError(f"failed, or took more than {COMMAND_LIMIT_S} s:\n{text}\n→ {''.join(lines)}")
+        raise AssertionError(f"failed or took more than {COMMAND_LIMIT_S} s:\n{text}\n→ {''.join(lines)}")
 
     def start(self, text: str, log: Path) -> None:
-        """Begin a command that does not end by itself."""
+        """Start a command that runs until `close`."""
         self._write(f"(exec {text.strip()}) > {shlex.quote(str(log))} 2>&1 &\n")
 
     def _write(self, text: str) -> None:
@@ -74,7 +74,7 @@ class Shell:
         self._bash.stdin.flush()
 
     def close(self) -> None:
-        """End it, and whatever it started."""
+        """End the shell and its child processes."""
         with suppress(ProcessLookupError):
             os.killpg(self._bash.pid, signal.SIGTERM)
         with suppress(BrokenPipeError):
@@ -95,6 +95,6 @@ class Shell:
 
 
 def clean_env(**more: str) -> dict[str, str]:
-    """The environment of a person who has just opened a terminal, and `more`."""
+    """Return the environment of a new terminal, extended by `more`."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, **more}

@@ -1,6 +1,6 @@
-"""The energy rule of the contract in plain Python: readings of one metric and a period in, its sums out.
+"""The energy rule of the contract in plain Python: from the readings of one metric and a period to sums.
 
-One definition, read from the text of the rule and from nothing else: no tiers, no windows, no vectors. Times are µs.
+An independent definition, derived from the text of the rule only: no tiers, windows or vectors. Times are µs.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ REACH_FACTOR, REACH_MIN_S, REACH_MAX_S = 2.5, 60.0, 7_200.0
 
 @dataclass(frozen=True)
 class Sums:
-    """`positive`, `negative`: power × s of each direction, or the increase of a counter; `held_s`; the highest value
-    measured in the period and the first time of it, None where nothing was measured."""
+    """Sums of a period. `positive`, `negative`: power × s per direction, or the increase of a counter.
+
+    `held_s`: covered seconds; `highest`: the highest value measured in the period and its first time, or None.
+    """
 
     positive: float
     negative: float
@@ -27,12 +29,15 @@ class Sums:
 
 
 def series(rows: Sequence[tuple[int, float | None]], now: int) -> Series:
-    """The non-null readings before `now`, in time order. NaN, infinity and what could overflow a sum count as null."""
+    """Return the non-null readings before `now` in time order.
+
+    NaN, infinity and values that could overflow count as null.
+    """
     return sorted((at, value) for at, value in rows if value is not None and abs(value) <= 1e290 and at < now)
 
 
 def reach_s(times: Sequence[int], index: int) -> float:
-    """The reach of the reading at `index`, from the two intervals between the three readings that end with it."""
+    """Return the reach of the reading at `index`, from the intervals between the last three readings up to it."""
     intervals = [(times[k] - times[k - 1]) / SECOND_US for k in (index, index - 1) if k >= 1]
     known = [interval for interval in intervals if interval <= REACH_MAX_S]
     if not known:
@@ -41,12 +46,15 @@ def reach_s(times: Sequence[int], index: int) -> float:
 
 
 def power_sums(readings: Series, low: int, high: int, now: int) -> Sums:
-    """A power metric in [low, high): each reading holds until the next, its reach, the period's end or the present."""
+    """Sum a power metric over [low, high).
+
+    A reading holds until the next reading, the end of its reach, the end of the period or `now`, whichever comes first.
+    """
     times = [at for at, _ in readings]
     positive, negative, held = [], [], []
     for index, (at, value) in enumerate(readings):
         following = times[index + 1] if index + 1 < len(times) else math.inf
-        # Offsets from the reading: exact where microseconds since 1970 would not be.
+        # Offsets from the reading are exact; microseconds since 1970 would not be.
         ends = min(following - at, reach_s(times, index) * SECOND_US, high - at, now - at)
         seconds = (ends - max(low - at, 0)) / SECOND_US
         if seconds > 0:
@@ -57,7 +65,7 @@ def power_sums(readings: Series, low: int, high: int, now: int) -> Sums:
 
 
 def counter_sums(readings: Series, low: int, high: int, now: int) -> Sums:
-    """A counter in [low, high): the increase between two readings is spread evenly over the time between them."""
+    """Sum a counter over [low, high). The increase between two readings spreads evenly over the time between them."""
     increase, covered = [], []
     for (start, before), (end, value) in pairwise(readings):
         grown = value - before if value >= before else max(value, 0.0)

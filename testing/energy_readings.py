@@ -1,4 +1,4 @@
-"""Hypothesis strategies: readings of energy metrics the way devices send them, and the way they should not."""
+"""Hypothesis strategies: valid and hostile readings of energy metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ gaps = st.one_of(
 
 @st.composite
 def runs(draw: st.DrawFn, start: int, metrics: int, *, longest: int = 40) -> list[Row]:
-    """Readings of `metrics` metrics from `start` (µs) on, in time order: runs with one gap each, or one by one."""
+    """Draw readings of `metrics` metrics from `start` (µs) on, in time order: several runs with one gap each."""
     at, rows = start, []
     values = st.tuples(*[st.one_of(powers, powers, powers, hostile)] * metrics)
     for _ in range(draw(st.integers(1, 6))):
@@ -39,5 +39,5 @@ def runs(draw: st.DrawFn, start: int, metrics: int, *, longest: int = 40) -> lis
 
 
 def column(rows: Sequence[Row], index: int) -> list[tuple[int, float | None]]:
-    """The readings of one metric."""
+    """Return the readings of one metric."""
     return [(at, values[index]) for at, values in rows]

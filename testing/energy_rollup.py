@@ -1,4 +1,4 @@
-"""The rollup's work on the energy tiers of one device, as far as a test wants it done."""
+"""One step of the rollup on the energy tiers of one device, under control of the test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Choice = Callable[[Sequence[Logged]], Sequence[Logged]]
 
 
 def energy_roll_up(connection: Connection, catalogue: Catalogue, device_id: str, choose: Choice = list) -> None:
-    """Rebuild the buckets that the chosen rows of the change log touch, and delete those rows, in one transaction."""
+    """Rebuild the buckets of the change log rows that `choose` returns, and delete those rows, in one transaction."""
     log = changes_table(catalogue)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

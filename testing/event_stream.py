@@ -1,4 +1,4 @@
-"""A client of `GET /api/stream` for tests: a real HTTP connection, and a record of what it was given."""
+"""A client of `GET /api/stream` for tests: a real HTTP connection that records the received frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testing.socket import DEADLINE_S, Frame, FrameRecord
 
 
 class EventStream(FrameRecord):
-    """`last_id` is the id of the newest event; `comments` counts the lines that only keep the connection alive."""
+    """`last_id`: id of the newest event; `comments`: number of comments, which only keep the connection alive."""
 
     def __init__(self, url: str, person: Person, *, last_event_id: str | None = None, **parameters: Any) -> None:
         super().__init__()
@@ -27,7 +27,10 @@ class EventStream(FrameRecord):
         self._lines = self.answer.iter_lines()
 
     def next(self, deadline_s: float = DEADLINE_S) -> Frame:
-        """Raises StopIteration when the server has ended the stream, TimeoutError where only comments come."""
+        """Wait for the next event.
+
+        Raises StopIteration at the end of the stream, TimeoutError if only comments arrive.
+        """
         give_up_at = time.monotonic() + deadline_s
         while time.monotonic() < give_up_at:
             field, _, value = next(self._lines).partition(":")
@@ -37,10 +40,10 @@ class EventStream(FrameRecord):
                 return self.record(json.loads(value))
             elif field == "" and value:
                 self.comments += 1
-        raise TimeoutError(f"nothing but comments for {deadline_s} s; frames so far: {self.frames[-3:]}")
+        raise TimeoutError(f"only comments for {deadline_s} s; frames so far: {self.frames[-3:]}")
 
     def rest(self) -> list[Frame]:
-        """Everything until the server ends the stream."""
+        """Read until the server ends the stream and return the frames."""
         before = len(self.frames)
         try:
             while True:

@@ -1,4 +1,4 @@
-"""More readings than a slow client takes."""
+"""More readings than a slow client can receive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READINGS = 2_000
 
 
 def flood(env: Mapping[str, str], device_id: str) -> list[int]:
-    """Publish many readings at once to REDIS_URL, which nobody stores; their times (µs)."""
+    """Publish many readings to REDIS_URL without storing them. Returns their times (µs)."""
     first = now_us()
     times = [first + index for index in range(READINGS)]
     with redis.Redis.from_url(env["REDIS_URL"], socket_timeout=5) as client, client.pipeline(False) as pipeline:

@@ -1,4 +1,4 @@
-"""A websocket client that sends whatever bytes it is told to, and bytes that a server should not like."""
+"""A websocket client that sends arbitrary bytes, and collections of invalid and unusual input."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from websockets.uri import parse_uri
 
 DEADLINE_S = 20.0
 TEXT, BINARY, CONTINUATION, CLOSE, PING = 1, 2, 0, 8, 9
-# What a server may close a socket with that breaks RFC 6455: protocol error, kind of data, bad UTF-8, too big; or
-# nothing, when it drops the connection (telemetry/logs.py).
+# Close codes for violations of RFC 6455: protocol error, unsupported data, invalid UTF-8, message too big. None: the
+# server drops the connection without a close frame (telemetry/logs.py).
 PROTOCOL_CLOSES = {1002, 1003, 1007, 1009, None}
 
 
 class HostileSocket:
-    """A websocket whose handshake was right. `ended` says how it ended."""
+    """A websocket after a valid handshake."""
 
     def __init__(self, url: str, path: str, token: str, *, receive_buffer: int | None = None) -> None:
         parts = urlsplit(url)
@@ -53,7 +53,7 @@ class HostileSocket:
         self._frames: list[Frame] = []
 
     def send(self, chunks: Sequence[bytes]) -> None:
-        """Send all of it, or as much as the server takes before it closes the connection."""
+        """Send all chunks, or as many as the server accepts before it closes the connection."""
         try:
             for chunk in chunks:
                 self._socket.sendall(chunk)
@@ -61,9 +61,9 @@ class HostileSocket:
             pass
 
     def flood(self, chunk: bytes, *, most: int, patience_s: float) -> tuple[int, bool]:
-        """Send `chunk` over and over and read nothing, until the server takes no more.
+        """Send `chunk` repeatedly, without reading, until the server accepts no more.
 
-        Returns how many bytes it took (at most `most`), and whether it broke the connection.
+        Returns the number of accepted bytes (at most `most`), and whether the server broke the connection.
         """
         self._socket.settimeout(patience_s)
         taken = 0
@@ -79,11 +79,14 @@ class HostileSocket:
         return taken, False
 
     def send_while_reading(self, data: bytes) -> None:
-        """Send `data` from a thread, so that a server that reads only what is answered goes on."""
+        """Send `data` from a thread, so that the caller can read: a server may pause until its responses are read."""
         threading.Thread(target=self.send, args=([data],), daemon=True).start()
 
     def ended(self) -> int | None:
-        """Wait until the server closes. The code of its close frame; None where the connection just ended."""
+        """Wait until the server closes.
+
+        Returns the code of its close frame, or None if the connection ended without one.
+        """
         try:
             while self._receive():
                 pass
@@ -99,7 +102,7 @@ class HostileSocket:
         return bool(data)
 
     def texts(self, at_least: int = 0) -> list[dict[str, Any]]:
-        """The JSON objects that came so far; waits until there are `at_least` so many."""
+        """Wait for at least `at_least` JSON objects and return all objects received so far."""
         while len(found := self._texts()) < at_least:
             assert self._receive(), f"closed after {found}"
         return found
@@ -108,7 +111,7 @@ class HostileSocket:
         return [json.loads(bytes(frame.data)) for frame in self._frames if frame.opcode is Opcode.TEXT]
 
     def break_off(self) -> None:
-        """End the connection with a reset, as a crashed client's does."""
+        """End the connection with a reset, as a crashed client does."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
@@ -124,7 +127,7 @@ class HostileSocket:
 def wire(
     payload: bytes, *, opcode: int = TEXT, fin: bool = True, masked: bool = True, rsv: int = 0, told: int | None = None
 ) -> bytes:
-    """A frame (RFC 6455, 5.2); `told` is the length that it pretends to have."""
+    """Return a frame (RFC 6455, 5.2). `told`: the length in its header, if not that of the payload."""
     length = len(payload) if told is None else told
     first = (0x80 if fin else 0) | rsv << 4 | opcode
     mask_bit = 0x80 if masked else 0
@@ -145,44 +148,42 @@ CLOSING = wire(struct.pack("!H", 1000), opcode=CLOSE)
 
 
 def attacks(good: Mapping[str, Any], *, limit: int, rng: random.Random) -> dict[str, list[bytes]]:
-    """Bytes by what is wrong with them. `good` is a message that the server takes, `limit` its longest one."""
+    """Return invalid input by description. `good`: a message that the server accepts; `limit`: its maximum length."""
     text = json.dumps(good).encode()
     return {
         "noise instead of frames": [rng.randbytes(rng.randint(1, 3000))],
         "noise in a text frame": [wire(rng.randbytes(rng.randint(1, 300)))],
-        "noise in a text frame, and a close in the same read": [wire(b"\xb0") + CLOSING],
+        "noise in a text frame, followed by a close frame in the same read": [wire(b"\xb0") + CLOSING],
         "noise in a binary frame": [wire(rng.randbytes(rng.randint(1, 300)), opcode=BINARY)],
         "text that is not JSON": [wire("".join(rng.choices('{}[]",:tfn0.e-é\u2028', k=50)).encode())],
-        "JSON cut off": [wire(text[: rng.randint(0, len(text) - 1)])],
-        "a frame cut off": [wire(text)[: rng.randint(1, len(text))]],
-        "a frame cut off before a right one": [wire(text)[: rng.randint(1, len(text))], wire(text)],
+        "truncated JSON": [wire(text[: rng.randint(0, len(text) - 1)])],
+        "a truncated frame": [wire(text)[: rng.randint(1, len(text))]],
+        "a truncated frame before a valid one": [wire(text)[: rng.randint(1, len(text))], wire(text)],
         "longer than the limit": [wire(b'"' + b"x" * rng.randint(limit, 4 * limit) + b'"')],
-        "pretends to be very long": [wire(b"x" * 1000, told=2**62)],
+        "claims a very great length": [wire(b"x" * 1000, told=2**62)],
         "fragments longer than the limit": [
             wire(b'"', fin=False),
             *[wire(b"x" * 1000, opcode=CONTINUATION, fin=False) for _ in range(limit // 1000 + 10)],
         ],
-        "a continuation of nothing": [wire(text, opcode=CONTINUATION)],
+        "a continuation without a first frame": [wire(text, opcode=CONTINUATION)],
         "not masked": [wire(text, masked=False)],
         "reserved bits": [wire(text, rsv=rng.randint(1, 7))],
         "a reserved opcode": [wire(text, opcode=rng.choice([3, 4, 5, 6, 7, 11, 12, 13, 14, 15]))],
-        "a ping that is too long": [wire(b"x" * 126, opcode=PING)],
-        "a ping in fragments": [wire(b"x", opcode=PING, fin=False)],
+        "an oversized ping": [wire(b"x" * 126, opcode=PING)],
+        "a fragmented ping": [wire(b"x", opcode=PING, fin=False)],
         "a close with half a code": [wire(b"\x03", opcode=CLOSE)],
-        "a close with a code that there is not": [
-            wire(struct.pack("!H", rng.choice([0, 999, 1005, 65_535])), opcode=CLOSE)
-        ],
+        "a close with an undefined code": [wire(struct.pack("!H", rng.choice([0, 999, 1005, 65_535])), opcode=CLOSE)],
         "very deep": [wire(b"[" * (limit // 2))],
         "deep objects": [wire(b'{"type":' * (limit // 16))],
         "a lone surrogate": [wire(b'{"type": "\\ud800", "id": "\\udfff"}')],
-        "a number without end": [wire(b'{"type": "ping", "id": 1' + b"0" * 5000 + b"}")],
+        "a number with too many digits": [wire(b'{"type": "ping", "id": 1' + b"0" * 5000 + b"}")],
         "NaN": [wire(b'{"type": "ping", "id": NaN}')],
         **{f"{name} of another type": [wire(_mutated(good, name, rng))] for name in good},
     }
 
 
 def harmless(good: Mapping[str, Any], *, limit: int, rng: random.Random) -> dict[str, list[bytes]]:
-    """Bytes that are odd, but right: what `good` says has to be done."""
+    """Return unusual but valid input by description. The server must handle each like `good`."""
     text = json.dumps(good).encode()
     padded = text[:-1] + b" " * (limit - len(text)) + b"}"
     cuts = sorted(rng.sample(range(1, len(text)), 5))
@@ -194,8 +195,8 @@ def harmless(good: Mapping[str, Any], *, limit: int, rng: random.Random) -> dict
     return {
         "one byte at a time": [bytes((byte,)) for byte in wire(text)],
         "in fragments": frames,
-        "in fragments with pings between": [piece for frame in frames for piece in (wire(b"?", opcode=PING), frame)],
-        "as long as the limit": [wire(padded)],
+        "in fragments with pings in between": [piece for frame in frames for piece in (wire(b"?", opcode=PING), frame)],
+        "of the maximum length": [wire(padded)],
     }
 
 

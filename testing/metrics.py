@@ -1,4 +1,4 @@
-"""What a server's /metrics says, for tests: samples by name and labels."""
+"""Metrics of a server for tests: samples of /metrics by name and labels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from testing.process import Process
 
 
 class Scrape:
-    """One reading of /metrics."""
+    """The result of one request to /metrics."""
 
     def __init__(self, text: str) -> None:
         self.families = list(text_string_to_metric_families(text))
 
     def value(self, sample: str, **labels: str) -> float:
-        """The sum of the samples of that name that have these labels; 0 where there is none."""
+        """Return the sum of the samples with this name and these labels; 0 without any."""
         return sum(
             found.value
             for family in self.families
@@ -24,7 +24,7 @@ class Scrape:
         )
 
     def labels(self, sample: str, label: str) -> set[str]:
-        """The values of one label."""
+        """Return the values of one label."""
         return {
             found.labels[label]
             for family in self.families
@@ -34,7 +34,7 @@ class Scrape:
 
     @property
     def names(self) -> set[str]:
-        """Of the metrics, as they stand in the text's TYPE lines: counters with `_total`."""
+        """Return the names of the metrics as in the TYPE lines: counters with `_total`."""
         return {f"{family.name}_total" if family.type == "counter" else family.name for family in self.families}
 
 

@@ -1,4 +1,4 @@
-"""A TimescaleDB and a standby that follows it by streaming replication: the real programs, with data of their own."""
+"""A TimescaleDB and a standby with streaming replication: the real programs, with temporary data."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ PROGRAMS = services_folder() / "prefix"
 
 
 class PostgresPair:
-    """Constructed stopped. `env` leads to both: reads go to the standby while it is there; writes to the primary.
+    """Constructed stopped.
 
-    `standby_proxy` is the way to the standby.
+    `env` connects to both: reads go to the standby while it is available, writes to the primary.
+
+    `standby_proxy` is the connection to the standby.
     """
 
     def __init__(self) -> None:
@@ -55,14 +57,14 @@ class PostgresPair:
         wait_until(self._is_following, f"the standby follows, see {self._log}", deadline_s=60)
 
     def kill_standby(self) -> None:
-        """As a crash does: the process that the others belong to is gone, and they go with it."""
+        """Kill the postmaster, as a crash does. Its child processes end with it."""
         assert self._process is not None, "not started"
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(STOP_DEADLINE_S)
         wait_until(lambda: not self._answers(), "the standby is gone")
 
     def pause_replay(self) -> None:
-        """The standby goes on answering, with what it had at this moment."""
+        """Pause the replay. The standby keeps answering with its current data."""
         self.ask_standby("SELECT pg_wal_replay_pause()")
         wait_until(
             lambda: self.ask_standby("SELECT pg_get_wal_replay_pause_state()") == "paused", "the replay is paused"
@@ -81,7 +83,7 @@ class PostgresPair:
         return {**env, "TELEMETRY_URL": url.geturl()}
 
     def sessions(self, *, standby: bool) -> int:
-        """How many connections of servers there are."""
+        """Return the number of connections from servers."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'wattstream server'"
         return int(self.ask_standby(query) if standby else self._ask(self._primary_port, query))
 
@@ -99,7 +101,7 @@ class PostgresPair:
     def _copy(self) -> None:
         loader = next(PROGRAMS.glob("usr/lib/*-linux-gnu*/ld-linux*.so.*"))
         program = [str(loader), "--library-path", str(loader.parent), str(PROGRAMS / POSTGRES_BIN / "pg_basebackup")]
-        self.services.data.chmod(0o777)  # the servers' user makes the folder
+        self.services.data.chmod(0o777)  # the servers' user creates the folder
         source = f"host=127.0.0.1 port={self._primary_port} user=postgres password={self._password}"
         options = ["-D", str(self._folder), "-R", "-X", "stream", "--checkpoint=fast", "-d", source]
         done = subprocess.run(

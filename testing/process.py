@@ -1,4 +1,4 @@
-"""Servers as real processes on free loopback ports: started, waited for with a deadline, stopped by process id."""
+"""Servers as real processes on free loopback ports: started, awaited with a deadline, stopped by process id."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 class Process:
-    """`command` with `{port}` filled in, running in the repository's root; ready when `GET ready_path` says 200."""
+    """A process in the repository root. Replaces `{port}` in `command`; ready when `GET ready_path` answers 200."""
 
     def __init__(
         self,
@@ -68,18 +68,21 @@ class Process:
     def _is_ready(self) -> bool:
         assert self._process is not None
         code = self._process.poll()
-        assert code is None, f"{self._command} ended with {code}:\n{self.log.read_text()[-4000:]}"
+        assert code is None, f"{self._command} exited with {code}:\n{self.log.read_text()[-4000:]}"
         try:
             return httpx.get(self.url + self._ready_path, timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 
     def send_signal(self, what: signal.Signals) -> None:
-        """Send it a signal, and wait for nothing."""
+        """Send a signal without waiting."""
         os.kill(self.pid, what)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int | None:
-        """Signal it, wait, and kill it if it does not end in time. Its exit code, None where it was not running."""
+        """Send a signal, wait, and kill the process at the deadline.
+
+        Returns the exit code, or None if it never started.
+        """
         if self._process is None:
             return None
         if self._process.poll() is None:

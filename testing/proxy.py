@@ -15,7 +15,7 @@ CALL_DEADLINE_S = 10.0
 
 
 class TcpProxy:
-    """Forwards `port` to `target`. All methods may be called from the test's thread."""
+    """Forwards `port` to `target`. All methods are thread-safe."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
@@ -39,15 +39,15 @@ class TcpProxy:
         self._call(self._cut())
 
     def restore(self) -> None:
-        """Accept connections again, on the same port."""
+        """Accept connections again on the same port."""
         self._call(self._listen())
 
     def kill_connections(self) -> None:
-        """Kill every connection; new ones are accepted."""
+        """Kill every connection; accept new ones."""
         self._call(self._kill())
 
     def pause(self) -> None:
-        """Keep connections open but let no byte through: what a half-open connection looks like."""
+        """Keep connections open but forward no bytes, like a half-open connection."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def resume(self) -> None:
@@ -104,7 +104,7 @@ class TcpProxy:
 
 
 class ProxyProcess(TcpProxy):
-    """The same in a process of its own, for a measurement whose process has enough to do without it."""
+    """A TcpProxy in a separate process, so that it takes no CPU time from the process of a measurement."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._manager = _Manager(ctx=get_context("spawn"))
@@ -132,7 +132,7 @@ class ProxyProcess(TcpProxy):
         self._proxy._callmethod("resume")
 
     def close(self) -> None:
-        with suppress(OSError, EOFError, TimeoutError):  # the process is gone, or as good as gone
+        with suppress(OSError, EOFError, TimeoutError):  # the process has already ended
             self._proxy._callmethod("close")
         self._manager.shutdown()
 
@@ -142,7 +142,7 @@ class _Manager(BaseManager):
 
 
 class _Remote(BaseProxy):
-    """Calls what is named."""
+    """Calls the methods of the remote proxy."""
 
     _exposed_ = ("__getattribute__", "point_at", "cut", "restore", "kill_connections", "pause", "resume", "close")
 

@@ -1,4 +1,4 @@
-"""Redis servers of a test's own: a master with a replica and three Sentinels, or a cluster; each a real process."""
+"""Temporary Redis servers as real processes: a master with a replica and three Sentinels, or a cluster."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from lib.machine.account import services_folder
 SERVICE = "wattstream"
 SLOTS = 16384
 DOWN_AFTER_MS = 1_000
-# As the project's own: nothing kept over a restart.
+# As in production: no persistence.
 BASE = ["bind 127.0.0.1", "protected-mode no", 'save ""', "appendonly no", "daemonize no"]
 
 
 class RedisServer:
-    """One process with `lines` as its configuration; Redis itself asks for `password`."""
+    """One process. `lines`: its configuration; `password`: for its clients."""
 
     def __init__(
         self, folder: Path, password: str, lines: Sequence[str] = (), *, arguments: Sequence[str] = ()
@@ -52,7 +52,7 @@ class RedisServer:
         return self
 
     def kill(self) -> None:
-        """As a crash does."""
+        """End the process as a crash does."""
         self.signal(signal.SIGKILL)
         self.stop()
 
@@ -62,7 +62,7 @@ class RedisServer:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Connections stay open, and nothing answers."""
+        """Freeze the process: connections stay open without answers."""
         self.signal(signal.SIGSTOP)
         try:
             yield
@@ -73,7 +73,7 @@ class RedisServer:
         if self._process is None:
             return
         if self._process.poll() is None:
-            self._process.kill()  # nothing of it is kept
+            self._process.kill()  # it has no data to save
         self._process.wait(STOP_DEADLINE_S)
 
     def client(self) -> redis.Redis:
@@ -96,7 +96,7 @@ class RedisServer:
 
 
 class SentinelSet:
-    """A master, a replica and three Sentinels that agree on which of the two is the master."""
+    """A master, a replica and three Sentinels that agree on the master."""
 
     def __init__(self, folder: Path) -> None:
         self.password = secrets.token_urlsafe(16)
@@ -120,7 +120,7 @@ class SentinelSet:
 
     @property
     def master(self) -> RedisServer:
-        """As the Sentinels have it."""
+        """The current master according to the Sentinels."""
         _, port = self.sentinels[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
         return next(server for server in self.servers if server.port == int(port))
 
@@ -136,7 +136,7 @@ class SentinelSet:
         return bool(state["sentinels"] == len(self.sentinels) and state["slaves"] == 1 and state["status"] == "ok")
 
     def fail_over(self) -> None:
-        """Ask for a failover and wait until the other server is the master."""
+        """Request a failover and wait until the other server is the master."""
         before = self.master
         self.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE)
         wait_until(lambda: self.master is not before, "the other server is the master", deadline_s=30)
@@ -147,11 +147,11 @@ class SentinelSet:
 
 
 class RedisCluster:
-    """Three masters that share the slots evenly, each with a replica (`replicas[n]` of `masters[n]` at the start)."""
+    """Three masters that share the slots evenly, each with a replica: at the start, `replicas[n]` of `masters[n]`."""
 
     def __init__(self, folder: Path) -> None:
         self.password = secrets.token_urlsafe(16)
-        self._bus_port = free_port()  # of the first node, by way of which the others find each other
+        self._bus_port = free_port()  # of the first node, which introduces the others to each other
         bus_ports = [self._bus_port, *(free_port() for _ in range(5))]
         nodes = [RedisServer(folder, self.password, self._lines(bus_port)) for bus_port in bus_ports]
         self.masters, self.replicas = nodes[:3], nodes[3:]
@@ -187,7 +187,7 @@ class RedisCluster:
         wait_until(lambda: all(self._knows(node, len(self.nodes)) for node in self.nodes), "all nodes know each other")
         for master, replica in zip(self.masters, self.replicas, strict=True):
             replica.ask("CLUSTER", "REPLICATE", master.ask("CLUSTER", "MYID"))
-        wait_until(lambda: all(map(self._is_ready, self.nodes)), "the cluster is whole", deadline_s=30)
+        wait_until(lambda: all(map(self._is_ready, self.nodes)), "the cluster is complete", deadline_s=30)
         return self
 
     def _knows(self, node: RedisServer, count: int) -> bool:

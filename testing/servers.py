@@ -1,4 +1,4 @@
-"""The project's own processes, as `scripts/serve` and compose start them."""
+"""The project's processes, started as `scripts/serve` and compose start them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def server_process(env: Mapping[str, str], log: Path, *, port: int | None = None
 
 
 def daphne_process(env: Mapping[str, str], log: Path) -> Process:
-    """The same application under daphne, with static files gathered as `scripts/serve` does it."""
+    """Return the application under daphne, with static files collected as `scripts/serve` does."""
     manage(dict(env), "collectstatic", "--noinput")
     command = ["-b", "127.0.0.1", "-p", "{port}", "asgi_project.server.daphne:application"]
     return Process([sys.executable, "-m", "daphne", *command], env=env, log=log)

@@ -1,4 +1,4 @@
-"""A live client for tests: a real websocket, and a record of what it was given."""
+"""A live client for tests: a real websocket that records the received frames."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ DEADLINE_S = 20.0
 
 
 class FrameRecord:
-    """`frames` are all frames so far; `times(device)` the µs of every reading given, in the order they came."""
+    """`frames`: all frames so far; `times(device)`: times (µs) of all received readings, in order of arrival."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
 
     def next(self, deadline_s: float = DEADLINE_S) -> Frame:
-        """Wait for the next frame, and record it."""
+        """Wait for the next frame and record it."""
         raise NotImplementedError
 
     def record(self, frame: Frame) -> Frame:
-        """Note a frame, which has to be as docs/asyncapi.json says."""
+        """Record a frame and check it against docs/asyncapi.json."""
         frame_check(frame)
         self.frames.append(frame)
         return frame
 
     def until(self, condition: Callable[[Frame], bool], deadline_s: float = DEADLINE_S) -> Frame:
-        """Read until a frame meets `condition`; that frame."""
+        """Read until a frame meets `condition`; return that frame."""
         while not condition(frame := self.next(deadline_s)):
             pass
         return frame
@@ -45,7 +45,7 @@ class FrameRecord:
         return self.until(lambda frame: frame["type"] == kind)
 
     def until_time(self, device_id: str, us: int) -> None:
-        """Read until the reading of that time was given."""
+        """Read until the reading with this time has arrived."""
         while us not in self.times(device_id):
             self.next()
 
@@ -62,7 +62,7 @@ class FrameRecord:
 
 
 class LiveSocket(FrameRecord):
-    """A websocket."""
+    """A websocket connection."""
 
     def __init__(
         self,
@@ -102,21 +102,21 @@ class LiveSocket(FrameRecord):
         return self.record(json.loads(self._connection.recv(timeout=deadline_s)))
 
     def is_greeted(self) -> bool:
-        """Whether the first thing the server says is the `welcome` frame; else it has closed."""
+        """Return whether the first frame is `welcome`; false if the server closes instead."""
         try:
             return bool(self.next()["type"] == "welcome")
         except ConnectionClosed:
             return False
 
     def close_code(self, deadline_s: float = DEADLINE_S) -> int:
-        """Read until the server closes; the close code."""
+        """Read until the server closes; return the close code."""
         with pytest.raises(ConnectionClosed) as closed:
             self.until(lambda _: False, deadline_s)
         assert closed.value.rcvd is not None, "the connection broke without a close frame"
         return closed.value.rcvd.code
 
     def close_reason(self) -> str:
-        """What the server said when it closed."""
+        """Return the reason of the server's close frame."""
         return self._connection.close_reason or ""
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The real databases for a test run: TimescaleDB with a database of its own, Redis, an accounts database."""
+"""The real databases of a test run: a TimescaleDB with a temporary database, Redis, an accounts database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from testing.databases import CONNECT_TIMEOUT_S, beside, database_drop, url_of
 from testing.process import ROOT
 from testing.proxy import TcpProxy
 
-# Each run, and each process of pytest-xdist, has servers of its own: Redis channels know no databases.
+# Each run and each pytest-xdist worker has separate servers, because Redis channels are shared by all databases.
 SERVICES_DATA = "-".join(
     filter(None, [os.environ.get("TEST_SERVICES", ".local/test-services"), os.environ.get("PYTEST_XDIST_WORKER")])
 )
@@ -29,9 +29,9 @@ SERVICES = [sys.executable, "scripts/services"]
 
 @dataclass
 class Stack:
-    """Where everything is. `env` is what the server and the writer are started with.
+    """The databases of a run. `env`: environment for server and writer.
 
-    Constructed closed, with every address known; `open` starts the services and creates the databases.
+    Constructed closed with all addresses known; `open` starts the services and creates the databases.
     """
 
     env: dict[str, str]
@@ -41,7 +41,7 @@ class Stack:
     _proxies: list[TcpProxy] = field(default_factory=list)
 
     def open(self) -> None:
-        """Start the services where they are not running; make a fresh telemetry database, schema applied."""
+        """Start the services if necessary, and create a telemetry database with its schema."""
         if self.is_open:
             return
         services("start", timeout_s=300)
@@ -54,13 +54,13 @@ class Stack:
             manage(self.env, *command)
 
     def telemetry_proxy(self, *, admin: bool = False) -> tuple[TcpProxy, str]:
-        """A proxy in front of TimescaleDB and the URL that goes through it."""
+        """Return a new proxy in front of TimescaleDB and the URL through it."""
         told = conninfo_to_dict(self.env["TELEMETRY_ADMIN_URL" if admin else "TELEMETRY_URL"])
         proxy = self._proxy(str(told["host"]), int(str(told.get("port", 5432))))
         return proxy, url_of(told | {"host": "127.0.0.1", "port": proxy.port})
 
     def redis_proxy(self) -> tuple[TcpProxy, str]:
-        """A proxy in front of Redis and the URL that goes through it."""
+        """Return a new proxy in front of Redis and the URL through it."""
         parts = urlsplit(self.env["REDIS_URL"])
         proxy = self._proxy(parts.hostname or "127.0.0.1", parts.port or 6379)
         userinfo, at, _ = parts.netloc.rpartition("@")
@@ -72,7 +72,7 @@ class Stack:
         return proxy
 
     def admin(self) -> psycopg.Connection[tuple[object, ...]]:
-        """A connection as the owner role."""
+        """Connect as the owner role."""
         return psycopg.connect(self.env["TELEMETRY_ADMIN_URL"], autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
 
     def close(self) -> None:
@@ -86,9 +86,9 @@ class Stack:
 
 
 def stack_of(folder: Path, *, accounts_on: str | None = None) -> Stack:
-    """A closed stack on the databases that the environment names, else on private ones.
+    """Return a closed stack on the databases that the environment names, or on private ones.
 
-    `accounts_on`: `sqlite` or `postgresql`, each a fresh one; None: DATABASE_URL where that is set, else SQLite.
+    `accounts_on`: `sqlite` or `postgresql`, each a new database. None: DATABASE_URL if it is set, otherwise SQLite.
     """
     env = _services_env()
     database = f"wattstream_test_{secrets.token_hex(4)}"
@@ -118,7 +118,7 @@ def services(action: str, *, timeout_s: int = 60) -> None:
 
 
 def manage(env: dict[str, str], *arguments: str) -> str:
-    """Run a management command as a process; its standard output."""
+    """Run a management command as a process and return its standard output."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=120, check=False,

@@ -18,7 +18,7 @@ ESTABLISHED = "01"  # in /proc/net/tcp
 
 
 class StalledSocket:
-    """A raw socket that subscribes and then reads nothing."""
+    """A raw socket that subscribes and then stops reading."""
 
     def __init__(self, server: Process, person: Person, devices: Sequence[str]) -> None:
         self._socket = socket.socket()
@@ -35,7 +35,7 @@ class StalledSocket:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the server's end is no longer an open connection (what it sent stays in the kernel for a while)."""
+        """Whether the server has closed its end. Sent bytes may stay in the kernel for a while."""
         ends = f":{self._ends[0]:04X} ", f":{self._ends[1]:04X} {ESTABLISHED} "
         return not any(all(end in line for end in ends) for line in Path("/proc/net/tcp").read_text().splitlines())
 

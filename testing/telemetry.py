@@ -1,4 +1,4 @@
-"""Readings for tests: made, stored and published the way the writer does it."""
+"""Readings for tests: created, stored and published as the writer does."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from testing.stack import Stack
 
 
 def now_us() -> int:
-    """The present, cut to whole milliseconds, which is what readings usually carry."""
+    """Return the current time (µs), truncated to milliseconds as in usual readings."""
     return time.time_ns() // 1_000_000 * 1000
 
 
 def reading_at(device_id: str, us: int, value: float = 1.0) -> Reading:
-    """A reading whose metrics are `value`, `value` + 1, … in catalogue order."""
+    """Return a reading with the metrics `value`, `value` + 1, … in catalogue order."""
     return Reading(device_id, us, tuple(value + index for index in range(len(CATALOGUE.names))))
 
 
@@ -31,7 +31,7 @@ def readings_each_second(device_id: str, first_us: int, count: int) -> list[Read
 
 
 def store(stack: Stack, readings: Iterable[Reading]) -> None:
-    """COPY into the hypertable."""
+    """Insert readings into the hypertable by COPY."""
     columns = [CATALOGUE.time, CATALOGUE.device, *(metric.column for metric in CATALOGUE.metrics)]
     copy = sql.SQL("COPY {} ({}) FROM STDIN").format(
         table_of(CATALOGUE), sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -42,7 +42,7 @@ def store(stack: Stack, readings: Iterable[Reading]) -> None:
 
 
 def publish(stack: Stack, readings: Sequence[Reading], *, ring: bool = True) -> None:
-    """What the writer does in Redis; without `ring`, what a foreign writer does."""
+    """Publish readings as the writer does; without `ring`, as a foreign writer does."""
     with redis.Redis.from_url(stack.env["REDIS_URL"]) as client:
         for reading in readings:
             payload = reading_encode(reading, CATALOGUE)
@@ -54,7 +54,10 @@ def publish(stack: Stack, readings: Sequence[Reading], *, ring: bool = True) -> 
 
 
 def waiting_queries(stack: Stack) -> int:
-    """How many statements wait for a lock on the hypertable. (Of another role's sessions only the locks are seen.)"""
+    """Return the number of statements that wait for a lock on the hypertable.
+
+    pg_locks also shows other roles' sessions.
+    """
     with stack.admin() as connection:
         row = connection.execute(
             sql.SQL("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = {}::regclass").format(

@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with a deadline. Tests never wait for the clock alone."""
+"""Wait for a condition with a deadline. Tests never wait for the clock alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAUSE_S = 0.05
 
 
 def wait_until(condition: Callable[[], T], what: str, *, deadline_s: float = 20.0) -> T:
-    """The first true value of `condition`. Fails the test, naming `what`, after the deadline."""
+    """Return the first true value of `condition`. Fails the test at the deadline; `what` describes the condition."""
     end = time.monotonic() + deadline_s
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
@@ -21,7 +21,7 @@ def wait_until(condition: Callable[[], T], what: str, *, deadline_s: float = 20.
 
 
 async def wait_until_async(condition: Callable[[], Awaitable[T]], what: str, *, deadline_s: float = 20.0) -> T:
-    """`wait_until` for a condition that is awaited."""
+    """`wait_until` for an async condition."""
     end = time.monotonic() + deadline_s
     while not (value := await condition()):
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"

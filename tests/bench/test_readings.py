@@ -48,4 +48,4 @@ async def test_what_is_refused_beside_what_is_taken_does_not_count_as_taken(stac
     fleet = Fleet(writer.port, stack.env["INGEST_SECRET"], mixed)
     result = await fleet.report(1.0)
     assert {device for device, times in fleet.accepted.items() if times} == set(good)
-    assert result.failed["400"] >= len(bad)
+    assert result.failed["401"] >= len(bad)

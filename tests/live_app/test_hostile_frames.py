@@ -71,7 +71,7 @@ def _attack(server: Process, person: Person, chunks: list[bytes], name: str, rng
         if rng.random() < 0.3:
             hostile.break_off()
             return
-        if name in ("a frame cut off", "noise instead of frames", "pretends to be very long"):
+        if name in ("a truncated frame", "noise instead of frames", "claims a very great length"):
             return  # the server rightly waits for the rest
         hostile.send([CLOSING])
         assert hostile.ended() in {1000, 4400, *PROTOCOL_CLOSES}, name

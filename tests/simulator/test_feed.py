@@ -79,12 +79,12 @@ def test_sends_what_was_missed_while_the_writer_was_away(stack: Stack, tmp_path:
         with feeding(stack, device, tmp_path / "feed.log") as feed:
             wait_until(lambda: len(device.stored()) >= 2, "two seconds stored")
             first.stop()
-            wait_until(lambda: "writer is away" in feed.log.read_text(), "the feed noticed")
+            wait_until(lambda: "writer is unavailable" in feed.log.read_text(), "the feed noticed")
             before = len(device.stored())
             with writer_process(stack.env, log, port=first.port):
                 wait_until(lambda: len(device.stored()) >= before + 3, "it goes on")
                 assert feed.stop() == 0
-    assert "the writer is back" in feed.log.read_text()
+    assert "the writer is available again" in feed.log.read_text()
     assert_every_second(list(device.stored()))
 
 
@@ -95,7 +95,7 @@ def test_waits_for_a_writer_whose_queue_is_full(stack: Stack, start_writer: Star
     proxy.cut()
     other.send((int(time.time()) - 20_000) * SECOND_US, 10_000)
     with feeding(stack, device, tmp_path / "feed.log") as feed:
-        wait_until(lambda: "the writer says 503" in feed.log.read_text(), "the feed was told")
+        wait_until(lambda: "the writer answers 503" in feed.log.read_text(), "the feed was told")
         proxy.restore()
         wait_until(lambda: len(device.stored()) >= 2, "it goes on")
     assert_every_second(list(device.stored()))
@@ -113,4 +113,4 @@ def test_another_secret_ends_it_with_one_sentence(stack: Stack, writer: Process)
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == "the writer does not accept the device keys: its INGEST_SECRET is another one\n"
+    assert done.stderr == "the writer rejects the device keys: set INGEST_SECRET to the writer's value\n"

@@ -51,7 +51,7 @@ def test_fills_the_span_with_the_house_and_a_second_run_finds_nothing_to_do(stac
             row = stored[(first_s + offset) * SECOND_US]
             assert row == {name: values[name][offset] for name in METRICS}
     again = load(stack, "--days", "1", "--until", UNTIL, "--device", device.device_id)
-    assert again == "nothing to load, all of it is there\n"
+    assert again == "nothing to load: all readings are stored\n"
 
 
 def test_loads_only_what_is_missing_before_and_after(stack: Stack, device: Device) -> None:

@@ -20,7 +20,7 @@ from tests.writer.test_device_socket import ask, opened
 
 ROUNDS = 4
 LIMIT = 64 * 1024
-WAITS_FOR_MORE = {"a frame cut off", "noise instead of frames", "pretends to be very long"}
+WAITS_FOR_MORE = {"a truncated frame", "noise instead of frames", "claims a very great length"}
 
 
 @pytest.fixture
