@@ -1,1 +1,1 @@
-"""Live: one Redis reader a process, the seam, the sockets."""
+"""Live readings: one Redis subscriber per process, the seam from history, websockets and event streams."""

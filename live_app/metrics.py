@@ -1,6 +1,6 @@
-"""What the live part counts: plain numbers of this process, as they are touched for every frame.
+"""Counters of the live part of this process: plain integers, because every frame increments them.
 
-`asgi_project.observability.metrics` publishes them; what each means to an operator stands in docs/operations.md.
+`asgi_project.observability.metrics` publishes them; docs/operations.md explains them to operators.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from telemetry.times import SECOND_US, us_from_iso
 LAG_BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 PUBLISH_TO_SEND = Histogram(
     "wattstream_live_publish_to_send_seconds",
-    "From the writer's heartbeat leaving it to what came with it being written to the sockets.",
+    "From the writer publishing a heartbeat to the readings before it being written to the sockets.",
     buckets=LAG_BUCKETS_S,
 )
 
 
 class Slow(Protocol):
-    """What is asked of an outlet whose socket does not keep up."""
+    """An outlet whose socket does not keep up."""
 
     @property
     def queued(self) -> int: ...
@@ -38,18 +38,18 @@ def _counter(help_text: str) -> int:
 
 @dataclass(slots=True)
 class LiveMetrics:
-    """Counters since the process started, none ever goes down; and `sockets` and `slow`, which tell what is now."""
+    """Counters since the start of the process. `sockets` and `slow` are the present state."""
 
-    readings: int = _counter("Readings that Redis brought for devices watched here.")
+    readings: int = _counter("Readings received from Redis for watched devices.")
     deliveries: int = _counter("Frames handed to sockets.")
     dropped: int = _counter("Frames with readings dropped because their socket was too slow.")
     gaps: int = _counter("Gap frames sent.")
-    joins: int = _counter("Subscriptions that began.")
-    joins_incomplete: int = _counter("Of these, those told to load history because more was missed than is replayed.")
-    refills: int = _counter("Times the readings of a device were fetched anew after its stream broke off.")
-    refills_incomplete: int = _counter("Of these, those that could not fetch all of it.")
-    connections: int = _counter("Connections to Redis that the hub began to make.")
-    refused: Counter[str] = field(default_factory=Counter)  # clients' frames, by the code of the error frame
+    joins: int = _counter("Subscriptions that became live.")
+    joins_incomplete: int = _counter("Of these, with `recovered` false: more was missed than could be replayed.")
+    refills: int = _counter("Times the missed readings of a device were fetched after its stream broke.")
+    refills_incomplete: int = _counter("Of these, incomplete.")
+    connections: int = _counter("Subscriber connections to Redis that were attempted.")
+    refused: Counter[str] = field(default_factory=Counter)  # requests, by the code of the error frame
     closes: Counter[str] = field(default_factory=Counter)  # sockets, by close code
     sockets: int = 0
     slow: dict[asyncio.Task[None], Slow] = field(default_factory=dict)  # by the task that empties the queue
@@ -63,10 +63,10 @@ metrics = LiveMetrics()
 
 
 def heartbeat_heard(payload: bytes) -> None:
-    """Note how old a heartbeat is once everything that came before it has been written to the sockets.
+    """Observe the age of a heartbeat after the readings before it have been written to the sockets.
 
-    It travels with the readings, so it stands for them, and no reading has to carry the time it was published. One
-    without a time, from a foreign writer, says nothing.
+    Heartbeats travel with the readings and stand for them: readings need no time of publication. A heartbeat without a
+    time, from a third-party writer, is ignored.
     """
     try:
         published = us_from_iso(orjson.loads(payload)["time"])

@@ -1,4 +1,4 @@
-"""What the live stream over HTTP takes and answers."""
+"""The event stream in OpenAPI: its parameters and responses."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ DEVICES = PatternList(
 )
 SINCE = Parameter(
     name="since",
-    description="A cursor: also what came after it. It is the `cursor` of a history answer, or the time of a reading.",
+    description="A cursor (of a history response, or the time of a reading): also send the readings after it.",
 )
 INTERVAL = WholeNumber(
     name="interval_ms",
-    description="At most one reading a device in that time, always the newest.",
+    description="At most one reading per device in this interval, always the newest.",
     minimum=0,
     maximum=INTERVAL_MAX_MS,
     default=0,
 )
 LAST_EVENT_ID = Parameter(
     name="Last-Event-ID",
-    description="The id of the last event that came, instead of `since`: browsers send it when they come back.",
+    description="The id of the last event received; replaces `since`. Browsers send it when they reconnect.",
     place="header",
 )
 PARAMETERS = by_name(DEVICES, SINCE, METRICS, INTERVAL)
@@ -40,7 +40,10 @@ _EVENT = Shape(
     "Event",
     record(
         {
-            "id": {**STRING, "description": "Where the stream is: `Last-Event-ID` of whoever comes back."},
+            "id": {
+                **STRING,
+                "description": "The position in the stream, for `Last-Event-ID` when you reconnect.",
+            },
             "data": {**STRING, "contentMediaType": "application/json", "description": "A frame: docs/asyncapi.json."},
         },
         description="One event of the stream.",
@@ -48,15 +51,15 @@ _EVENT = Shape(
 )
 EVENT_STREAM = Operation(
     summary="The live stream as Server-Sent Events",
-    description="For places where websockets do not pass. The data of each event is a frame of the live protocol "
+    description="For networks that block websockets. The data of each event is a frame of the live protocol "
     "(docs/live.md).",
     parameters={**PARAMETERS, "Last-Event-ID": LAST_EVENT_ID},
     responses={
-        200: ResponseSpec("Events, until the client goes away or its access ends.", {"text/event-stream": _EVENT})
+        200: ResponseSpec("Events, until the client disconnects or its access ends.", {"text/event-stream": _EVENT})
     },
     refusals={
-        403: "One of the devices is not among yours.",
+        403: "You have no access to one of the devices.",
         413: f"More than {settings.LIVE_DEVICES_PER_SOCKET} devices.",
-        429: "Too many live sockets and streams; `Retry-After` says when to come back.",
+        429: "Too many live sockets and streams; retry after `Retry-After`.",
     },
 )

@@ -154,7 +154,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         self._abort_later()
 
     def _abort_later(self) -> None:
-        """A peer that reads nothing never takes what was written to it, so `close` alone would wait for ever."""
+        """A peer that reads nothing never takes what was written to it, so `close` alone would never end."""
         if self.transport.get_write_buffer_size():
             self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 

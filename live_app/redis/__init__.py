@@ -1,1 +1,1 @@
-"""The subscriber of this process."""
+"""The Redis subscriber of this process."""

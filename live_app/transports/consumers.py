@@ -109,7 +109,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _close(self, code: int, reason: str = "") -> None:
         """Close, and abort the connection if it is still open after CLOSE_TIMEOUT_S."""
-        if self._transport is not None:  # the buffer of a peer that reads nothing would stay for ever
+        if self._transport is not None:  # else the buffer of a peer that reads nothing stays
             asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
         with suppress(OSError, RuntimeError):  # the connection has ended already
             async with asyncio.timeout(CLOSE_TIMEOUT_S):

@@ -1,4 +1,4 @@
-"""An asyncio client of wattstream: history that flows into live, each reading once, across every reconnect."""
+"""An asyncio client for wattstream: history followed by live readings, each once, across reconnects."""
 
 from wattstream_client.backoff import Backoff
 from wattstream_client.client import WattstreamClient

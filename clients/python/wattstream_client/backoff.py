@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: exponential, bounded, and jittered, so that clients do not come as one."""
+"""Pauses between attempts: exponential, bounded, and jittered, so that clients do not reconnect all at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Backoff:
-    """After the n-th failure in a row between half and all of `first_s` · 2ⁿ⁻¹, never more than `longest_s` seconds."""
+    """After the n-th failure in a row: between half and all of `first_s` · 2ⁿ⁻¹ seconds, at most `longest_s`."""
 
     first_s: float = 0.5
     longest_s: float = 30.0
@@ -16,11 +16,11 @@ class Backoff:
     failures: int = 0
 
     def next_s(self) -> float:
-        """Count a failure; how many seconds to wait now."""
+        """Count a failure. Returns the pause in seconds."""
         bound = min(self.longest_s, self.first_s * 2.0 ** min(self.failures, 30))
         self.failures += 1
         return bound * self.chance.uniform(0.5, 1.0)
 
     def reset(self) -> None:
-        """It worked."""
+        """Call this after a success."""
         self.failures = 0

@@ -1,4 +1,4 @@
-"""The client: history by HTTP, live by websocket, and the way back after every interruption."""
+"""The client: history over HTTP, live readings over a websocket, and recovery after every interruption."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from wattstream_client.stream import Stream, Timeouts, opened
 from wattstream_client.times import iso_from_us, us_from_iso
 
 HTTP_TIMEOUT_S = 30.0
-# Close codes after which the same request would meet the same answer.
+# Close codes after which the same request would fail again.
 FINAL: Mapping[int, type[WattstreamError]] = {4400: ProtocolViolation, 4401: NotAuthenticated, 4403: Forbidden}
 
 
 class WattstreamClient:
-    """Constructed closed; `async with` opens and closes it. `url` is the server's, `http://…` or `https://…`."""
+    """Constructed closed; `async with` opens and closes it. `url`: the server's, `http://…` or `https://…`."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class WattstreamClient:
         backoff: Callable[[], Backoff] = Backoff,
         timeouts: Timeouts | None = None,
     ) -> None:
-        """`backoff` makes the one that each `follow` waits by."""
+        """`backoff` is called once per `follow`, for the pauses between its attempts."""
         self._url = url.rstrip("/")
         self._token = token
         self._backoff = backoff
@@ -62,19 +62,20 @@ class WattstreamClient:
         await self._http.__aexit__(kind, error, trace)
 
     async def history(self, device_id: str, **parameters: str) -> History:
-        """Raw readings, e.g. `range="10m"`, or `start=…, end=…`, with `metrics="grid_power,battery_soc"`.
+        """Return raw readings, e.g. `range="10m"`, or `start=…, end=…`, with `metrics="grid_power,battery_soc"`.
 
-        Asked once. Raises `NotAuthenticated`, `Forbidden`, `RequestRefused`, `Unreachable`.
+        Does not retry. Raises `NotAuthenticated`, `Forbidden`, `RequestRefused`, `Unreachable`.
         """
         return await history_get(self._http, device_id, parameters)
 
     async def follow(
         self, cursors: Mapping[str, str | None], *, metrics: Sequence[str] | None = None, interval_ms: int = 0
     ) -> AsyncGenerator[Event, None]:
-        """What comes after each device's cursor (None: only what is new), for ever, whatever happens to the connection.
+        """Yield the events after each device's cursor (None: only new readings). Reconnects without end.
 
-        Every reading once and in time order; what could not be sent is told by `Gap` and `Unrecovered`. Raises
-        `NotAuthenticated`, `Forbidden`, `ProtocolViolation`, `RequestRefused`: after these it does not come back.
+        Yields each reading once, in time order; `Gap` and `Unrecovered` name readings that were not sent. Ends when
+        access to every device has ended. Raises `NotAuthenticated`, `Forbidden`, `ProtocolViolation`,
+        `RequestRefused`: a new attempt would fail in the same way.
         """
         at = dict(cursors)
         backoff = self._backoff()
@@ -92,16 +93,16 @@ class WattstreamClient:
                 if refused.response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
                     raise Forbidden(f"the handshake was refused with {refused.response.status_code}") from refused
             except (InvalidHandshake, OSError, TimeoutError):
-                pass  # not reachable now: that is what the back-off is for
+                pass  # unreachable: try again after the back-off
             await asyncio.sleep(backoff.next_s())
 
     async def readings(
         self, cursors: Mapping[str, str | None], *, metrics: Sequence[str] | None = None
     ) -> AsyncGenerator[Reading, None]:
-        """`follow` as a complete series: what live tells to be missing is loaded from history and given in its place.
+        """Yield the readings of `follow`, and load those that it names as missing from history.
 
-        Readings that reached the server too late come late here too, each once. `Revoked` and `Refused` end nothing
-        but that device.
+        Yields each reading once. A reading that reached the server late is yielded late. `Revoked` and `Refused` end
+        only their device.
         """
         series = Series(cursors)
         parameters = {} if metrics is None else {"metrics": ",".join(metrics)}
@@ -117,9 +118,9 @@ class WattstreamClient:
                     yield reading
 
     async def _stored(self, device_id: str, span: Span, parameters: dict[str, str]) -> list[Reading]:
-        """Stored readings of the span (µs, both included); asked again until the store has come that far.
+        """Return the stored readings in the span (µs, both included). Asks until the database has caught up with it.
 
-        That takes at most `fill_s`, where the database is there: what it did not have by then, it will not have.
+        Gives up `fill_s` after the database last failed to respond: later readings in the span are not expected.
         """
         start, end = span
         backoff = self._backoff()
@@ -150,7 +151,7 @@ def _raise_if_final(closed: ConnectionClosed) -> None:
 
 
 def _reaches(found: History, span: Span) -> bool:
-    """Whether the store has come to the end of the span; where that is a single reading, whether it is there."""
+    """Whether the database has caught up with the span. If the span is a single reading, whether it is stored."""
     start, end = span
     is_passed = found.cursor is not None and us_from_iso(found.cursor) >= end
     return is_passed and (start != end or bool(found.readings))

@@ -1,4 +1,4 @@
-"""Raw history: the readings before a cursor, and the ones that live could not replay."""
+"""Raw history over HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MS_US = 1000
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`readings` oldest first; `cursor` stands for the newest stored one (None: there is none), for `follow`."""
+    """`readings`: oldest first. `cursor`: of the newest stored reading, for `follow`; None if nothing is stored."""
 
     device_id: str
     readings: list[Reading]
@@ -24,11 +24,11 @@ class History:
 
 
 async def history_get(http: httpx.AsyncClient, device_id: str, parameters: dict[str, str]) -> History:
-    """Ask for raw readings. Raises `WattstreamError`. Times come in whole milliseconds, cut."""
+    """Request raw readings. Their times are truncated to milliseconds. Raises `WattstreamError`."""
     try:
         answer = await http.get(f"/api/history/{device_id}", params={"resolution": "raw", "agg": "avg", **parameters})
     except httpx.HTTPError as error:
-        raise Unreachable(f"no answer to a request for history: {error!r}") from error
+        raise Unreachable(f"no response to a history request: {error!r}") from error
     _raise_for(answer)
     document = answer.json()
     return History(device_id, _readings(document), document["cursor"])

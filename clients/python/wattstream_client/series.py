@@ -1,4 +1,4 @@
-"""Which readings of each device were given already: so that what history fills in is given once. Pure."""
+"""The readings that were yielded before, so that filling a gap from history repeats none. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from wattstream_client.events import Gap, Reading, Unrecovered
 from wattstream_client.times import us_from_iso
 
-REMEMBERED = 10_000  # readings a device; a gap older than that may be filled with readings that were given
-MS_US = 1000  # history tells whole milliseconds
+REMEMBERED = 10_000  # readings per device; filling an older gap may repeat readings
+MS_US = 1000  # history has whole milliseconds
 Span = tuple[int, int]
 
 
 class Series:
-    """`cursors`: what was given before."""
+    """`cursors`: the newest reading of each device that the caller already has."""
 
     def __init__(self, cursors: Mapping[str, str | None]) -> None:
         self._given: dict[str, set[int]] = defaultdict(set)
@@ -24,7 +24,7 @@ class Series:
                 self._remember(device_id, us_from_iso(cursor) // MS_US)
 
     def span(self, event: Gap | Unrecovered) -> Span | None:
-        """The span (µs, both included) to load from history; None where the event names none."""
+        """Return the span (µs, both included) to load from history, None if the event names none."""
         if isinstance(event, Gap):
             return us_from_iso(event.start), us_from_iso(event.end)
         if event.since is None or event.cursor is None:
@@ -33,7 +33,7 @@ class Series:
         return (start, end) if start <= end else None
 
     def new(self, readings: Iterable[Reading]) -> Iterator[Reading]:
-        """Those that were not given yet, and remember them."""
+        """Yield the readings that were not yielded before."""
         for reading in readings:
             device_id, ms = reading.device_id, reading.us // MS_US
             if ms not in self._given[device_id]:

@@ -1,4 +1,4 @@
-"""One websocket's life: opened, subscribed, read until it ends. Which cursor each device has is kept by the caller."""
+"""One websocket, from opening to its end. The caller keeps the cursors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Cursors = MutableMapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. A peer that does not answer a ping within `ping_s` (asked every `ping_s`) is dead.
+    """All in seconds. A peer that does not answer a ping, sent every `ping_s`, within `ping_s` is dead.
 
-    `fill_s`: how long `readings` waits for the store to have what live did not send.
+    `fill_s`: how long `readings` waits until the database has the readings that were not sent live.
     """
 
     open_s: float = 10.0
@@ -35,7 +35,7 @@ class Timeouts:
 
 @asynccontextmanager
 async def opened(url: str, token: str, timeouts: Timeouts) -> AsyncIterator[ClientConnection]:
-    """A socket at `url`. Raises OSError, TimeoutError and websockets' exceptions."""
+    """Open a socket. Raises OSError, TimeoutError and websockets' exceptions."""
     async with connect(
         url,
         additional_headers={"Authorization": f"Bearer {token}"},
@@ -51,7 +51,7 @@ async def opened(url: str, token: str, timeouts: Timeouts) -> AsyncIterator[Clie
 
 
 class Stream:
-    """The frames of one socket as events, each reading once: what is not newer than its device's cursor is dropped."""
+    """The frames of one socket as events. Drops readings that are not newer than the cursor of their device."""
 
     def __init__(
         self, socket: ClientConnection, cursors: Cursors, timeouts: Timeouts, *, on_subscribed: Callable[[], None]
@@ -63,7 +63,7 @@ class Stream:
         self._on_subscribed = on_subscribed
 
     async def subscribe(self, metrics: Sequence[str] | None, interval_ms: int) -> None:
-        """Ask for every device from its cursor on."""
+        """Subscribe to every device from its cursor on."""
         request: dict[str, Any] = {"type": "subscribe", "id": 1, "devices": list(self._cursors)}
         request |= {"since": dict(self._cursors), "interval_ms": interval_ms}
         if metrics is not None:
@@ -72,8 +72,11 @@ class Stream:
             await self._socket.send(json.dumps(request))
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Until the socket ends: raises websockets' ConnectionClosed; `RequestRefused`
-        and `Forbidden` where nothing will come."""
+        """Yield events until the socket ends.
+
+        Raises websockets' ConnectionClosed; `Forbidden` if the user has access to none of the devices;
+        `RequestRefused`.
+        """
         async for text in self._socket:
             for event in self._events_of(json.loads(text)):
                 yield event

@@ -1,4 +1,4 @@
-"""Times as the API writes them, and as integers: microseconds since the epoch, exact."""
+"""Conversion between the API's times (ISO 8601) and integers (microseconds since the epoch), exact."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def us_from_iso(text: str) -> int:
 
 
 def iso_from_us(us: int) -> str:
-    """The time with six digits of a second, in UTC."""
+    """The UTC time with microseconds, in ISO 8601."""
     return (EPOCH + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
