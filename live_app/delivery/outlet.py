@@ -4,38 +4,20 @@ If the server passes on the transport (asgi_project/server/uvicorn.py), frames a
 of one iteration of the event loop in one write, without a queue and without a task. If the transport's buffer fills,
 or the server passes on no transport, frames go through a queue and ordinary sends.
 
-Overflow rule: the oldest readings are dropped first, and one `gap` frame per device, sent before anything newer of it,
-names the span. Control frames are never dropped. A socket that stays too slow, or whose control frames alone exceed the
-bound, is closed with 4408.
+A socket that stays too slow is closed with 4408.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from core.singletons import PerLoop
-from live_app.delivery import frames
 from live_app.delivery.frames import Frame
+from live_app.delivery.queue import Queued, SendQueue
 from live_app.metrics import metrics
 
-TOO_SLOW_OVERFLOWS = 3  # times the queue's length
 DIRECT_MAX_BYTES = 64 * 1024  # unsent in the transport: asyncio's own limit for a full buffer
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A frame in the queue. `device_id` and `last` (µs) are set if the frame moves the cursor of a device.
-
-    `is_droppable`: the frame carries, or names, the readings from `first` to `last`.
-    """
-
-    frame: Frame
-    device_id: str | None = None
-    first: int = 0
-    last: int = 0
-    is_droppable: bool = False
 
 
 Send = Callable[[Queued], Awaitable[None]]
@@ -65,8 +47,7 @@ class Outlet:
     """One per open socket: keep it small.
 
     `send` waits until the server takes a frame. `transport` is the socket's, if the server passes it on. `on_too_slow`
-    is called at least once if the queue overflows many times without a frame going out, or if control frames alone
-    exceed `max_bytes`; it must end the session.
+    is called when the queue says so (delivery/queue.py), for every further frame again; it must end the session.
     """
 
     def __init__(
@@ -86,10 +67,7 @@ class Outlet:
         self._batch = flush_batch()
         self._burst: list[bytes] = []
         self._is_direct = transport is not None
-        self._queue: list[Queued] = []  # short; an empty deque would cost each idle socket 700 bytes
-        self._queued_bytes = 0
-        self._gaps: dict[str, tuple[int, int]] = {}
-        self._overflows = 0
+        self._queue: SendQueue | None = None
         self._sender: asyncio.Task[None] | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._is_draining = False
@@ -98,7 +76,7 @@ class Outlet:
     @property
     def queued(self) -> int:
         """The number of frames that wait because the socket does not keep up."""
-        return len(self._queue)
+        return 0 if self._queue is None else len(self._queue)
 
     def put(self, frame: Frame, *, device_id: str | None = None, us: int | None = None) -> None:
         """Send a control frame. `device_id` and `us` (µs): the cursor that the frame reports."""
@@ -116,10 +94,9 @@ class Outlet:
 
     def discard(self, device_id: str) -> None:
         """Remove the readings queued for a device whose access ended."""
-        self._queue = [q for q in self._queue if not (q.is_droppable and q.device_id == device_id)]
-        self._queued_bytes = sum(len(queued.frame.payload) for queued in self._queue)
-        self._gaps.pop(device_id, None)
-        self._wake_waiting()
+        if self._queue is not None:
+            self._queue.discard(device_id)
+            self._wake_waiting()
 
     async def room(self) -> None:
         """Wait until the queue is at most half full, so that a long backlog is sent as fast as the socket reads it."""
@@ -162,63 +139,32 @@ class Outlet:
     def _append(self, queued: Queued) -> None:
         if self._is_closed or self._is_draining:
             return
-        self._queue.append(queued)
-        self._queued_bytes += len(queued.frame.payload)
-        while len(self._queue) > self._max_frames or self._queued_bytes > self._max_bytes:
-            self._overflow()
-            if not self._drop_oldest_readings():
-                if self._queued_bytes > self._max_bytes:
-                    self._on_too_slow()
-                break
+        if self._queue is None:
+            self._queue = SendQueue(max_frames=self._max_frames, max_bytes=self._max_bytes)
+        self._queue.put(queued)
+        if self._queue.is_too_slow:
+            self._on_too_slow()
         if self._sender is None:
-            self._sender = asyncio.create_task(self._send_queue())
+            self._sender = asyncio.create_task(self._send_all(self._queue))
             metrics.slow[self._sender] = self
             self._sender.add_done_callback(metrics.slow.pop)
 
-    def _overflow(self) -> None:
-        self._overflows += 1
-        if self._overflows == TOO_SLOW_OVERFLOWS * self._max_frames:
-            self._on_too_slow()
-
-    def _drop_oldest_readings(self) -> bool:
-        for index, queued in enumerate(self._queue):
-            if queued.is_droppable and queued.device_id is not None:
-                metrics.dropped += 1
-                del self._queue[index]
-                self._queued_bytes -= len(queued.frame.payload)
-                first, last = self._gaps.get(queued.device_id, (queued.first, queued.last))
-                self._gaps[queued.device_id] = (min(first, queued.first), max(last, queued.last))
-                return True
-        return False
-
-    async def _send_queue(self) -> None:
+    async def _send_all(self, queue: SendQueue) -> None:
         """Send until the queue is empty. From then on, frames go to the transport directly again, if there is one."""
         try:
-            while self._queue or self._gaps:
-                await self._send(self._next())
+            while not queue.is_empty:
+                await self._send(queue.take())
                 metrics.deliveries += 1
-                self._overflows = 0
                 self._wake_waiting()
         except OSError:
             self._is_closed = True  # the client has gone; the server tells the carrier
         finally:
-            self._sender = None
+            self._sender = self._queue = None
         self._is_direct = self._transport is not None and not self._is_draining
-
-    def _next(self) -> Queued:
-        """The next frame. Gaps go first: dropped readings are older than all queued readings of their device."""
-        if self._gaps:
-            metrics.gaps += 1
-            device_id = next(iter(self._gaps))
-            first, last = self._gaps.pop(device_id)
-            return Queued(frames.gap(device_id, first, last), device_id, first, last, is_droppable=True)
-        queued = self._queue.pop(0)
-        self._queued_bytes -= len(queued.frame.payload)
-        return queued
 
     @property
     def _has_room(self) -> bool:
-        return len(self._queue) <= self._max_frames // 2 and self._queued_bytes <= self._max_bytes // 2
+        return self._queue is None or self._queue.has_room
 
     def _wake_waiting(self) -> None:
         if self._waiting and self._has_room:

@@ -15,7 +15,7 @@ from auth_app.identity import Identity
 from live_app.access import handshake
 from live_app.access.admission import Refused, admitted
 from live_app.delivery import frames, protocol
-from live_app.delivery.outlet import Queued
+from live_app.delivery.queue import Queued
 from live_app.delivery.requests import Subscribe, cursor_parse
 from live_app.transports.session import LiveSession
 from telemetry.logs import note_closed

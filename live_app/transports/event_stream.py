@@ -18,8 +18,8 @@ from core.catalogue import CATALOGUE
 from core.errors import BadRequest, TooLarge, TooManyAttempts
 from core.parameters import require_known
 from live_app.access.guard import SessionLimitReached, guard_of_loop
-from live_app.delivery.outlet import Queued
 from live_app.delivery.protocol import Cursor
+from live_app.delivery.queue import Queued
 from live_app.delivery.requests import Subscribe, cursor_parse, metrics_parse
 from live_app.openapi import DEVICES, INTERVAL, PARAMETERS
 from live_app.transports.session import LiveSession

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -49,7 +48,7 @@ async def test_a_late_reading_says_nothing_of_those_just_before_it(
     stack: Stack, redis: AsyncRedis, readings: list[Reading]
 ) -> None:
     """6 to 12 were published and 10 is stored; a late reading has emptied the ring, and is all that is held."""
-    late = replace(readings[8], us=readings[8].us + SECOND_US // 2)
+    late = readings[8]._replace(us=readings[8].us + SECOND_US // 2)
     store(stack, readings[:11])
     held = [late]
     asking = asked(redis, readings[5], held)

@@ -15,7 +15,8 @@ from websockets.uri import parse_uri
 
 from live_app.delivery import frames
 from live_app.delivery.frames import Frame
-from live_app.delivery.outlet import DIRECT_MAX_BYTES, TOO_SLOW_OVERFLOWS, Outlet, Queued
+from live_app.delivery.outlet import DIRECT_MAX_BYTES, Outlet
+from live_app.delivery.queue import TOO_SLOW_OVERFLOWS, Queued
 from telemetry.times import SECOND_US, us_from_iso
 from testing.waiting import wait_until_async
 
@@ -101,6 +102,15 @@ async def test_even_control_frames_alone_do_not_grow_without_end() -> None:
     reader = Reader()
     for _ in range(MAX_FRAMES * (TOO_SLOW_OVERFLOWS + 1)):
         reader.outlet.put(Frame(WELCOME))
+    assert reader.is_too_slow
+
+
+async def test_control_frames_beyond_the_bytes_end_the_socket_at_once() -> None:
+    reader = Reader()
+    for _ in range(2):
+        reader.outlet.put(Frame({"text": "x" * 4_900}))
+    assert not reader.is_too_slow
+    reader.outlet.put(Frame({"text": "x" * 4_900}))
     assert reader.is_too_slow
 
 
