@@ -35,6 +35,7 @@ COPY auth_app auth_app
 COPY devices_app devices_app
 COPY history_app history_app
 COPY live_app live_app
+COPY rollup rollup
 COPY schema_app schema_app
 COPY telemetry telemetry
 COPY simulator simulator
