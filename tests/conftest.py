@@ -55,6 +55,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=unwanted)
 
 
+def is_controller(config: pytest.Config) -> bool:
+    """Whether this process only distributes tests over those of pytest-xdist."""
+    return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Before collection: test modules import Django's models, whose settings name the databases.
 
@@ -63,6 +68,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     global _stack, _folder, _stops_services
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it runs in the background ignore Ctrl-C
         signal.signal(ending, signal.default_int_handler)
+    if is_controller(session.config):
+        return  # the processes of pytest-xdist collect and run the tests
     _stops_services = not services_are_running()
     _folder = tempfile.TemporaryDirectory(prefix="wattstream-test-")
     _stack = stack_of(Path(_folder.name), accounts_on=session.config.getoption("accounts"))
