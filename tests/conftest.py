@@ -1,4 +1,4 @@
-"""One real stack for the whole run: TimescaleDB, Redis, accounts database, server. Every test has users of its own."""
+"""One real stack for the whole run: TimescaleDB, Redis, accounts database, server. Every test has its own users."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _stack: Stack | None = None
 _folder: tempfile.TemporaryDirectory[str] | None = None
 _stops_services = False
 
-# A busy machine takes as long as it takes; pytest-timeout ends what hangs.
+# No deadlines on a busy machine; pytest-timeout ends tests that hang.
 hypothesis_settings.register_profile("project", deadline=None)
 hypothesis_settings.load_profile("project")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pure", action="store_true", help="only tests that need no database, server or browser")
-    parser.addoption("--soak", type=float, metavar="MINUTES", help="also shake the site at random for so long")
-    parser.addoption("--accounts", choices=["sqlite", "postgresql"], help="which database holds the accounts")
-    parser.addoption("--seed", type=int, default=1, help="of what tests/chaos does at random (default: %(default)s)")
+    parser.addoption("--soak", type=float, metavar="MINUTES", help="also run random faults for this time")
+    parser.addoption("--accounts", choices=["sqlite", "postgresql"], help="database of the accounts")
+    parser.addoption("--seed", type=int, default=1, help="random seed of tests/chaos (default: %(default)s)")
 
 
 def needs_stack(item: pytest.Item) -> bool:
@@ -46,7 +46,7 @@ def is_pure(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --soak the soak tests are not part of the run; with --pure only tests without a database are."""
+    """Deselect soak tests without --soak, and with --pure all tests that need a database or processes."""
     unwanted = [item for item in items if config.getoption("soak") is None and item.get_closest_marker("soak")]
     if config.getoption("pure"):
         unwanted += [item for item in items if not is_pure(item) and item not in unwanted]
@@ -61,12 +61,12 @@ def is_controller(config: pytest.Config) -> bool:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Before collection: test modules import Django's models, whose settings name the databases.
+    """Run before collection: test modules import Django's models, whose settings name the databases.
 
     The addresses are only reserved here. `pytest_collection_finish` starts the databases if a test needs them.
     """
     global _stack, _folder, _stops_services
-    for ending in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it runs in the background ignore Ctrl-C
+    for ending in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore Ctrl-C by default
         signal.signal(ending, signal.default_int_handler)
     if is_controller(session.config):
         return  # the processes of pytest-xdist collect and run the tests
@@ -104,13 +104,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def stack() -> Stack:
     assert _stack is not None
-    assert _stack.is_open, "started for tests that name this fixture"
+    assert _stack.is_open, "only tests that use this fixture start the stack"
     return _stack
 
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the processes of this run write their logs."""
+    """The folder for the logs of the run's processes."""
     return tmp_path_factory.mktemp("logs")
 
 
@@ -125,7 +125,7 @@ def server(stack: Stack, logs: Path) -> Iterator[Process]:
 
 @pytest.fixture(scope="session")
 def raw_server(stack: Stack, logs: Path) -> Iterator[Process]:
-    """The production server without its rollup tiers: everything from raw rows."""
+    """The production server without rollup tiers: every response comes from raw rows."""
     from testing.servers import server_process
 
     with server_process({**stack.env, "HISTORY_USE_TIERS": "0"}, logs / "raw_server.log") as process:
@@ -143,7 +143,7 @@ def writer(stack: Stack, logs: Path) -> Iterator[Process]:
 
 @pytest.fixture
 def anonymous(server: Process) -> Iterator[httpx.Client]:
-    """Nobody: an HTTP client without credentials."""
+    """An HTTP client without credentials."""
     from testing.cast import client
 
     with client(server.url) as http:
@@ -160,13 +160,13 @@ def _person(name: str, server: Process) -> Iterator[Person]:
 
 @pytest.fixture
 def alice(server: Process) -> Iterator[Person]:
-    """She owns `device`."""
+    """The owner of `device`."""
     yield from _person("alice", server)
 
 
 @pytest.fixture
 def bob(server: Process) -> Iterator[Person]:
-    """A guest: sees nothing until something is shared with him."""
+    """A guest: sees a device only after it is shared with him."""
     yield from _person("bob", server)
 
 
@@ -178,7 +178,7 @@ def charlie(server: Process) -> Iterator[Person]:
 
 @pytest.fixture
 def device(alice: Person) -> str:
-    """The id of a fresh device that alice owns."""
+    """The id of a new device that alice owns."""
     from testing.cast import device_create
 
     return device_create(owner=alice)

@@ -1,1 +1,1 @@
-"""Tests of the accounts database: both kinds, concurrent writers, absence, backup."""
+"""Tests of the accounts database: SQLite and PostgreSQL, concurrent writers, outages, backup."""

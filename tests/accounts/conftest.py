@@ -1,4 +1,4 @@
-"""Accounts on each of the two databases, whichever of them the rest of the run uses."""
+"""Accounts on both databases, independent of the database that the rest of the run uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NewAccounts = Callable[[], str]
 
 @pytest.fixture
 def new_postgresql(stack: Stack) -> Iterator[NewAccounts]:
-    """Each call makes an empty PostgreSQL database; the answer is its DATABASE_URL."""
+    """Each call creates an empty PostgreSQL database and returns its DATABASE_URL."""
     made = []
 
     def new() -> str:
@@ -29,13 +29,13 @@ def new_postgresql(stack: Stack) -> Iterator[NewAccounts]:
 
 @pytest.fixture
 def new_sqlite(tmp_path: Path) -> NewAccounts:
-    """Each call names a file that is not there yet; the answer is its DATABASE_URL."""
+    """Each call returns the DATABASE_URL of a file that does not exist yet."""
     names = iter(range(10))
     return lambda: f"sqlite:///{tmp_path / f'accounts_{next(names)}.sqlite3'}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_accounts(request: pytest.FixtureRequest) -> NewAccounts:
-    """Both, one after the other."""
+    """`new_sqlite`, then `new_postgresql`."""
     new: NewAccounts = request.getfixturevalue(f"new_{request.param}")
     return new

@@ -1,4 +1,4 @@
-"""A server on an accounts database of its own, filled through its API and its commands alone."""
+"""A server on a separate accounts database, filled only through its API and its commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT_S = 60
 
 
 class Site:
-    """`start` the server; `person` registers and signs in. Attempts are counted apart from other tests'."""
+    """A server and its accounts. Its SECRET_KEY differs, so that login attempts count separately from other tests."""
 
     def __init__(self, stack: Stack, url: str, folder: Path, **more: str) -> None:
         self.env = {**stack.env, "DATABASE_URL": url, "SECRET_KEY": secrets.token_urlsafe(48), **more}

@@ -1,4 +1,4 @@
-"""manage.py backup_accounts and restore_accounts, on both databases."""
+"""manage.py backup_accounts and restore_accounts on both databases."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def backup(tmp_path: Path) -> Path:
 
 
 def refused(env: dict[str, str], *arguments: str) -> str:
-    """What the command says on standard error as it refuses."""
+    """Run a command that must fail and return its standard error."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False,
@@ -50,7 +50,7 @@ def refused(env: dict[str, str], *arguments: str) -> str:
 
 @dataclass(frozen=True)
 class Empty:
-    """The environment of accounts with tables and nobody in them, and a backup of that."""
+    """The environment of an accounts database with tables but no rows, and its backup."""
 
     env: dict[str, str]
     backup: Path
@@ -58,7 +58,7 @@ class Empty:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Empty]:
-    """One of each for the module: tests leave it empty."""
+    """One database of each kind per module; tests leave it empty."""
     folder = tmp_path_factory.mktemp("empty")
     accounts = accounts_create(stack.env["TELEMETRY_ADMIN_URL"]) if request.param == "postgresql" else None
     url = accounts.url if accounts else f"sqlite:///{folder / 'accounts.sqlite3'}"
@@ -70,7 +70,7 @@ def empty(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest
         accounts.drop()
 
 
-def test_a_backup_made_while_twenty_write_is_restored_elsewhere(
+def test_a_backup_during_concurrent_writes_restores_elsewhere(
     stack: Stack, new_accounts: NewAccounts, tmp_path: Path, backup: Path
 ) -> None:
     with Site(stack, new_accounts(), tmp_path) as site:
@@ -87,25 +87,25 @@ def test_a_backup_made_while_twenty_write_is_restored_elsewhere(
         assert {answer.status_code for answer in answers} == {200, 201, 204}
     assert f"restore_accounts {backup}" in printed
     assert backup.stat().st_mode & 0o777 == 0o600
-    assert [path for path in tmp_path.iterdir() if backup.name in path.name] == [backup], "no draft is left"
+    assert [path for path in tmp_path.iterdir() if backup.name in path.name] == [backup], "no temporary file is left"
     _assert_holds_no_secret(site, backup, token, session_key, PASSWORD)
 
     other = Site(stack, new_accounts(), tmp_path, SECRET_KEY=site.env["SECRET_KEY"])
     assert "2 users" in other.manage("restore_accounts", str(backup))
     for database in tmp_path.glob("*.sqlite3"):
-        assert database.stat().st_mode & 0o777 == 0o600, "made by a server or by a restore, it is its owner's alone"
+        assert database.stat().st_mode & 0o777 == 0o600, "readable by its owner only"
     with other:
         with other.client(token) as http:
-            assert http.get("/api/auth/me").json()["username"] == "alice", "tokens are those of the backup"
+            assert http.get("/api/auth/me").json()["username"] == "alice", "tokens come from the backup"
             assert [seen["device_id"] for seen in http.get("/api/devices").json()] == [device]
         with other.client(other.token("alice")) as http:
-            assert http.post("/api/auth/tokens", json={"name": "new"}).status_code == 201, "ids go on counting"
+            assert http.post("/api/auth/tokens", json={"name": "new"}).status_code == 201, "ids continue"
         with httpx.Client(base_url=other.server.url, cookies={"sessionid": session_key}) as browser:
-            assert browser.get("/api/auth/me").status_code == 401, "sessions are not in a backup"
+            assert browser.get("/api/auth/me").status_code == 401, "a backup contains no sessions"
 
 
 def _assert_holds_no_secret(site: Site, backup: Path, *secrets: str) -> None:
-    """Neither as it is nor, where it is compressed, as pg_restore unpacks it."""
+    """Fail if the backup contains a secret, also after pg_restore has unpacked it."""
     content = backup.read_bytes()
     if content.startswith(b"PGDMP"):
         unpack = "from pathlib import Path; from auth_app.backup.postgres import script_of"
@@ -116,7 +116,7 @@ def _assert_holds_no_secret(site: Site, backup: Path, *secrets: str) -> None:
         assert secret.encode() not in content
 
 
-def test_nothing_is_replaced_unless_told_so(empty: Empty, backup: Path) -> None:
+def test_existing_files_and_users_are_kept_without_force(empty: Empty, backup: Path) -> None:
     backup.write_text("mine")
     assert "--force" in refused(empty.env, "backup_accounts", str(backup))
     assert backup.read_text() == "mine"
@@ -129,14 +129,14 @@ def test_nothing_is_replaced_unless_told_so(empty: Empty, backup: Path) -> None:
     assert "0 users" in manage(empty.env, "restore_accounts", str(backup), "--force")
 
 
-def test_a_damaged_backup_is_refused(empty: Empty, backup: Path) -> None:
+def test_a_damaged_backup_is_rejected(empty: Empty, backup: Path) -> None:
     whole = empty.backup.read_bytes()
     backup.write_bytes(whole[: len(whole) // 2])
     assert re.search("damaged|failed", refused(empty.env, "restore_accounts", str(backup), "--force"))
 
 
 def test_a_database_in_use_is_not_replaced(empty: Empty) -> None:
-    """PostgreSQL knows who is connected, SQLite only who reads or writes at this moment."""
+    """PostgreSQL knows all connections; SQLite only current readers and writers."""
     url = empty.env["DATABASE_URL"]
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as reader:
@@ -148,13 +148,13 @@ def test_a_database_in_use_is_not_replaced(empty: Empty) -> None:
             assert "in use by 1" in refused(empty.env, "restore_accounts", str(empty.backup))
 
 
-def test_a_folder_and_a_file_that_are_not_there(empty: Empty, tmp_path: Path) -> None:
+def test_missing_files_and_folders_are_reported(empty: Empty, tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere" / "file")
     for command in ("backup_accounts", "restore_accounts"):
         assert "No such file" in refused(empty.env, command, nowhere)
 
 
-def test_what_is_no_backup_for_this_database_and_this_code_is_refused(empty: Empty, backup: Path) -> None:
+def test_backups_of_other_databases_and_versions_are_rejected(empty: Empty, backup: Path) -> None:
     if not empty.env["DATABASE_URL"].startswith("sqlite"):
         with closing(sqlite3.connect(backup)) as other, other:
             other.execute("CREATE TABLE notes (text)")
@@ -171,10 +171,12 @@ def test_what_is_no_backup_for_this_database_and_this_code_is_refused(empty: Emp
     assert "no backup of a wattstream" in refused(empty.env, "restore_accounts", str(backup))
 
 
-def test_postgresqls_programs_missing_or_watched(stack: Stack, new_postgresql: NewAccounts, tmp_path: Path) -> None:
-    """First none is there, which it says; then one that writes down how it was started, which the real one does not.
+def test_pg_dump_is_required_and_gets_the_password_by_environment(
+    stack: Stack, new_postgresql: NewAccounts, tmp_path: Path
+) -> None:
+    """Without pg_dump the command says so. A substitute pg_dump then records its arguments, which the real one cannot.
 
-    The password is not among its arguments, which every user of the machine can read.
+    The password must not be among the arguments, which every user of the machine can read.
     """
     url, backup = new_postgresql(), tmp_path / "backup"
     env = {**stack.env, "DATABASE_URL": url, "POSTGRES_BIN": str(tmp_path)}

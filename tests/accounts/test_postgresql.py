@@ -1,4 +1,4 @@
-"""PostgreSQL as the accounts database: few connections, bounded waits, and back again after it was away."""
+"""PostgreSQL as the accounts database: few connections, bounded waits, recovery after an outage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLOSE_INTERNAL = 1011
 
 
 class FarSite(Site):
-    """A site whose way to PostgreSQL is `proxy`."""
+    """A site that reaches PostgreSQL through `proxy`."""
 
     def __init__(self, stack: Stack, url: str, folder: Path, *, timeout_ms: int) -> None:
         parts = urlsplit(url)
@@ -42,7 +42,7 @@ class FarSite(Site):
         self.proxy.close()
 
     def close_code(self, token: str) -> int:
-        """What a live socket with this token is closed with."""
+        """Return the code that closes a live socket with this token."""
         url = self.server.url.replace("http://", "ws://") + "/ws/live"
         with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None) as live:
             with suppress(ConnectionClosed):
@@ -78,14 +78,14 @@ def test_requests_share_a_few_connections(site: FarSite) -> None:
     assert site.proxy.connections_accepted <= POOL
 
 
-def test_clients_that_hang_up_do_not_use_the_pool_up(site: FarSite) -> None:
+def test_disconnecting_clients_do_not_exhaust_the_pool(site: FarSite) -> None:
     body = b'{"username": "alice", "password": "wrong"}'
     head = "POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {len(body)}"
     for _ in range(4 * POOL):
         with socket.create_connection(("127.0.0.1", site.server.port), timeout=10) as caller:
             caller.sendall(head.encode() + b"\r\n\r\n" + body)
-    with site.client(wait_until(lambda: _token(site), "signing in works")) as http:
+    with site.client(wait_until(lambda: _token(site), "login works")) as http:
         assert [http.get("/api/devices").status_code for _ in range(2 * POOL)] == [200] * 2 * POOL
 
 
@@ -95,39 +95,39 @@ def _token(site: Site) -> str:
 
 
 @pytest.mark.parametrize("how", ["cut", "pause"])
-def test_while_it_is_away_each_request_is_a_503_and_afterwards_all_is_well(impatient: FarSite, how: str) -> None:
+def test_requests_get_503_during_an_outage_and_succeed_after_it(impatient: FarSite, how: str) -> None:
     site = impatient
     tokens = [site.token("alice") for _ in range(2)]
     with site.client(tokens[0]) as http:
-        http.get("/api/auth/me")  # a connection waits in the pool
+        http.get("/api/auth/me")  # leaves a connection in the pool
         site.proxy.cut() if how == "cut" else site.proxy.pause()
         assert_problem(site.login("alice"), 503, code="unavailable")
         assert_problem(http.get("/api/auth/me"), 503, code="unavailable")
-        _assert_hot_ones_do_not_wait_for_each_other(http)
+        _assert_hot_requests_do_not_wait_for_each_other(http)
         assert site.close_code(tokens[1]) == CLOSE_INTERNAL
         admin = httpx.get(site.server.url + "/admin/", cookies={"sessionid": "a" * 32}, timeout=30)
         assert_problem(admin, 503, code="unavailable")
         site.proxy.restore() if how == "cut" else site.proxy.resume()
         wait_until(lambda: http.get("/api/auth/me").status_code == 200, "accounts answer again")
         wait_until(lambda: http.get("/api/latest").status_code == 200, "hot routes answer again")
-    assert "error in /api" not in site.server.log.read_text(), "a hot route met what it did not foresee"
+    assert "error in /api" not in site.server.log.read_text(), "a hot route raised an unexpected error"
 
 
-def _assert_hot_ones_do_not_wait_for_each_other(http: httpx.Client) -> None:
-    """One thread for all would answer the last of 24 after 24 times ACCOUNTS_TIMEOUT_MS, later than clients wait."""
+def _assert_hot_requests_do_not_wait_for_each_other(http: httpx.Client) -> None:
+    """A single thread would answer the last of 24 requests after 24 timeouts, longer than clients wait."""
     with ThreadPoolExecutor(24) as threads:
         for answer in threads.map(http.get, ["/api/latest?devices=ems_001"] * 24):
             assert_problem(answer, 503, code="unavailable")
 
 
-def test_a_connection_that_died_in_the_pool_is_not_handed_out(site: FarSite) -> None:
+def test_dead_connections_of_the_pool_are_not_used(site: FarSite) -> None:
     with site.client(site.token("alice")) as http:
         for _ in range(3):
             site.proxy.kill_connections()
             assert http.get("/api/auth/me").status_code == 200
 
 
-def test_a_restarted_postgresql_is_used_again(stack: Stack, tmp_path: Path) -> None:
+def test_requests_succeed_after_a_restart_of_postgresql(stack: Stack, tmp_path: Path) -> None:
     services = Services()
     services.start()
     try:

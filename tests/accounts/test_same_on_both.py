@@ -1,4 +1,4 @@
-"""What the two databases would do differently if they were let."""
+"""Behaviour that would differ between the two databases without precautions."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("url", "body"), FIELDS)
-def test_a_nul_in_a_body_is_a_bad_request(alice: Person, device: str, url: str, body: dict[str, str]) -> None:
-    """PostgreSQL takes none in a text; SQLite would."""
+def test_nul_in_a_body_is_a_bad_request(alice: Person, device: str, url: str, body: dict[str, str]) -> None:
+    """PostgreSQL rejects NUL in text; SQLite accepts it."""
     assert_problem(alice.http.post(url.format(device=device), json=body), 400)
 
 
-def test_a_nul_in_a_device_is_a_bad_request(alice: Person, device: str) -> None:
+def test_nul_in_device_fields_is_a_bad_request(alice: Person, device: str) -> None:
     assert_problem(alice.http.patch(f"/api/devices/{device}", json={"name": NUL}), 400, naming="name")
     assert_problem(alice.http.patch(f"/api/devices/{device}", json={"timezone": NUL}), 400, naming="timezone")
 
 
-def test_a_nul_in_an_address_is_nobody_and_nothing(alice: Person, device: str) -> None:
+def test_nul_in_a_path_matches_no_user_and_no_device(alice: Person, device: str) -> None:
     assert alice.http.delete(f"/api/devices/{device}/shares/a%00b").status_code == 204
     assert_forbidden_alike(alice.http.get("/api/devices/a%00b"))
     assert alice.http.get("/api/history/a%00b?range=1h").status_code in (400, 403)
     assert alice.http.get("/api/latest?devices=a%00b").status_code in (400, 403)
 
 
-def test_a_nul_in_the_admins_search_is_no_error(server: Process, alice: Person) -> None:
+def test_nul_in_the_admin_search_is_not_a_server_error(server: Process, alice: Person) -> None:
     User.objects.filter(pk=alice.user.pk).update(is_staff=True, is_superuser=True)
     with browser(server, alice) as staff:
         for query in ("q=%00", "username=%00", "username__contains=%00"):
             assert staff.get(f"/admin/auth_app/user/?{query}").status_code in (200, 302, 400), query
 
 
-def test_lists_are_in_the_order_of_characters_whatever_the_collation(alice: Person, device: str) -> None:
-    """A dictionary would have a before B, and pass over a dot."""
+def test_lists_are_in_code_point_order_under_any_collation(alice: Person, device: str) -> None:
+    """A dictionary collation would sort a before B and ignore dots."""
     ids = [f"{device[:12]}{ending}" for ending in ("_a", ".b", "-C", "A", "B", "a", "b")]
     for device_id in ids:
         Device.objects.create(device_id=device_id, owner=alice.user)
@@ -70,13 +70,13 @@ def test_lists_are_in_the_order_of_characters_whatever_the_collation(alice: Pers
     assert [share["username"] for share in shares] == sorted(names)
 
 
-def test_names_are_told_apart_by_case_when_signing_in_but_given_once(anonymous: httpx.Client, alice: Person) -> None:
+def test_login_is_case_sensitive_and_registration_is_not(anonymous: httpx.Client, alice: Person) -> None:
     shouted = {"username": alice.username.upper(), "password": PASSWORD}
     assert_problem(anonymous.post("/api/auth/login", json=shouted), 401)
     assert_problem(anonymous.post("/api/auth/register", json=shouted), 400, code="username_taken")
 
 
-def test_the_limit_on_keys_holds_for_those_made_at_the_same_time(alice: Person) -> None:
+def test_the_limit_on_keys_holds_for_concurrent_requests(alice: Person) -> None:
     for number in range(API_KEYS_PER_USER - 2):
         token_create(user=alice.user, kind=AccessToken.Kind.API_KEY, name=str(number))
     with ThreadPoolExecutor(8) as threads:

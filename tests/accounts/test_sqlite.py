@@ -1,4 +1,4 @@
-"""How SQLite is opened, and what a request gets that cannot wait for it any longer."""
+"""The settings of SQLite, and the response when a request cannot get the write lock in time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def path_of(url: str) -> str:
     return url.removeprefix("sqlite:///")
 
 
-def test_a_command_waits_long_and_the_log_is_written_ahead(stack: Stack, new_sqlite: NewAccounts) -> None:
+def test_commands_use_wal_and_a_long_busy_timeout(stack: Stack, new_sqlite: NewAccounts) -> None:
     printed = manage({**stack.env, "DATABASE_URL": new_sqlite()}, "shell", "--no-imports", "-c", PRAGMAS)
     assert json.loads(printed) == {
         "journal_mode": "wal",
@@ -41,7 +41,7 @@ def test_a_command_waits_long_and_the_log_is_written_ahead(stack: Stack, new_sql
     }
 
 
-def test_a_process_that_serves_requests_waits_as_long_as_it_is_told(stack: Stack, new_sqlite: NewAccounts) -> None:
+def test_servers_use_accounts_timeout_ms_as_busy_timeout(stack: Stack, new_sqlite: NewAccounts) -> None:
     env = {**stack.env, "DATABASE_URL": new_sqlite(), "ACCOUNTS_TIMEOUT_MS": "1234"}
     done = subprocess.run(
         [sys.executable, "-c", f"import asgi_project.asgi\n{PRAGMAS}"],
@@ -51,8 +51,8 @@ def test_a_process_that_serves_requests_waits_as_long_as_it_is_told(stack: Stack
     assert told == {"journal_mode": "wal", "synchronous": SYNCHRONOUS_NORMAL, "busy_timeout": 1234}
 
 
-def test_a_transaction_takes_the_write_lock_when_it_begins(stack: Stack, new_sqlite: NewAccounts) -> None:
-    """Else two that have both read could not both go on, however long they waited."""
+def test_a_transaction_takes_the_write_lock_at_its_start(stack: Stack, new_sqlite: NewAccounts) -> None:
+    """Otherwise two transactions that have both read could never continue, regardless of the timeout."""
     url = new_sqlite()
     attempt = f"""
 import sqlite3
@@ -67,7 +67,7 @@ with transaction.atomic():
     assert printed == "database is locked\n"
 
 
-def test_who_has_waited_too_long_for_a_writer_is_told_to_come_back(
+def test_requests_that_wait_too_long_for_the_write_lock_get_503(
     stack: Stack, new_sqlite: NewAccounts, tmp_path: Path
 ) -> None:
     url = new_sqlite()
@@ -78,6 +78,6 @@ def test_who_has_waited_too_long_for_a_writer_is_told_to_come_back(
                 other.execute("BEGIN IMMEDIATE")
                 assert_problem(http.post("/api/auth/tokens", json={"name": "k"}), 503, code="unavailable")
                 assert_problem(site.login("alice"), 503, code="unavailable")
-                assert http.get("/api/auth/me").status_code == 200, "readers wait for nobody"
+                assert http.get("/api/auth/me").status_code == 200, "readers do not wait"
                 assert http.get("/api/latest").status_code == 200
             assert http.post("/api/auth/tokens", json={"name": "k"}).status_code == 201

@@ -1,4 +1,4 @@
-"""Fifty who write at the same time: everybody is served, nobody meets a locked database."""
+"""Fifty concurrent writers: all succeed, none fails on a locked database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_fifty_concurrent_writers_and_a_command(stack: Stack, new_accounts: NewA
         device = site.device("alice")
         writes = [makes_keys] * 30 + [shares(device, "bob")] * 15 + [signs_in("alice", PASSWORD)] * 5
         writers = Writers(site, site.token("alice"), writes)
-        site.device("bob")  # `manage.py provision_device`, a process of its own, meanwhile
+        site.device("bob")  # runs `manage.py provision_device` as a process at the same time
         answers = writers.finish()
         assert {answer.status_code for answer in answers} == {200, 201, 204}
         assert len(answers) == 4 * (30 * 2 + 15 * 3 + 5)

@@ -1,4 +1,4 @@
-"""People who write to the accounts at the same time, each over a connection of their own."""
+"""Users who write to the accounts concurrently, each over a separate connection."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def signs_in(username: str, password: str) -> Write:
 
 
 class Writers:
-    """All begin together and go on for ROUNDS rounds, or until `finish` where `endless`."""
+    """All start together and run for ROUNDS rounds; with `endless`, until `finish`."""
 
     def __init__(self, site: Site, token: str, writes: list[Write], *, endless: bool = False) -> None:
         self._site = site
@@ -64,7 +64,7 @@ class Writers:
         return answers
 
     def finish(self) -> list[httpx.Response]:
-        """Every answer that was given."""
+        """Wait for the writers and return all responses."""
         if self._endless:
             self._enough.set()
         try:

@@ -1,4 +1,4 @@
-"""Every measurement can be asked what it does, locust finds the dashboards, and the page says what the results say."""
+"""Every measurement has help, locust finds the dashboards, and the performance page matches the results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def test_help_names_every_measurement_and_what_it_is() -> None:
+def test_help_lists_every_measurement() -> None:
     told = run("bench", "--help")
     for name, module in BENCHES.items():
         assert f"\n    {name} " in told
@@ -34,7 +34,7 @@ def test_help_names_every_measurement_and_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("name", ["capacity", "soak"])
-def test_a_measurement_has_a_help_of_its_own(name: str) -> None:
+def test_each_measurement_has_its_own_help(name: str) -> None:
     assert "--no-save" in run("bench", name, "--help")
 
 
@@ -42,11 +42,11 @@ def test_locust_finds_the_dashboards() -> None:
     assert "Dashboard" in run("locust", "-f", "bench/loads/locustfile.py", "--list")
 
 
-def test_the_page_says_what_the_results_say() -> None:
+def test_the_performance_page_matches_the_results() -> None:
     text = PAGE.read_text()
     assert rendered(text) == text, "run ./scripts/bench report"
 
 
-def test_every_measurement_has_its_place_on_the_page() -> None:
+def test_the_performance_page_has_a_block_for_every_measurement() -> None:
     text = PAGE.read_text()
     assert [name for name in RENDERERS if f"<!-- bench:{name} -->" not in text] == []

@@ -1,4 +1,4 @@
-"""The crowd's comparison with the stored truth finds what it is there to find."""
+"""The crowd's comparison with the stored readings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MS_US = 1000
 
 
 def readings_with_microseconds(device: str, count: int) -> list[object]:
-    """The crowd counts on stamps of six digits, which the bench's own devices send."""
+    """Return readings with timestamps of six digits, which the crowd expects."""
     first_us = time.time_ns() // 1000 | 1
     return [reading_at(device, first_us + 2 * index * MS_US) for index in range(count)]
 
 
 async def watched(stack: Stack, server: Process, alice: Person, device: str, *, published: list[int]) -> Verdict:
-    """Six readings are stored; those at the places `published` are published, in this order."""
+    """Store six readings, publish those at the positions `published` in this order, and return the verdict."""
     readings = readings_with_microseconds(device, 6)
     async with Crowd([server.port], alice.token, [device], watchers=2) as crowd:
         publish(stack, [readings[place] for place in published], ring=False)  # type: ignore[misc]
@@ -37,7 +37,7 @@ async def watched(stack: Stack, server: Process, alice: Person, device: str, *, 
         return await crowd.complete(truth, deadline_s=1)
 
 
-async def test_everything_given_once_is_a_clean_verdict(
+async def test_every_reading_received_once_is_a_clean_verdict(
     stack: Stack, server: Process, alice: Person, device: str
 ) -> None:
     verdict = await watched(stack, server, alice, device, published=[0, 1, 2, 3, 4, 5])
@@ -45,7 +45,7 @@ async def test_everything_given_once_is_a_clean_verdict(
 
 
 @pytest.mark.parametrize("unpublished", [2, 5])
-async def test_a_stored_reading_that_nobody_was_given_is_lost(
+async def test_a_stored_reading_without_delivery_is_lost(
     stack: Stack, server: Process, alice: Person, device: str, unpublished: int
 ) -> None:
     places = [place for place in range(6) if place != unpublished]
@@ -53,12 +53,12 @@ async def test_a_stored_reading_that_nobody_was_given_is_lost(
     assert (verdict.lost, verdict.given, verdict.doubled) == (2, 10, 0)
 
 
-async def test_a_late_reading_is_named_and_not_lost(stack: Stack, server: Process, alice: Person, device: str) -> None:
+async def test_a_late_reading_is_named_but_not_lost(stack: Stack, server: Process, alice: Person, device: str) -> None:
     verdict = await watched(stack, server, alice, device, published=[0, 1, 3, 4, 5, 2])
     assert (verdict.named, verdict.lost, verdict.given) == (2, 0, 10)
 
 
-async def test_a_dashboard_whose_server_went_away_comes_back_with_its_cursor(
+async def test_a_dashboard_reconnects_with_its_cursor_after_a_server_restart(
     stack: Stack, alice: Person, device: str, server: Process
 ) -> None:
     from testing.proxy import TcpProxy

@@ -1,4 +1,4 @@
-"""What a locust dashboard counts, what devices of a measurement lost, and what the writer took of theirs."""
+"""Counts of a locust dashboard, lost readings of devices, and readings that the writer accepted."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ AT = "2026-11-23T10:00:0{}.000Z"
     ("seconds", "holes", "doubled"),
     [([1, 2, 3], 0, 0), ([1, 2, 5], 2, 0), ([1, 2, 2, 3], 0, 1), ([1, 3, 2], 1, 1), ([2, 3], 1, 0)],
 )
-def test_holes_and_what_comes_twice_are_counted_from_the_cursor_on(
-    seconds: list[int], holes: int, doubled: int
-) -> None:
+def test_holes_and_duplicates_are_counted_from_the_cursor_on(seconds: list[int], holes: int, doubled: int) -> None:
     readings = Readings()
     readings.begin("ems", AT.format(0))
     for second in seconds:
@@ -36,12 +34,12 @@ def test_a_device_without_history_owes_nothing_before_its_first_reading() -> Non
     assert (readings.holes, readings.doubled, len(readings.given["ems"])) == (0, 0, 1)
 
 
-def test_readings_taken_and_not_stored_are_missing_and_others_are_extra() -> None:
+def test_accepted_but_unstored_readings_are_missing_and_others_are_extra() -> None:
     assert missing({"a": [1, 2, 3], "b": [1]}, {"a": [1, 3, 4]}) == (2, 1)
     assert missing({"a": [1, 2]}, {"a": [1, 2]}) == (0, 0)
 
 
-async def test_what_is_refused_beside_what_is_taken_does_not_count_as_taken(stack: Stack, writer: Process) -> None:
+async def test_rejected_reports_do_not_count_as_accepted(stack: Stack, writer: Process) -> None:
     prefix = f"fleet_{secrets.token_hex(4)}"
     good, bad = [[f"{prefix}{mark}{number}" for number in range(300)] for mark in ("_", " not an id ")]
     mixed = [device for pair in zip(good, bad, strict=True) for device in pair]

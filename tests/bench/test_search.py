@@ -1,4 +1,4 @@
-"""The search for the highest load that is carried."""
+"""The search for the highest load that a site carries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def carried_up_to(limit: int, asked: list[int]) -> object:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100, 1_234, 9_999])
-async def test_what_is_found_is_carried_and_a_little_more_is_not(limit: int) -> None:
+async def test_the_found_load_is_carried_and_close_to_the_limit(limit: int) -> None:
     asked: list[int] = []
     found = await highest(carried_up_to(limit, asked), start=100, most=100_000)  # type: ignore[arg-type]
     assert found <= limit
@@ -24,17 +24,17 @@ async def test_what_is_found_is_carried_and_a_little_more_is_not(limit: int) -> 
     assert found in asked
 
 
-async def test_it_stops_at_the_most_that_may_be_offered() -> None:
+async def test_the_search_stops_at_the_maximum_load() -> None:
     asked: list[int] = []
     assert await highest(carried_up_to(10**9, asked), start=100, most=700) == 700  # type: ignore[arg-type]
     assert max(asked) == 700
 
 
-async def test_where_nothing_is_carried_it_finds_nothing() -> None:
+async def test_the_result_is_zero_if_no_load_is_carried() -> None:
     assert await highest(carried_up_to(0, []), start=100, most=700) == 0  # type: ignore[arg-type]
 
 
-async def test_a_load_that_fails_once_is_tried_again() -> None:
+async def test_a_load_that_fails_once_is_retried() -> None:
     failed: set[int] = set()
 
     async def passes(load: int) -> bool:

@@ -1,4 +1,4 @@
-"""The site that is shaken, and who watches it."""
+"""The site under faults and its clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from testing.stack import Stack
 
-if TYPE_CHECKING:  # these import Django's models, for which tests/conftest.py has to set it up first
+if TYPE_CHECKING:  # these import Django's models: tests/conftest.py must set up Django first
     from testing.cast import Person
     from tests.chaos.drama import Drama
     from tests.chaos.site import Site
@@ -31,7 +31,7 @@ def shared_site(stack: Stack, logs: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def site(shared_site: Site) -> Site:
-    """Everything up, nothing cut."""
+    """The site, all parts running and connected."""
     shared_site.heal()
     return shared_site
 
@@ -54,7 +54,7 @@ def devices(watching_person: Person) -> list[str]:
 
 @pytest.fixture
 async def act(site: Site, watching_person: Person, devices: list[str], seed: int) -> AsyncIterator[Drama]:
-    """A load and its watchers, running."""
+    """A running load with its watchers."""
     from tests.chaos.drama import drama
 
     async with drama(site, watching_person, devices, seed) as running:
@@ -63,5 +63,5 @@ async def act(site: Site, watching_person: Person, devices: list[str], seed: int
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
-    """`--seed`, which a failure shows among its fixtures."""
+    """`--seed`; pytest shows it among the fixtures of a failure."""
     return int(request.config.getoption("seed"))

@@ -1,4 +1,4 @@
-"""One run: several clients with different wishes, a load, a fault, and the comparison with the stored truth."""
+"""One run: several kinds of clients, a load, a fault, and the comparison with the stored readings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WARM_READINGS = 10
 
 @dataclass
 class Drama:
-    """What a fault may touch. `chance` is seeded."""
+    """The parts that a fault may affect. `chance` is seeded."""
 
     site: Site
     load: Load
@@ -31,7 +31,7 @@ class Drama:
         return list(self.load.sent)
 
     async def flow(self, count: int = WARM_READINGS) -> None:
-        """Wait until so many more readings of each device were accepted."""
+        """Wait until the writer has accepted `count` more readings of each device."""
         target = {device_id: len(times) + count for device_id, times in self.load.sent.items()}
 
         async def has_flowed() -> bool:
@@ -40,7 +40,7 @@ class Drama:
         await wait_until_async(has_flowed, f"{count} more readings of each device", deadline_s=60)
 
     async def all_stored(self) -> None:
-        """Wait until what was accepted so far is in TimescaleDB."""
+        """Wait until all readings accepted so far are in TimescaleDB."""
         wanted = {device_id: len(times) for device_id, times in self.load.sent.items()}
 
         async def are_stored() -> bool:
@@ -50,7 +50,7 @@ class Drama:
         await wait_until_async(are_stored, "every reading stored", deadline_s=60)
 
     async def settle(self, *, nothing_missing: bool = True) -> None:
-        """End the load and compare."""
+        """Stop the load and compare."""
         await self.load.stop()
         await self.all_stored()
         truth = await self.truth()
@@ -64,7 +64,7 @@ class Drama:
 
 @asynccontextmanager
 async def drama(site: Site, person: Person, devices: Sequence[str], seed: int) -> AsyncIterator[Drama]:
-    """A load on `devices`, watched by: one socket for all, one for one, one for a metric, one from now on."""
+    """A load on `devices` with four watchers: all devices, one device, one metric, no history at the start."""
     chance = random.Random(seed)
     async with AsyncExitStack() as stack:
         load = await stack.enter_async_context(Load(site, devices, chance=chance))

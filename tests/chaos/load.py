@@ -1,4 +1,4 @@
-"""Readings sent to the real writer, a few devices in turn, through whatever happens to it."""
+"""Readings for a few devices, sent to the real writer through any fault."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MS_US = 1000
 
 
 class Load:
-    """While open: about `per_second` readings in all, each stamped with the present.
+    """A context manager that sends about `per_second` readings in total, each with the current time.
 
-    `sent`: their times (µs) a device, in the order in which the writer accepted them.
+    `sent`: their times (µs) by device, in the order in which the writer accepted them.
     """
 
     def __init__(self, site: Site, devices: Sequence[str], *, chance: random.Random, per_second: float = 30) -> None:
@@ -34,7 +34,7 @@ class Load:
         self._chance = chance
         self._pause_s = 1 / per_second
         self._http = httpx.AsyncClient(timeout=5)
-        self._one_at_a_time = asyncio.Lock()  # or readings would overtake each other on their way to the writer
+        self._one_at_a_time = asyncio.Lock()  # otherwise readings could overtake each other
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._task: asyncio.Task[None] | None = None
@@ -50,7 +50,7 @@ class Load:
         await self._http.aclose()
 
     async def stop(self) -> None:
-        """Send no more; the last one sent was accepted."""
+        """Stop sending, after the last reading was accepted."""
         self._flowing.set()
         if self._task is not None:
             task, self._task = self._task, None
@@ -58,7 +58,7 @@ class Load:
             await task
 
     async def stall(self) -> None:
-        """Send nothing until `go_on`; whatever was sent was accepted."""
+        """Pause until `go_on`, after the last reading was accepted."""
         self._flowing.clear()
         async with self._one_at_a_time:
             pass
@@ -76,7 +76,7 @@ class Load:
             await asyncio.sleep(self._pause_s * self._chance.uniform(0, 2))
 
     async def burst(self, device_id: str, count: int) -> None:
-        """`count` readings in one request, a millisecond apart."""
+        """Send `count` readings in one request, 1 ms apart."""
         async with self._one_at_a_time:
             last = self.sent[device_id][-1] if self.sent[device_id] else 0
             first = max(now_us(), last + MS_US)
@@ -85,7 +85,7 @@ class Load:
             self.sent[device_id] += times
 
     async def late(self, device_id: str) -> None:
-        """A reading, and then one that is older."""
+        """Send a reading and then an older one."""
         async with self._one_at_a_time:
             times = self.sent[device_id]
             late, newest = times[-1] + MS_US, times[-1] + 2 * MS_US
@@ -94,12 +94,12 @@ class Load:
             times += [late, newest]
 
     async def again(self, device_id: str) -> None:
-        """Other readings with the times of the last three."""
+        """Send different readings with the times of the last three."""
         async with self._one_at_a_time:
             await self._send(device_id, self.sent[device_id][-3:], value=77.0)
 
     async def _send(self, device_id: str, times: Sequence[int], *, value: float) -> None:
-        """Send readings of these times (µs) until the writer has accepted them."""
+        """Send readings with these times (µs) until the writer has accepted them."""
         body = [_flat(device_id, us, value) for us in times]
 
         async def is_accepted() -> bool:

@@ -1,4 +1,4 @@
-"""A TimescaleDB and a Redis of their own, which may be paused, killed and restarted."""
+"""A private TimescaleDB and Redis, which tests may pause, kill and restart."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ REDIS, TIMESCALE = "Redis", "TimescaleDB"
 
 
 class Services:
-    """Constructed stopped; `remove` stops them and deletes their data. All methods block, for seconds at most."""
+    """Constructed stopped; `remove` stops the servers and deletes their data. All methods block for at most seconds."""
 
     def __init__(self) -> None:
         self.data = ROOT / ".local" / f"chaos-{secrets.token_hex(4)}"
 
     def start(self) -> None:
-        """Start what is not running. Redis begins empty."""
+        """Start the stopped servers. Redis starts empty."""
         self._script("start")
 
     def env(self) -> dict[str, str]:
@@ -34,12 +34,12 @@ class Services:
         return dict(shlex.split(line)[1].split("=", 1) for line in exports)
 
     def kill(self, name: str) -> None:
-        """SIGKILL the server, as a crash does; `start` starts it again."""
+        """Kill the server with SIGKILL, as a crash does; `start` restarts it."""
         os.kill(self._pid(name), signal.SIGKILL)
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
-        """SIGSTOP the server meanwhile: connections stay open and nothing answers."""
+        """Stop the server with SIGSTOP: connections stay open without answers."""
         pid = self._pid(name)
         os.kill(pid, signal.SIGSTOP)
         try:

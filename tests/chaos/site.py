@@ -1,4 +1,4 @@
-"""The whole site as real processes: private databases, a writer, two servers, and proxies on every way to them."""
+"""The whole site as real processes: private databases, a writer, two servers, and a proxy on every connection."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from tests.chaos.services import Services
 
 
 class Site:
-    """`url` is where clients go: `front` leads to `servers[0]` until it is pointed elsewhere.
+    """Clients use `url`: `front` forwards to `servers[0]` until `point_at`.
 
-    `store_proxy` and `writer_redis_proxy` are the writer's ways to the databases, `server_redis_proxy` the servers'.
+    `store_proxy` and `writer_redis_proxy` connect the writer to the databases; `server_redis_proxy` connects the
+    servers.
     """
 
     def __init__(self, env: Mapping[str, str], folder: Path, proxy: type[TcpProxy] = TcpProxy) -> None:
@@ -33,7 +34,7 @@ class Site:
             raise
 
     def _prepare(self, env: Mapping[str, str], folder: Path, proxy: type[TcpProxy]) -> None:
-        """Everything but the databases, which run; nothing else is started yet."""
+        """Create everything but the databases, which run already. Starts no other process."""
         self.env = {**env, **self.services.env()}
         manage(self.env, "telemetry_schema", "--apply")
         self.store_proxy = proxy(_address(self.env["TELEMETRY_ADMIN_URL"]))
@@ -55,7 +56,7 @@ class Site:
         return [self.writer, *self.servers]
 
     def heal(self) -> None:
-        """Start whatever a test left stopped or cut."""
+        """Start and reconnect everything that a test stopped or cut."""
         self.services.start()
         for proxy in self.proxies:
             proxy.restore()
@@ -66,11 +67,11 @@ class Site:
         self.point_at(0)
 
     def point_at(self, number: int) -> None:
-        """Clients that connect from now on reach this server."""
+        """Forward new connections to this server."""
         self.front.point_at(("127.0.0.1", self.servers[number].port))
 
     def stored(self, device_id: str) -> list[int]:
-        """The times (µs) in TimescaleDB, in order: the truth."""
+        """Return the times (µs) in TimescaleDB, in order."""
         with psycopg.connect(self.env["TELEMETRY_ADMIN_URL"], connect_timeout=5) as connection:
             query = "SELECT time FROM energy_data WHERE device_id = %s ORDER BY time"
             return [us_from_datetime(row[0]) for row in connection.execute(query, [device_id])]

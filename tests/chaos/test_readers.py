@@ -1,4 +1,4 @@
-"""A client that stops reading harms nobody but itself."""
+"""A client that stops reading affects no other client."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MEMORY_BOUND_BYTES = 64 * 1024 * 1024
 
 @pytest.fixture
 def flooded(watching_person: Person) -> str:
-    """The id of a device that is not part of the record."""
+    """The id of a device outside the comparison."""
     return device_create(owner=watching_person)
 
 
-async def test_stalled_readers_leave_the_others_alone_and_are_given_up(
+async def test_stalled_readers_are_disconnected_and_affect_no_others(
     act: Drama, watching_person: Person, flooded: str
 ) -> None:
     server = act.site.servers[0]

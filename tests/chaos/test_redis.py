@@ -1,4 +1,4 @@
-"""Redis fails in every way it can; nothing is lost, doubled or out of order."""
+"""Redis fails in several ways; no reading is lost, duplicated or out of order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.processes
 PAUSE_S = 10
 
 
-async def test_connections_killed_again_and_again(act: Drama) -> None:
+async def test_connections_are_killed_repeatedly(act: Drama) -> None:
     for _ in range(4):
         with act.site.redis() as redis:
             for kind in ("pubsub", "normal"):
@@ -23,14 +23,14 @@ async def test_connections_killed_again_and_again(act: Drama) -> None:
     await act.settle()
 
 
-async def test_paused_for_ten_seconds(act: Drama) -> None:
+async def test_redis_is_paused_for_ten_seconds(act: Drama) -> None:
     with act.site.services.paused(REDIS):
         await asyncio.sleep(PAUSE_S)
     await act.flow()
     await act.settle()
 
 
-async def test_killed_and_restarted_empty(act: Drama) -> None:
+async def test_redis_is_killed_and_restarted_empty(act: Drama) -> None:
     act.site.services.kill(REDIS)
     await act.flow(5)
     await asyncio.to_thread(act.site.services.start)

@@ -1,4 +1,4 @@
-"""Server processes come and go; clients that follow the contract lose nothing."""
+"""Server processes stop and start; clients that follow the contract lose no reading."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.chaos.site import Site
 pytestmark = pytest.mark.processes
 
 
-async def test_killed_and_another_takes_over(act: Drama) -> None:
+async def test_a_server_is_killed_and_another_takes_over(act: Drama) -> None:
     await asyncio.to_thread(act.site.servers[0].stop, signal.SIGKILL)
     act.site.point_at(1)
     await act.flow()
     await act.settle()
 
 
-async def test_a_rolling_restart_of_two(act: Drama) -> None:
+async def test_a_rolling_restart_of_two_servers(act: Drama) -> None:
     for number in (0, 1):
         act.site.point_at(1 - number)
         await asyncio.to_thread(act.site.servers[number].stop)
@@ -36,7 +36,7 @@ async def test_a_rolling_restart_of_two(act: Drama) -> None:
     await act.settle()
 
 
-async def test_at_sigterm_a_socket_is_closed_with_1012(act: Drama, watching_person: Person) -> None:
+async def test_sigterm_closes_sockets_with_1012(act: Drama, watching_person: Person) -> None:
     def watch_the_end() -> int:
         with LiveSocket(act.site.servers[1].url, person=watching_person) as live:
             live.subscribe(*act.devices)
@@ -48,7 +48,9 @@ async def test_at_sigterm_a_socket_is_closed_with_1012(act: Drama, watching_pers
     await act.settle()
 
 
-async def test_at_sigterm_what_is_queued_goes_first(site: Site, watching_person: Person, tmp_path: Path) -> None:
+async def test_sigterm_sends_queued_frames_before_the_close(
+    site: Site, watching_person: Person, tmp_path: Path
+) -> None:
     env = site.env | {"LIVE_QUEUE_MAX_FRAMES": "100000", "LIVE_QUEUE_MAX_BYTES": "100000000"}
     device_id = await asyncio.to_thread(device_create, owner=watching_person)
 
@@ -64,7 +66,7 @@ async def test_at_sigterm_what_is_queued_goes_first(site: Site, watching_person:
             published = [us for _ in range(10) for us in flood(site.env, device_id)]
             quick.until(lambda frame: frame.get("time") == iso_from_us(published[-1]))
             server.send_signal(signal.SIGTERM)
-            quick.close_code()  # the server is closing
+            quick.close_code()  # returns when the server is closing
             assert slow.close_code() == 1012
             return published, slow.times(device_id)
 
@@ -72,7 +74,7 @@ async def test_at_sigterm_what_is_queued_goes_first(site: Site, watching_person:
     assert given == published
 
 
-async def test_frozen_for_a_while(act: Drama) -> None:
+async def test_a_server_is_frozen_temporarily(act: Drama) -> None:
     server = act.site.servers[0]
     server.send_signal(signal.SIGSTOP)
     try:

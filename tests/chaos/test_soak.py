@@ -1,4 +1,4 @@
-"""Faults in any mix and order, for as long as `--soak` says. `--seed` makes the same mix again."""
+"""Random faults in random order, for `--soak` minutes. `--seed` repeats a sequence."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def clients_cut(act: Drama) -> None:
 
 
 async def server_taken_over(act: Drama) -> None:
-    """Killed or asked to go; the other one is there."""
+    """Kill or terminate a server while the other one takes over."""
     number = act.chance.randint(0, 1)
     act.site.point_at(1 - number)
     await asyncio.to_thread(act.site.servers[number].stop, act.chance.choice([signal.SIGKILL, signal.SIGTERM]))
@@ -99,7 +99,7 @@ FAULTS: list[Callable[[Drama], Awaitable[None]]] = [
 
 
 @pytest.mark.soak
-async def test_any_mix(site: Site, watching_person: Person, seed: int, request: pytest.FixtureRequest) -> None:
+async def test_random_faults(site: Site, watching_person: Person, seed: int, request: pytest.FixtureRequest) -> None:
     ends = time.monotonic() + float(request.config.getoption("soak")) * MINUTE_S
     while time.monotonic() < ends:
         await one_round(site, watching_person, seed)
@@ -107,7 +107,7 @@ async def test_any_mix(site: Site, watching_person: Person, seed: int, request: 
 
 
 async def one_round(site: Site, person: Person, seed: int) -> None:
-    """Some faults, one after the other or two at once, and the comparison."""
+    """Play some faults one after the other, then compare."""
     chance = random.Random(seed)
     faults = [chance.choice(FAULTS) for _ in range(FAULTS_A_ROUND)]
     logger.warning("seed %d: %s", seed, ", ".join(fault.__name__ for fault in faults))

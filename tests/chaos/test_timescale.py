@@ -1,4 +1,4 @@
-"""TimescaleDB goes away; the stream goes on, and the seam holds when clients come meanwhile."""
+"""TimescaleDB fails: live delivery continues, and clients that connect meanwhile miss and repeat nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.chaos.services import TIMESCALE
 pytestmark = pytest.mark.processes
 
 
-async def test_killed_and_restarted(act: Drama) -> None:
+async def test_timescale_is_killed_and_restarted(act: Drama) -> None:
     act.site.services.kill(TIMESCALE)
     await act.flow(5)
     await asyncio.to_thread(act.site.services.start)
@@ -20,7 +20,7 @@ async def test_killed_and_restarted(act: Drama) -> None:
     await act.settle()
 
 
-async def test_killed_while_clients_come_back(act: Drama) -> None:
+async def test_timescale_is_killed_while_clients_reconnect(act: Drama) -> None:
     act.site.services.kill(TIMESCALE)
     await act.flow(3)
     act.site.front.kill_connections()
@@ -30,7 +30,7 @@ async def test_killed_while_clients_come_back(act: Drama) -> None:
     await act.settle()
 
 
-async def test_a_store_that_lags_while_redis_connections_are_killed(act: Drama) -> None:
+async def test_the_store_lags_while_redis_connections_are_killed(act: Drama) -> None:
     act.site.store_proxy.pause()
     await act.flow(5)
     act.site.server_redis_proxy.kill_connections()

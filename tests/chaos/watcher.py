@@ -1,4 +1,4 @@
-"""Clients that follow the contract, and the record of what each was given: history and live together."""
+"""Clients that follow the contract and record the readings they receive from history and live."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ RETRY_PAUSE_S = 0.2
 
 
 class Watcher:
-    """While open, follows `devices` at `url`. `given`: the times (µs) a device in the order they came; `named`: spans
-    (µs, both included) of which it was told that they are missing.
+    """A context manager that follows `devices` at `url`.
 
-    `from_now` subscribes without a cursor and asks for history only then.
+    `given`: the times (µs) by device in order of arrival; `named`: spans (µs, both ends included) reported as missing.
+    With `from_now` it subscribes without a cursor and loads history at the end.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Watcher:
         await self._client.__aexit__(kind, error, trace)
 
     async def complete(self, sent: Mapping[str, Sequence[int]], *, deadline_s: float = 45) -> None:
-        """Wait until the last reading sent of each device was given; then put the history that precedes in front."""
+        """Wait for the last sent reading of each device. With `from_now`, then prepend the history."""
 
         async def is_given() -> bool:
             assert self._task is not None
@@ -62,7 +62,7 @@ class Watcher:
                 self._task.result()
             return all(times[-1] in self.given[device_id][-50:] for device_id, times in self._mine(sent).items())
 
-        await wait_until_async(is_given, f"the last readings given to {self}", deadline_s=deadline_s)
+        await wait_until_async(is_given, f"the last readings received by {self}", deadline_s=deadline_s)
         if self._from_now:
             for device_id in self._mine(sent):
                 history = await self._history(device_id)
@@ -102,19 +102,19 @@ class Watcher:
 
 
 def assert_record_is_truth(watcher: Watcher, truth: Mapping[str, Sequence[int]], *, nothing_missing: bool) -> None:
-    """Each stored reading was given once, in order; or it is named, and then it was not given."""
+    """Fail unless each stored reading was received once, in order, or was reported as missing and not received."""
     for device_id in watcher.devices:
         given, stored, spans = watcher.given[device_id], truth[device_id], watcher.named[device_id]
         what = f"{watcher} {device_id}"
         assert given == sorted(given), f"{what}: out of order"
-        assert len(given) == len(set(given)), f"{what}: given twice: {_twice(given)}"
+        assert len(given) == len(set(given)), f"{what}: received twice: {_twice(given)}"
         assert set(given) <= set(stored), f"{what}: never stored: {set(given) - set(stored)}"
         missing = sorted(set(stored) - set(given))
         unnamed = [us for us in missing if not any(first <= us <= last for first, last in spans)]
         assert not unnamed, f"{what}: {len(unnamed)} of {len(stored)} lost: {[stored.index(us) for us in unnamed]}"
         false = [us for us in given if any(first <= us <= last for first, last in spans)]
-        assert not false, f"{what}: given, and named as missing: {[stored.index(us) for us in false]}"
-        assert not (nothing_missing and (missing or spans)), f"{what}: {len(missing)} missing, {spans} named"
+        assert not false, f"{what}: received and reported as missing: {[stored.index(us) for us in false]}"
+        assert not (nothing_missing and (missing or spans)), f"{what}: {len(missing)} missing, {spans} reported"
 
 
 def _twice(given: Sequence[int]) -> list[int]:

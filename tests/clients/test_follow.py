@@ -1,4 +1,4 @@
-"""The Python client's way back: a scripted websocket server says how each connection ends."""
+"""Reconnection of the Python client: a scripted websocket server ends each connection."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def subscribed(cursor: str | None, *, recovered: bool = True, device_id: str = "
 
 
 def scene(*frames: Frame, close: int | None = None) -> Scene:
-    """Send `frames`, then close with `close`, or break the connection off."""
+    """Send `frames`, then close with code `close`, or abort the connection."""
 
     async def play(socket: ServerConnection, _: Frame) -> None:
         for frame in frames:
@@ -66,7 +66,7 @@ def scene(*frames: Frame, close: int | None = None) -> Scene:
 
 
 class Stage:
-    """`requests` are the first frames that the client sent, one a connection."""
+    """The scripted server. `requests`: the first frame of each connection."""
 
     def __init__(self, scenes: list[Scene]) -> None:
         self.requests: list[Frame] = []
@@ -98,7 +98,7 @@ def client_of(stage: Stage, **timeouts: float) -> WattstreamClient:
 
 
 async def follow(stage: Stage, cursors: dict[str, str | None], count: int, **timeouts: float) -> list[Event]:
-    """The first `count` events."""
+    """Return the first `count` events."""
     found: list[Event] = []
     async with (
         asyncio.timeout(DEADLINE_S),
@@ -117,7 +117,7 @@ def seconds_of(events: list[Event]) -> list[int]:
 
 
 @pytest.mark.parametrize("close", [None, 1000, 1011, 1012, 4408, 4429])
-async def test_it_comes_back_from_the_last_reading_and_gives_each_once(close: int | None) -> None:
+async def test_reconnects_resume_after_the_last_reading_without_duplicates(close: int | None) -> None:
     first = scene(subscribed(time_of(1)), backlog(2, 3), reading(4), close=close)
     second = scene(subscribed(time_of(3)), reading(4), reading(5), close=close)
     async with stage(first, second) as server:
@@ -127,20 +127,20 @@ async def test_it_comes_back_from_the_last_reading_and_gives_each_once(close: in
 
 
 @pytest.mark.parametrize(("close", "error"), [(4400, ProtocolViolation), (4401, NotAuthenticated), (4403, Forbidden)])
-async def test_after_these_it_does_not_come_back(close: int, error: type[WattstreamError]) -> None:
+async def test_fatal_close_codes_end_the_subscription(close: int, error: type[WattstreamError]) -> None:
     async with stage(scene(reading(1), close=close)) as server:
         with pytest.raises(error, match=str(close)):
             await follow(server, {"a": None}, 2)
         assert len(server.requests) == 1
 
 
-async def test_a_subscription_from_now_on_comes_back_to_where_it_began() -> None:
+async def test_a_subscription_from_now_on_resumes_from_its_first_cursor() -> None:
     async with stage(scene(subscribed(time_of(7))), scene(reading(8), close=1000)) as server:
         assert seconds_of(await follow(server, {"a": None}, 1)) == [8]
     assert [request["since"] for request in server.requests] == [{"a": None}, {"a": time_of(7)}]
 
 
-async def test_it_says_what_is_missing_and_drops_a_device_that_is_revoked() -> None:
+async def test_gaps_are_reported_and_revoked_devices_are_dropped() -> None:
     told = [
         subscribed(time_of(9), recovered=False),
         {"type": "gap", "device_id": "a", "from": time_of(10), "to": time_of(11)},
@@ -160,7 +160,7 @@ async def test_it_says_what_is_missing_and_drops_a_device_that_is_revoked() -> N
     assert server.requests[1]["devices"] == ["b"]
 
 
-async def test_a_peer_that_answers_no_ping_is_given_up() -> None:
+async def test_a_server_that_answers_no_ping_is_disconnected() -> None:
     async def fall_silent(socket: ServerConnection, _: Frame) -> None:
         socket.transport.pause_reading()
         await socket.wait_closed()
@@ -169,7 +169,7 @@ async def test_a_peer_that_answers_no_ping_is_given_up() -> None:
         assert seconds_of(await follow(server, {"a": None}, 1, ping_s=0.2)) == [1]
 
 
-async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
+async def test_the_client_waits_for_a_server_to_start() -> None:
     async with stage(scene(reading(1), close=1000)) as server:
         url = server.url
     port = int(url.rpartition(":")[2])
@@ -182,7 +182,7 @@ async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
             assert seconds_of(await following) == [1]
 
 
-def test_the_back_off_grows_is_bounded_and_jittered() -> None:
+def test_the_backoff_grows_and_is_bounded_and_jittered() -> None:
     backoff = Backoff(first_s=1, longest_s=8, chance=random.Random(1))
     waits = [backoff.next_s() for _ in range(50)]
     for wait, bound in zip(waits, [1, 2, 4, *[8] * 47], strict=True):

@@ -1,4 +1,4 @@
-"""clients/javascript in a Node.js program with an access token, against the real server. Faults: tests/e2e."""
+"""clients/javascript in a Node.js program with an access token, against the real server. tests/e2e covers faults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The Node.js of this machine, or the one that the project installs."""
+    """Node.js of this machine, or the one that the project installs."""
     command = [sys.executable, "scripts/javascript", "node"]
     found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300)
     return found.stdout.strip()
@@ -66,7 +66,7 @@ def following(node: str, project: Path, **environment: str) -> Iterator[subproce
             process.kill()
 
 
-def test_history_flows_into_live(
+def test_history_continues_with_live_readings(
     server: Process, stack: Stack, alice: Person, device: str, node: str, project: Path
 ) -> None:
     readings = readings_each_second(device, now_us() - 100 * SECOND_US, 40)

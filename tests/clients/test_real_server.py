@@ -1,4 +1,4 @@
-"""The Python client on the real server: history, live, and the series that history completes."""
+"""The Python client on the real server: history, live, and gaps that history fills."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from testing.telemetry import now_us, publish, readings_each_second, store
 DEADLINE_S = 30
 
 
-async def test_history_flows_into_live(server: Process, stack: Stack, alice: Person, device: str) -> None:
+async def test_history_continues_with_live_readings(server: Process, stack: Stack, alice: Person, device: str) -> None:
     readings = readings_each_second(device, now_us() - 100 * SECOND_US, 60)
     store(stack, readings[:40])
     publish(stack, readings[:50])
@@ -37,7 +37,7 @@ async def test_history_flows_into_live(server: Process, stack: Stack, alice: Per
     assert {tuple(reading.values) for reading in given} == {("grid_power",)}
 
 
-async def test_what_cannot_be_replayed_is_loaded_from_history(
+async def test_readings_that_cannot_be_replayed_are_loaded_from_history(
     server: Process, stack: Stack, alice: Person, device: str
 ) -> None:
     readings = readings_each_second(device, now_us() - 20_000 * SECOND_US, 12_000)
@@ -55,7 +55,7 @@ async def test_what_cannot_be_replayed_is_loaded_from_history(
                 break
 
 
-async def test_a_late_reading_is_given_late(server: Process, stack: Stack, alice: Person, device: str) -> None:
+async def test_a_late_reading_is_delivered_late(server: Process, stack: Stack, alice: Person, device: str) -> None:
     first, late, second, last = readings_each_second(device, now_us() - 100 * SECOND_US, 4)
     given: list[int] = []
     async with (
@@ -80,7 +80,9 @@ async def test_a_late_reading_is_given_late(server: Process, stack: Stack, alice
     assert given == [first.us, second.us, late.us, last.us]
 
 
-async def test_no_token_and_no_access_are_said_clearly(server: Process, alice: Person, charlie: Person) -> None:
+async def test_missing_tokens_and_missing_access_raise_clear_errors(
+    server: Process, alice: Person, charlie: Person
+) -> None:
     async with asyncio.timeout(DEADLINE_S), WattstreamClient(server.url, "wrong") as client:
         with pytest.raises(NotAuthenticated):
             await client.history("ems_001")

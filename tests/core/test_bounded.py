@@ -3,7 +3,7 @@ from __future__ import annotations
 from core.bounded import BoundedDict
 
 
-def test_the_least_recently_set_entry_goes_first() -> None:
+def test_the_least_recently_set_entry_is_dropped_first() -> None:
     held: BoundedDict[str, int] = BoundedDict(2)
     held["a"] = 1
     held["b"] = 2
@@ -12,5 +12,5 @@ def test_the_least_recently_set_entry_goes_first() -> None:
     assert dict(held) == {"a": 3, "c": 4}
 
 
-def test_it_is_empty_at_first() -> None:
+def test_a_new_cache_is_empty() -> None:
     assert not BoundedDict(1)

@@ -8,7 +8,7 @@ from auth_app.identity import Credentials
 from core.decision_cache import DecisionCache
 
 
-def test_what_was_read_before_a_purge_is_not_stored_after_it() -> None:
+def test_values_read_before_a_purge_are_not_stored_after_it() -> None:
     cache: DecisionCache[str, int] = DecisionCache(lifetime_s=60)
     generation = cache.generation
     cache.purge()
@@ -16,7 +16,7 @@ def test_what_was_read_before_a_purge_is_not_stored_after_it() -> None:
     assert cache.get("a") is None
 
 
-def test_a_purge_forgets_what_matches_and_keeps_the_rest() -> None:
+def test_a_purge_deletes_only_matching_entries() -> None:
     cache: DecisionCache[str, int] = DecisionCache(lifetime_s=60)
     for key, value in {"a": 1, "b": 2}.items():
         cache.put(key, value, generation=cache.generation)
@@ -24,20 +24,20 @@ def test_a_purge_forgets_what_matches_and_keeps_the_rest() -> None:
     assert (cache.get("a"), cache.get("b")) == (None, 2)
 
 
-def test_it_is_bounded() -> None:
+def test_the_cache_is_bounded() -> None:
     cache: DecisionCache[int, int] = DecisionCache(lifetime_s=60, size=2)
     for number in range(3):
         cache.put(number, number, generation=0)
     assert [cache.get(number) for number in range(3)] == [None, 1, 2]
 
 
-def test_a_decision_ages_out() -> None:
+def test_a_decision_expires() -> None:
     cache: DecisionCache[str, int] = DecisionCache(lifetime_s=0)
     cache.put("a", 1, generation=0)
     assert cache.get("a") is None
 
 
-def test_it_can_be_purged_from_another_thread_while_it_fills() -> None:
+def test_another_thread_can_purge_during_writes() -> None:
     cache: DecisionCache[Credentials, int] = DecisionCache(lifetime_s=60, size=200)
     done = threading.Event()
     failures: list[Exception] = []

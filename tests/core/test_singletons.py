@@ -23,7 +23,7 @@ def test_each_event_loop_has_its_own_object() -> None:
     assert first is not other
 
 
-async def test_an_object_is_made_on_the_first_call_and_not_before() -> None:
+async def test_an_object_is_created_by_the_first_call() -> None:
     things = PerLoop(Thing)
     assert things.existing() is None
     thing = things()
@@ -38,6 +38,6 @@ async def test_a_discarded_object_is_replaced_by_the_next_call() -> None:
     assert things() is not thing
 
 
-def test_it_needs_a_running_loop() -> None:
+def test_a_running_loop_is_required() -> None:
     with pytest.raises(RuntimeError):
         PerLoop(Thing)()

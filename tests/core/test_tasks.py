@@ -52,7 +52,7 @@ async def test_close_waits_until_the_tasks_have_cleaned_up() -> None:
 
 
 @pytest.mark.parametrize("ending", [ValueError("broken"), None])
-async def test_a_service_that_fails_or_returns_starts_again(
+async def test_a_service_that_fails_or_returns_is_restarted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ending: Exception | None
 ) -> None:
     monkeypatch.setattr(tasks, "RESTART_PAUSE_S", 0.0)

@@ -1,4 +1,4 @@
-"""Who watches a site past one machine."""
+"""Clients of a site that runs on several machines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-if TYPE_CHECKING:  # these import Django's models, for which tests/conftest.py has to set it up first
+if TYPE_CHECKING:  # these import Django's models: tests/conftest.py must set up Django first
     from testing.cast import Person
     from tests.chaos.drama import Drama
     from tests.chaos.site import Site
@@ -35,10 +35,10 @@ def devices(person: Person) -> list[str]:
 
 @pytest.fixture
 async def act(site: ScaleSite, person: Person, devices: list[str]) -> AsyncIterator[Drama]:
-    """A load by way of the real writer, and clients at both servers that follow the contract."""
+    """A load through the real writer, and clients at both servers that follow the contract."""
     from tests.chaos.drama import drama
 
-    # A drama asks of its site what both kinds have: url, env, writer, stored.
+    # Drama uses only url, env, writer and stored, which both kinds of site have.
     async with drama(cast("Site", site), person, devices, seed=1) as running:
         site.both_are_watched()
         yield running

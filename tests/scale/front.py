@@ -16,7 +16,7 @@ SCALE = NGINX_CONF.parent / "scale"
 
 @contextmanager
 def front_before(servers: Sequence[Process], writer: Process, folder: Path) -> Iterator[Process]:
-    """Addresses and folders adapted, and nothing else."""
+    """Run nginx with adapted addresses and folders; the rest of the configuration is unchanged."""
     port = free_port()
     shutil.copytree(SCALE, folder / "scale")
     (folder / "nginx.conf").write_text(NGINX_CONF.read_text())
@@ -28,7 +28,7 @@ def front_before(servers: Sequence[Process], writer: Process, folder: Path) -> I
         assert any(ours in file.read_text() for file in files), ours
         for file in files:
             file.write_text(file.read_text().replace(ours, here))
-    user = ["user root root;"] if os.geteuid() == 0 else []  # in its container it is not started by root
+    user = ["user root root;"] if os.geteuid() == 0 else []  # the container does not start it as root
     command = [str(tool("nginx")), "-c", str(folder / "nginx.conf"), "-p", str(folder)]
     command += ["-g", " ".join(["daemon off;", *user])]
     with Process(command, env={}, log=folder / "nginx.log", port=port) as process:

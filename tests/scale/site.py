@@ -1,4 +1,4 @@
-"""A site past one machine: a writer, two servers, and nginx in front of them; the databases are the test's."""
+"""A site for several machines: a writer, two servers, and nginx in front of them, on the databases of the test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ESTABLISHED = "01"  # in /proc/net/tcp
 
 @dataclass
 class ScaleSite:
-    """`url` is the front's. `env` is that of the writer; the servers' may differ."""
+    """`url` is that of the front; `env` is that of the writer, and the servers' may differ."""
 
     env: Mapping[str, str]
     writer: Process
@@ -28,13 +28,13 @@ class ScaleSite:
     url: str
 
     def stored(self, device_id: str) -> list[int]:
-        """The times (µs) in TimescaleDB, in order: the truth."""
+        """Return the times (µs) in TimescaleDB, in order."""
         with psycopg.connect(self.env["TELEMETRY_ADMIN_URL"], connect_timeout=5) as connection:
             query = "SELECT time FROM energy_data WHERE device_id = %s ORDER BY time"
             return [us_from_datetime(row[0]) for row in connection.execute(query, [device_id])]
 
     def both_are_watched(self) -> None:
-        """Wait until clients are connected to each of the servers."""
+        """Wait until clients are connected to both servers."""
         wait_until(lambda: all(_connections(server.port) for server in self.servers), "sockets at both servers")
 
 

@@ -1,4 +1,4 @@
-"""Accounts on PostgreSQL: what several servers need, as a file would be on one machine only."""
+"""Accounts on PostgreSQL, which several servers share; a SQLite file exists on one machine only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PASSWORD = "correct-horse-battery"
 
 @pytest.fixture
 def env(stack: Stack) -> Iterator[dict[str, str]]:
-    """The test's databases, and an empty one for accounts."""
+    """The databases of the test with an empty accounts database."""
     told = conninfo_to_dict(stack.env["TELEMETRY_ADMIN_URL"])
     database = f"accounts_{secrets.token_hex(4)}"
     with psycopg.connect(stack.env["TELEMETRY_ADMIN_URL"], autocommit=True) as owner:
@@ -41,7 +41,7 @@ def env(stack: Stack) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def servers(env: dict[str, str], tmp_path: Path) -> Iterator[list[Process]]:
-    """Two that start in the same moment, before there is a table."""
+    """Two servers that start at the same time on an empty database."""
     with ExitStack() as cleanup:
         both = []
         for number in (1, 2):
@@ -62,7 +62,7 @@ def answers(server: Process) -> bool:
         return False
 
 
-def test_what_one_server_is_told_the_other_one_knows(servers: list[Process], env: dict[str, str]) -> None:
+def test_changes_at_one_server_apply_at_the_other(servers: list[Process], env: dict[str, str]) -> None:
     one, other = (httpx.Client(base_url=server.url, timeout=30) for server in servers)
     device_id = f"ems_{secrets.token_hex(4)}"
     code = re.search(r"claim code: (\S+)", manage(env, "provision_device", device_id))
@@ -76,7 +76,7 @@ def test_what_one_server_is_told_the_other_one_knows(servers: list[Process], env
         assert one.post("/api/devices/claim", json=claim, headers=headers).status_code == 201
         assert other.get(f"/api/history/{device_id}", headers=headers).status_code == 200
         assert one.post("/api/auth/logout", headers=headers).status_code == 204
-        # By way of Redis, so not in the same moment, but long before a decision is asked for again.
+        # Redis carries the change: not immediate, but long before the cached decision expires.
         wait_until(
             lambda: other.get(f"/api/history/{device_id}", headers=headers).status_code == 401,
             "signed out",

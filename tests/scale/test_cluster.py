@@ -1,4 +1,4 @@
-"""Redis Cluster, three masters: sharded channels for the devices, plain ones for everybody."""
+"""Redis Cluster with three masters: sharded channels for readings, plain channels for messages to all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def site(stack: Stack, cluster: RedisCluster, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def devices(person: Person) -> list[str]:
-    """One of each master."""
+    """One device per master."""
     found: dict[int, str] = {}
     while len(found) < len(ONE_OF_EACH):
         device_id = device_create(owner=person)
@@ -44,7 +44,7 @@ def devices(person: Person) -> list[str]:
 
 
 class Listener:
-    """What a stream told: readings, and which streams began and broke off."""
+    """Records the callbacks of a subscriber: readings, messages, subscriptions and lost subscriptions."""
 
     def __init__(self) -> None:
         self.given: list[tuple[str, bytes]] = []
@@ -66,7 +66,7 @@ class Listener:
 
 
 def shard_of(device_id: str) -> int:
-    """Which of the three, as the slots are shared at the start."""
+    """Return the index of the master that holds the device at the start."""
     return next(number for number in range(3) if device_slot(device_id) < SLOTS * (number + 1) // 3)
 
 
@@ -75,7 +75,7 @@ ONE_OF_EACH = [next(name for name in map("ems_{}".format, range(100)) if shard_o
 
 @pytest.fixture
 async def listener(cluster: RedisCluster) -> AsyncIterator[Listener]:
-    """A stream of one device of each master."""
+    """A subscriber with one device per master."""
     heard = Listener()
     stream = subscriber_of(cluster.url, heard, ["wattstream:test"])
     for device_id in ONE_OF_EACH:
@@ -98,9 +98,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
     await wait_until_async(holds, what)
 
 
-async def test_a_lost_connection_is_lost_for_the_devices_of_that_master_alone(
-    listener: Listener, cluster: RedisCluster
-) -> None:
+async def test_a_lost_connection_affects_only_devices_of_that_master(listener: Listener, cluster: RedisCluster) -> None:
     for shard in (1, 2):
         listener.lost.clear()
         listener.subscribed.clear()
@@ -116,7 +114,7 @@ def kill_sharded_connections(node: RedisServer) -> None:
             node.ask("CLIENT", "KILL", "ID", fields["id"])
 
 
-async def test_a_slot_that_moves_takes_its_device_along_and_no_other(listener: Listener, cluster: RedisCluster) -> None:
+async def test_a_moved_slot_resubscribes_only_its_device(listener: Listener, cluster: RedisCluster) -> None:
     device_id, source, target = ONE_OF_EACH[0], cluster.masters[0], cluster.masters[1]
     listener.subscribed.clear()
     await asyncio.to_thread(move_slot, cluster, device_slot(device_id), source, target)
@@ -124,29 +122,25 @@ async def test_a_slot_that_moves_takes_its_device_along_and_no_other(listener: L
         await until(lambda: listener.subscribed, "subscribed at the other master")
         assert listener.lost == listener.subscribed == [device_id]
         target.ask("SPUBLISH", live_channel(device_id, is_cluster=True), "x")
-        await until(lambda: listener.given == [(device_id, b"x")], "heard from the other master")
+        await until(lambda: listener.given == [(device_id, b"x")], "received from the other master")
     finally:
         await asyncio.to_thread(move_slot, cluster, device_slot(device_id), target, source)
 
 
 def move_slot(cluster: RedisCluster, slot: int, source: RedisServer, target: RedisServer) -> None:
-    """What redis-cli does to move a slot without keys."""
+    """Move an empty slot as redis-cli does."""
     for node in (target, source, *cluster.masters):
         node.ask("CLUSTER", "SETSLOT", slot, "NODE", target.ask("CLUSTER", "MYID"))
 
 
-async def test_what_all_are_told_comes_once_from_whichever_node_it_was_said_to(
-    listener: Listener, cluster: RedisCluster
-) -> None:
+async def test_plain_messages_arrive_once_from_any_node(listener: Listener, cluster: RedisCluster) -> None:
     for number, node in enumerate(cluster.nodes):
         node.ask("PUBLISH", "wattstream:test", str(number))
     await until(lambda: len(listener.messages) >= len(cluster.nodes), "heard")
     assert sorted(listener.messages) == [("wattstream:test", str(number).encode()) for number in range(6)]
 
 
-async def test_that_readings_may_be_missing_is_said_in_order_with_them(
-    listener: Listener, cluster: RedisCluster
-) -> None:
+async def test_break_messages_arrive_in_order_with_readings(listener: Listener, cluster: RedisCluster) -> None:
     device_id = ONE_OF_EACH[2]
     for payload in ("1", device_id, "2"):
         cluster.masters[2].ask("SPUBLISH", live_channel(device_id, is_cluster=True), payload)
@@ -175,11 +169,11 @@ async def test_a_master_is_killed_under_load_and_its_replica_takes_over(
         await act.settle()
     finally:
         master.start()
-        await until(lambda: not cluster.is_master(master), "the killed one follows")
+        await until(lambda: not cluster.is_master(master), "the killed master is a replica")
 
 
 def signing_in_and_tickets_work(person: Person) -> None:
-    """Both count on Redis: attempts and tickets."""
+    """Login attempts and tickets both depend on Redis."""
     wait_until(lambda: person.http.post("/api/auth/ws-ticket").status_code == 200, "tickets are issued again")
     answer = person.http.post("/api/auth/login", json={"username": person.username, "password": PASSWORD})
     assert answer.status_code == 200
@@ -187,7 +181,7 @@ def signing_in_and_tickets_work(person: Person) -> None:
 
 
 async def test_a_planned_failover_under_load(act: Drama, cluster: RedisCluster) -> None:
-    """The old master lives on as a replica, and its connections with it."""
+    """The old master becomes a replica, and its connections stay open."""
     replica = cluster.replicas[1]
     assert not cluster.is_master(replica)
     replica.ask("CLUSTER", "FAILOVER")
@@ -196,7 +190,7 @@ async def test_a_planned_failover_under_load(act: Drama, cluster: RedisCluster) 
     await act.settle()
 
 
-async def test_all_sharded_connections_of_the_servers_are_killed_under_load(act: Drama, cluster: RedisCluster) -> None:
+async def test_all_sharded_connections_are_killed_under_load(act: Drama, cluster: RedisCluster) -> None:
     for node in cluster.nodes:
         await asyncio.to_thread(kill_sharded_connections, node)
     await act.flow()

@@ -1,4 +1,4 @@
-"""Redis by way of Sentinel: the master goes, another one takes over, nothing is lost, doubled or out of order."""
+"""Redis with Sentinel: the master fails, a replica takes over, and no reading is lost, duplicated or out of order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_planned_failover_under_load(act: Drama, sentinels: SentinelSet)
     await act.settle()
 
 
-async def test_the_master_is_frozen_under_load_and_comes_back_as_a_replica(act: Drama, sentinels: SentinelSet) -> None:
+async def test_the_master_is_frozen_under_load_and_becomes_a_replica(act: Drama, sentinels: SentinelSet) -> None:
     frozen = sentinels.master
     with frozen.frozen():
         await has_other_master(sentinels, frozen.port)
@@ -67,7 +67,7 @@ async def has_other_master(sentinels: SentinelSet, port: int) -> None:
 
 
 def signing_in_and_tickets_work(person: Person) -> None:
-    """Both count on Redis: attempts and tickets."""
+    """Login attempts and tickets both depend on Redis."""
     wait_until(lambda: person.http.post("/api/auth/ws-ticket").status_code == 200, "tickets are issued again")
     answer = person.http.post("/api/auth/login", json={"username": person.username, "password": PASSWORD})
     assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""History read from a standby that lags, goes away or falls silent: requests go on, and the seam is exact."""
+"""History from a standby that lags, fails or stops answering: requests succeed and no reading is lost or repeated."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def site(stack: Stack, pair: PostgresPair, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(autouse=True)
 def reads_from_standby(site: ScaleSite, person: Person, devices: list[str], pair: PostgresPair) -> None:
-    """Connections that a test has left to the primary are replaced as they are used."""
+    """Connections that a test left on the primary are replaced when they are used."""
 
     def is_so() -> bool:
         for server in site.servers:
@@ -55,7 +55,7 @@ def token(person: Person) -> dict[str, str]:
     return {"Authorization": f"Bearer {person.token}"}
 
 
-async def test_reads_go_to_the_standby_and_a_lag_of_seconds_costs_no_reading(
+async def test_reads_use_the_standby_and_its_lag_loses_no_reading(
     act: Drama, site: ScaleSite, person: Person, pair: PostgresPair
 ) -> None:
     device_id = act.devices[0]
@@ -79,13 +79,13 @@ async def test_reads_go_to_the_standby_and_a_lag_of_seconds_costs_no_reading(
 
 
 def with_new_rings(site: ScaleSite) -> None:
-    """As after a lost connection of the writer, and of the servers: the rings begin anew, and the streams too."""
+    """Break the Redis connections of writer and servers: rings and streams start again."""
     with redis.Redis.from_url(site.env["REDIS_URL"], socket_timeout=5) as client:
         for kind in ("pubsub", "normal"):
             client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
 
-async def test_the_standby_is_killed_under_load_and_comes_back(
+async def test_the_standby_is_killed_under_load_and_restarted(
     act: Drama, site: ScaleSite, person: Person, pair: PostgresPair
 ) -> None:
     path = f"/api/history/{act.devices[0]}?range=10m"
@@ -116,10 +116,10 @@ async def test_the_standby_is_killed_under_load_and_comes_back(
     await act.settle()
 
 
-async def test_a_standby_that_answers_nothing_is_left_for_the_primary(
+async def test_a_standby_without_answers_is_replaced_by_the_primary(
     act: Drama, person: Person, pair: PostgresPair
 ) -> None:
-    """Its connections stay open: without an error, and without an answer."""
+    """Its connections stay open, without errors and without answers."""
     path = f"/api/history/{act.devices[0]}?range=10m"
     pair.standby_proxy.pause()
     try:

@@ -1,4 +1,4 @@
-"""scripts/services for real: servers of their own start, let in who has the password, and stop."""
+"""scripts/services with real servers: they start, accept only clients with the password, and stop."""
 
 import json
 import os
@@ -29,14 +29,14 @@ URLS = ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL")
 
 
 def services(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the script with exactly these of the variables that it looks at."""
+    """Run the script. Of the variables that it reads, only those in `environment` are set."""
     rest = {name: value for name, value in os.environ.items() if name not in URLS}
     command = [ROOT / "scripts/services", *arguments]
     return subprocess.run(command, env=rest | environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 def exports(data: Path) -> dict[str, str]:
-    """What a shell would know after evaluating what `env` prints."""
+    """Return the variables that a shell would have after evaluating the output of `env`."""
     printed = services("env", "--data", data)
     assert printed.returncode == 0, printed.stderr
     words = [shlex.split(line) for line in printed.stdout.splitlines()]
@@ -45,12 +45,12 @@ def exports(data: Path) -> dict[str, str]:
 
 
 def pids(data: Path) -> list[int]:
-    """The process ids of the two servers."""
+    """Return the process ids of the two servers."""
     return [int((data / file).read_text().split()[0]) for file in ("postgres/postmaster.pid", "redis/redis.pid")]
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process of this number that has not ended."""
+    """Return whether the process exists and has not ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
     except (FileNotFoundError, ProcessLookupError):
@@ -58,7 +58,7 @@ def is_alive(pid: int) -> bool:
 
 
 def refused(url: str) -> bool:
-    """Whether the database does not let this login in."""
+    """Return whether the database rejects this login."""
     try:
         psycopg.connect(url, connect_timeout=5).close()
     except psycopg.OperationalError as error:
@@ -68,7 +68,7 @@ def refused(url: str) -> bool:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An empty folder that the servers' user can reach, which pytest's own is not."""
+    """An empty folder that the servers' user can access; it cannot access pytest's."""
     made = Path(tempfile.mkdtemp(prefix="wattstream-test-", dir="/var/tmp"))
     made.chmod(0o755)
     yield made
@@ -78,7 +78,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
-    """The data folder of a running pair of servers."""
+    """The data folder of two running servers."""
     made = Path(tempfile.mkdtemp(prefix="wattstream-test-", dir="/var/tmp"))
     made.chmod(0o755)
     started = services("start", "--data", made)
@@ -88,7 +88,7 @@ def data() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def test_the_database_answers_and_has_timescaledb(data: Path) -> None:
+def test_the_database_has_timescaledb(data: Path) -> None:
     with psycopg.connect(exports(data)["TELEMETRY_ADMIN_URL"]) as connection:
         connection.execute("CREATE TABLE pulse (time timestamptz NOT NULL)")
         connection.execute("SELECT create_hypertable('pulse', 'time')")
@@ -97,7 +97,7 @@ def test_the_database_answers_and_has_timescaledb(data: Path) -> None:
         assert row == (1, "wattstream_owner")
 
 
-def test_the_owner_can_make_databases_that_have_timescaledb_too(data: Path) -> None:
+def test_databases_of_the_owner_have_timescaledb(data: Path) -> None:
     url = exports(data)["TELEMETRY_ADMIN_URL"]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE another")
@@ -105,14 +105,14 @@ def test_the_owner_can_make_databases_that_have_timescaledb_too(data: Path) -> N
         assert connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'").fetchone() == (1,)
 
 
-def test_nobody_gets_into_the_database_without_the_password(data: Path) -> None:
+def test_the_database_requires_the_password(data: Path) -> None:
     url = urlsplit(exports(data)["TELEMETRY_ADMIN_URL"])
     assert not refused(url.geturl())
     assert refused(url.geturl().replace(f":{url.password}@", ":wrong@"))
     assert refused(f"postgresql://postgres:wrong@127.0.0.1:{url.port}/postgres")
 
 
-def test_nobody_gets_into_redis_without_the_password(data: Path) -> None:
+def test_redis_requires_the_password(data: Path) -> None:
     url = urlsplit(exports(data)["REDIS_URL"])
     assert redis.Redis.from_url(url.geturl()).ping()
     for password in (None, "wrong"):
@@ -138,7 +138,7 @@ def test_env_names_the_reader_the_owner_and_redis(data: Path) -> None:
     ]
 
 
-def test_a_second_start_changes_nothing_even_with_its_own_env_set(data: Path) -> None:
+def test_a_second_start_changes_nothing_even_with_the_output_of_env_set(data: Path) -> None:
     before, urls = pids(data), exports(data)
     again = services("start", "--data", data, **urls)
     assert again.returncode == 0
@@ -146,12 +146,12 @@ def test_a_second_start_changes_nothing_even_with_its_own_env_set(data: Path) ->
     assert (pids(data), exports(data)) == (before, urls)
 
 
-def test_status_tells_by_its_exit_code(data: Path, folder: Path) -> None:
+def test_status_sets_the_exit_code(data: Path, folder: Path) -> None:
     assert services("status", "--data", data).returncode == 0
     assert services("status", "--data", folder).returncode == 3
 
 
-def test_what_the_environment_names_is_used_and_echoed(folder: Path) -> None:
+def test_databases_named_by_the_environment_are_used_and_printed(folder: Path) -> None:
     others = {name: f"scheme://someone:it's@elsewhere/{name}" for name in URLS}
     assert services("start", "--data", folder, **others).stderr.count("using the one that the environment names") == 2
     assert not any(folder.iterdir())
@@ -159,42 +159,42 @@ def test_what_the_environment_names_is_used_and_echoed(folder: Path) -> None:
     assert [shlex.split(line)[1] for line in echoed.splitlines()] == [f"{name}={url}" for name, url in others.items()]
 
 
-def test_half_a_database_in_the_environment_is_refused(folder: Path) -> None:
+def test_one_of_two_database_urls_is_rejected(folder: Path) -> None:
     half = services("start", "--data", folder, TELEMETRY_URL="postgresql://someone@elsewhere/db")
     assert half.returncode == 1
     assert "TELEMETRY_ADMIN_URL is not" in half.stderr
 
 
-def test_env_of_servers_that_do_not_run_says_what_to_do(folder: Path) -> None:
+def test_env_without_running_servers_says_what_to_do(folder: Path) -> None:
     printed = services("env", "--data", folder)
     assert (printed.returncode, printed.stdout) == (1, "")
     assert "services start" in printed.stderr
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(folder: Path) -> None:
+def test_a_folder_with_other_content_is_not_changed(folder: Path) -> None:
     (folder / "postgres").mkdir()
     refusal = services("start", "--data", folder)
     assert refusal.returncode == 1
     assert "holds something else" in refusal.stderr
 
 
-def test_a_taken_port_is_refused_by_its_number(data: Path, folder: Path) -> None:
+def test_a_port_in_use_is_rejected_by_number(data: Path, folder: Path) -> None:
     taken = str(urlsplit(exports(data)["REDIS_URL"]).port)
     refusal = services("start", "--data", folder, "--postgres-port", taken)
     assert refusal.returncode == 1
     assert f"Port {taken} is taken" in refusal.stderr
 
 
-def test_a_start_that_was_cut_short_and_a_crash_are_recovered_from_and_stop_stops(folder: Path) -> None:
+def test_start_recovers_from_an_interrupted_start_and_a_crash(folder: Path) -> None:
     assert services("start", "--data", folder).returncode == 0
-    (folder / "postgres-is-set-up").unlink()  # as if killed before the roles were there
+    (folder / "postgres-is-set-up").unlink()  # as if killed before the roles existed
     assert services("start", "--data", folder).returncode == 0
     with psycopg.connect(exports(folder)["TELEMETRY_ADMIN_URL"]) as connection:
         connection.execute("CREATE TABLE kept ()")
 
     for pid in pids(folder):
         os.kill(pid, signal.SIGKILL)
-    (folder / "redis/redis.pid").write_text(str(os.getpid()))  # the number is someone else's by now
+    (folder / "redis/redis.pid").write_text(str(os.getpid()))  # another process has this id now
     assert services("start", "--data", folder).returncode == 0
     with psycopg.connect(exports(folder)["TELEMETRY_ADMIN_URL"]) as connection:
         connection.execute("TABLE kept")
@@ -260,7 +260,7 @@ def test_debian_mirrors_are_found_in_deb822_sources() -> None:
     assert sources.for_release(sources.parse_deb822(DEB822), own="bookworm", wanted="trixie") == MIRRORS
 
 
-def test_sources_of_both_formats_are_read_from_where_apt_has_them(tmp_path: Path) -> None:
+def test_sources_of_both_formats_are_read_from_the_apt_folders(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list").write_text(ONE_LINE)
     (tmp_path / "sources.list.d/debian.sources").write_text(DEB822)

@@ -1,4 +1,4 @@
-"""What the catalogue accepts."""
+"""Validation of the catalogue."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def load(tmp_path: Path, text: str) -> Catalogue:
         (f'[policies.keep]\n1m = "90 days"\n{METRIC}', "policies.keep"),
     ],
 )
-def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, named: str) -> None:
+def test_invalid_entries_are_named(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(CatalogueError, match=named):
         load(tmp_path, text)
 
 
-def test_names_as_long_as_the_rollups_leave_room_for(tmp_path: Path) -> None:
+def test_the_longest_names_that_rollups_allow_are_accepted(tmp_path: Path) -> None:
     load(tmp_path, f'[table]\nname = "{"t" * 46}"\n[[metric]]\nname = "{"m" * 57}"\n')
 
 
-def test_how_long_things_are_kept(tmp_path: Path) -> None:
-    """A tier that is not listed is kept as long as the next coarser one that is."""
+def test_unlisted_tiers_inherit_the_retention_of_coarser_ones(tmp_path: Path) -> None:
+    """A tier without an entry is kept as long as the next coarser tier with one."""
     keep = load(tmp_path, f'[policies.keep]\nraw = "90 days"\n1m = "90 days"\n15m = "52 weeks"\n{METRIC}').keep
     assert keep == {"raw": "90 days", "30s": "90 days", "1m": "90 days", "5m": "52 weeks", "15m": "52 weeks"}

@@ -1,4 +1,4 @@
-"""The time of an encoded reading, taken without decoding the rest."""
+"""The time of an encoded reading, read without decoding the rest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CATALOGUE = catalogue_load()
         b' {"device_id":"ems_001","time":"2026\\u002d11-23T10:00:00Z"}',
     ],
 )
-def test_it_is_the_decoded_readings(payload: bytes) -> None:
+def test_the_time_equals_that_of_the_decoded_reading(payload: bytes) -> None:
     assert reading_time(payload, CATALOGUE) == reading_decode(payload, CATALOGUE).us
 
 
@@ -30,6 +30,6 @@ def test_it_is_the_decoded_readings(payload: bytes) -> None:
     "payload",
     [b"", b"[]", b'{"device_id":"ems_001"}', b'{"time":"yesterday"}', b'{"time":"2026-11-23T10:00:00"}', b'{"time":1}'],
 )
-def test_without_a_time_it_is_refused(payload: bytes) -> None:
+def test_a_payload_without_a_valid_time_is_rejected(payload: bytes) -> None:
     with pytest.raises(ReadingError):
         reading_time(payload, CATALOGUE)

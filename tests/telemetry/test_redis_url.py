@@ -1,4 +1,4 @@
-"""REDIS_URL: what is accepted, and what it leads to."""
+"""REDIS_URL: accepted forms and the resulting addresses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from telemetry.names import device_of, live_channel, ring_key
 from telemetry.redis_url import redis_address
 
 
-def test_one_server_is_redis_pys_own_form() -> None:
+def test_a_single_server_uses_the_format_of_redis_py() -> None:
     address = redis_address("rediss://user:p%40ss@host:1234/2?ssl_ca_certs=ca.pem")
     assert address.nodes == ()
     assert not address.is_cluster
@@ -47,7 +47,7 @@ def test_a_cluster_over_tls() -> None:
         "unix+cluster://:hush@host",
     ],
 )
-def test_anything_else_is_refused_without_showing_it(url: str) -> None:
+def test_other_urls_are_rejected_without_their_passwords(url: str) -> None:
     with pytest.raises(ValueError) as refused:
         redis_address(url)
     assert "hush" not in str(refused.value)

@@ -40,7 +40,7 @@ def insert(url: str, first: datetime, count: int) -> None:
         )
 
 
-def test_a_dump_of_the_telemetry_database_is_restored_whole(stack: Stack, services: Services, tmp_path: Path) -> None:
+def test_a_dump_of_the_telemetry_database_restores_completely(stack: Stack, services: Services, tmp_path: Path) -> None:
     env = {**stack.env, **services.env()}
     owner = env["TELEMETRY_ADMIN_URL"]
     manage(env, "telemetry_schema", "--apply")
@@ -78,7 +78,7 @@ def superuser_password(services: Services) -> str:
 
 
 def run(program: str, *arguments: str, address: str) -> None:
-    """The server's own program, unpacked beside it."""
+    """Run a program of the private server."""
     folder = next((ROOT / ".local/services/prefix").glob("usr/lib/postgresql/*/bin"))
     told = conninfo_to_dict(address)
     env = {"PATH": "/usr/bin:/bin", "PGPASSWORD": str(told.pop("password"))}

@@ -1,4 +1,4 @@
-"""The schema command, and what the server's role may not do."""
+"""The schema command, and the limits of the server's role."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def reader(stack: Stack) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(stack.env["TELEMETRY_URL"], autocommit=True, connect_timeout=5)
 
 
-def test_the_schema_is_printed_and_safe_to_apply_again(stack: Stack) -> None:
+def test_the_schema_is_printed_and_applying_it_is_idempotent(stack: Stack) -> None:
     printed = manage(stack.env, "telemetry_schema")
     assert 'CREATE TABLE IF NOT EXISTS "public"."energy_data"' in printed
     assert "create_hypertable" in printed
@@ -39,7 +39,7 @@ def test_the_schema_is_printed_and_safe_to_apply_again(stack: Stack) -> None:
     assert ("energy_data",) in names
 
 
-def test_the_printed_schema_can_be_run_as_it_stands(stack: Stack) -> None:
+def test_the_printed_schema_runs_unchanged(stack: Stack) -> None:
     printed = manage(stack.env, "telemetry_schema")
     with stack.admin() as connection:
         connection.execute(printed)
@@ -52,19 +52,19 @@ def test_the_servers_role_cannot_write(stack: Stack, statement: str) -> None:
 
 
 @pytest.mark.parametrize("statement", SERVER_WRITES)
-def test_not_even_when_it_asks_for_a_writable_transaction(stack: Stack, statement: str) -> None:
+def test_the_servers_role_cannot_write_in_a_writable_transaction(stack: Stack, statement: str) -> None:
     with reader(stack) as connection:
         connection.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
 
 
-def test_the_role_carries_its_statement_timeout(stack: Stack) -> None:
+def test_the_role_has_a_statement_timeout(stack: Stack) -> None:
     with reader(stack) as connection:
         assert connection.execute("SHOW statement_timeout").fetchone() == ("15s",)
 
 
-def test_django_cannot_write_either(stack: Stack) -> None:
+def test_django_cannot_write(stack: Stack) -> None:
     with pytest.raises(DatabaseError), connections["telemetry"].cursor() as cursor:
         cursor.execute(SERVER_WRITES[0])
 
@@ -84,7 +84,7 @@ def test_the_router_refuses_writes_and_migrations() -> None:
     assert router.allow_migrate("default", "auth_app") is None
 
 
-def test_migrating_the_telemetry_database_changes_nothing_there(stack: Stack) -> None:
+def test_migrating_the_telemetry_database_changes_nothing(stack: Stack) -> None:
     with pytest.raises(DatabaseError):
         call_command("migrate", database="telemetry", verbosity=0)
     with stack.admin() as connection:
