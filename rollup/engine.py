@@ -23,6 +23,7 @@ from rollup.retention import retention_statements
 from rollup.spans import Slice, Span, parameters, slices_of, split_at, widened
 from telemetry.catalogue import Catalogue
 from telemetry.ddl import regclass
+from telemetry.floor import lag_statement
 from telemetry.tiers import COARSE_SECONDS
 
 log = logging.getLogger("rollup")
@@ -58,7 +59,12 @@ class Progress:
     below_floor: int = 0
     errors: int = 0
     total: int = 0
-    lag_s: float | None = None
+    caught_up_at: float | None = None  # monotonic clock; None: no rollup has ever caught up
+
+    @property
+    def lag_s(self) -> float | None:
+        """Seconds since the tiers last held all that was due, by whichever rollup; null before the first time."""
+        return None if self.caught_up_at is None else time.monotonic() - self.caught_up_at
 
 
 @dataclass
@@ -207,9 +213,9 @@ class Engine:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
 
     async def _measure(self, connection: Connection) -> None:
-        cursor = await connection.execute(statements.lag(self.catalogue))
+        cursor = await connection.execute(lag_statement(self.catalogue))
         row = await cursor.fetchone()
-        self.progress.lag_s = None if row is None else row[0]
+        self.progress.caught_up_at = None if row is None else time.monotonic() - row[0]
 
     async def _prune(self, connection: Connection) -> None:
         """Delete rows of tiers beyond the catalogue's `keep`."""

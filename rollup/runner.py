@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import psycopg
 
@@ -18,6 +19,7 @@ from telemetry.env import read_database, read_int
 log = logging.getLogger("rollup")
 
 PROGRESS_PERIOD_S = 5.0
+RESTART_PAUSE_S = 1.0
 # The work of a backfill; below it, progress is not worth a line.
 MANY_DAYS = 50
 
@@ -42,6 +44,21 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         read_database(environment, "TELEMETRY_ADMIN_URL"),
         **{name: read_int(environment, f"ROLLUP_{name.upper()}", *limit) for name, limit in LIMITS.items()},
     )
+
+
+async def rollup_supervised(rollup: Rollup) -> NoReturn:
+    """Run it until cancelled. An unexpected error is logged and counted, and the work begins again after a second."""
+    while True:
+        task = asyncio.create_task(rollup.run())
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()):
+            rollup.progress.errors += 1
+            log.error("the rollup failed and starts again", exc_info=error)
+        await asyncio.sleep(RESTART_PAUSE_S)
 
 
 class Rollup:

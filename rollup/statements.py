@@ -268,10 +268,3 @@ def caught_up(catalogue: Catalogue) -> Composed:
         "INSERT INTO {} AS state VALUES ({}, %(read_at)s)"
         " ON CONFLICT (key) DO UPDATE SET value = greatest(state.value, excluded.value)"
     ).format(state_table(catalogue), Literal(CAUGHT_UP))
-
-
-def lag(catalogue: Catalogue) -> Composed:
-    """Seconds since the tiers last held all that was due; null where they never did."""
-    return SQL("SELECT date_part('epoch', clock_timestamp() - value) FROM {} WHERE key = {}").format(
-        state_table(catalogue), Literal(CAUGHT_UP)
-    )

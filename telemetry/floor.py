@@ -45,3 +45,10 @@ def floor_of(catalogue: Catalogue) -> Composed:
     return SQL("coalesce((SELECT value FROM {} WHERE key = {}), '-infinity'::timestamptz)").format(
         state_table(catalogue), Literal(FLOOR)
     )
+
+
+def lag_statement(catalogue: Catalogue) -> Composed:
+    """`(seconds,)` since the tiers last held all that was due; no row where they never did."""
+    return SQL("SELECT date_part('epoch', clock_timestamp() - value) FROM {} WHERE key = {}").format(
+        state_table(catalogue), Literal(CAUGHT_UP)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
@@ -10,6 +11,8 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from rollup.engine import Progress
 
 __all__ = ["CONTENT_TYPE", "Metrics", "exposition"]
 
@@ -49,6 +52,7 @@ class Metrics:
 class _Collector(Collector):
     metrics: Metrics
     waiting: Callable[[], tuple[int, int]]
+    rollup: Progress | None
 
     def collect(self) -> Iterator[Metric]:
         to_store, to_publish = self.waiting()
@@ -61,10 +65,27 @@ class _Collector(Collector):
         for reason, count in sorted(self.metrics.refused.items()):
             refused.add_metric([reason], count)
         yield refused
+        if self.rollup is not None:
+            yield from _rollup_metrics(self.rollup)
 
 
-def exposition(metrics: Metrics, waiting: Callable[[], tuple[int, int]]) -> bytes:
-    """The text for a scrape. `waiting` returns the readings that wait to be stored and to be published."""
+def _rollup_metrics(progress: Progress) -> Iterator[Metric]:
+    """The lag is infinite before any rollup has caught up."""
+    lag_s = math.inf if progress.lag_s is None else progress.lag_s
+    gauges = (("lag_seconds", "Since the tiers last held all that was due.", lag_s),
+              ("due_days", "Days of devices that were due last.", progress.total))  # fmt: skip
+    for name, help_text, value in gauges:
+        yield GaugeMetricFamily(f"{PREFIX}rollup_{name}", help_text, value)
+    counters = (("readings", "Readings that were rolled up.", progress.readings),
+                ("below_floor", "Late changes of a time whose readings were dropped.", progress.below_floor),
+                ("errors", "Failed attempts to roll up, which are retried.", progress.errors))  # fmt: skip
+    for name, help_text, value in counters:
+        yield CounterMetricFamily(f"{PREFIX}rollup_{name}", help_text, value)
+
+
+def exposition(metrics: Metrics, waiting: Callable[[], tuple[int, int]], rollup: Progress | None) -> bytes:
+    """The text for a scrape. `waiting` returns the readings that wait to be stored and to be published; `rollup`: of
+    this process, if it rolls up."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(metrics, waiting))
+    registry.register(_Collector(metrics, waiting, rollup))
     return generate_latest(registry)

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from rollup.runner import Rollup, rollup_supervised
+from rollup.runner import settings_from as rollup_settings_from
 from telemetry.catalogue import catalogue_load
 from telemetry.reading import Reading, reading_merge
 from telemetry.redis import AsyncRedis, redis_close, redis_connect
@@ -34,6 +36,7 @@ class Service:
     store: Store
     publisher: Lanes
     redis: AsyncRedis
+    rollup: Rollup | None
 
     def count(self, received: int, report: Report) -> None:
         """Count what was received, adjusted and ignored."""
@@ -80,16 +83,19 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
     publisher = Lanes(settings, catalogue, metrics, lambda: store.unstored)
     redis = redis_connect(settings.redis_url)
     validator = Validator(catalogue, max_future_s=settings.max_future_s, max_past_s=settings.max_past_s)
-    service = Service(settings, metrics, validator, store, publisher, redis)
-    beating = asyncio.create_task(heartbeat(redis, store, metrics), name="heartbeat")
+    rollup = Rollup(rollup_settings_from(environment), catalogue) if settings.rollup else None
+    service = Service(settings, metrics, validator, store, publisher, redis, rollup)
+    beating = asyncio.create_task(heartbeat(redis, store, metrics, rollup), name="heartbeat")
+    rolling = [asyncio.create_task(rollup_supervised(rollup), name="rollup")] if rollup else []
     for task in (store.open(), *publisher.open(), beating):
         task.add_done_callback(_end_process_if_failed)
     try:
         yield service
     finally:
         await asyncio.gather(publisher.close(), store.close())
-        beating.cancel()
-        await asyncio.wait([beating])
+        for task in (beating, *rolling):
+            task.cancel()
+        await asyncio.wait([beating, *rolling])
         await redis_close(redis)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from telemetry.env import read_choice, read_database, read_int, read_redis, read_secret
+from telemetry.env import read_choice, read_database, read_flag, read_int, read_redis, read_secret
 from telemetry.keys import MIN_SECRET_LENGTH
 from telemetry.logs import FORMATS, LEVELS
 
@@ -21,6 +21,7 @@ class Settings:
     ingest_secret: str = field(repr=False)
     log_format: str
     log_level: str
+    rollup: bool  # whether this process rolls up
     max_future_s: int
     max_past_s: int
     max_body_bytes: int
@@ -58,5 +59,6 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         ingest_secret=read_secret(environment, "INGEST_SECRET", MIN_SECRET_LENGTH),
         log_format=read_choice(environment, "LOG_FORMAT", "line", FORMATS),
         log_level=read_choice(environment, "LOG_LEVEL", "INFO", LEVELS),
+        rollup=read_flag(environment, "WRITER_ROLLUP", default=True),
         **{name: read_int(environment, f"WRITER_{name.upper()}", *limit) for name, limit in LIMITS.items()},
     )

@@ -7,7 +7,9 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 
+import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -15,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from asgi_project.observability.metrics import exposition
 from asgi_project.server.drain import drain
+from core.catalogue import CATALOGUE
 from core.errors import Forbidden, Unauthorized, Unavailable
 from core.openapi import (
     BOOLEAN,
@@ -30,12 +33,14 @@ from core.openapi import (
 )
 from core.public import public_view
 from core.redis import redis_client
-from history_app.store.pool import telemetry_run
+from history_app.store.pool import Connection, telemetry_run
 from live_app.hub import hub_of_loop
 from telemetry.bearer import bearer_token
+from telemetry.floor import lag_statement
 from telemetry.redis import RedisError
 
 CHECK_TIMEOUT_S = 2.5
+_LAG = lag_statement(CATALOGUE)
 _FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED", "HTTP_VIA")
 _READINESS = Shape(
     "Readiness",
@@ -47,6 +52,7 @@ _READINESS = Shape(
             "redis": BOOLEAN,
             "draining": BOOLEAN,
             "writer_heartbeat_age_s": nullable(NUMBER),
+            "rollup_lag_s": nullable(NUMBER),
         }
     ),
 )
@@ -56,7 +62,7 @@ LIVEZ = Operation(
 )
 READYZ = Operation(
     summary="Readiness: the databases and Redis",
-    description="Includes the age of the writer's heartbeat, which does not affect the status.",
+    description="Includes the age of the writer's heartbeat and the rollup's lag, which do not affect the status.",
     responses={
         200: json_response("Both databases and Redis respond.", _READINESS),
         503: json_response(
@@ -83,16 +89,19 @@ async def livez(request: HttpRequest) -> JsonResponse:
 async def readyz(request: HttpRequest) -> JsonResponse:
     """200 if both databases and Redis respond and the process is not about to stop, else 503 that says which does not.
 
-    `{status: "ok" | "unavailable" | "draining", telemetry, accounts, redis, draining, writer_heartbeat_age_s}`. The age
-    of the writer's heartbeat (null before the first) does not affect the status: history works without the writer.
+    `{status: "ok" | "unavailable" | "draining", telemetry, accounts, redis, draining, writer_heartbeat_age_s,
+    rollup_lag_s}`. The age of the writer's heartbeat (null before the first) and the rollup's lag (null before it first
+    caught up) do not affect the status: history is right without either.
     """
     parts = ("telemetry", "accounts", "redis")
-    found = await asyncio.gather(*map(_in_time, (_telemetry_answers(), _accounts_answer(), _redis_answers())))
+    lag_s: list[float | None] = []
+    found = await asyncio.gather(*map(_in_time, (_telemetry_answers(lag_s), _accounts_answer(), _redis_answers())))
     checks = dict(zip(parts, found, strict=True))
     heartbeat_at = hub_of_loop().heartbeat_at
     age_s = None if heartbeat_at is None else round(time.monotonic() - heartbeat_at, 1)
     status = "draining" if drain.is_draining else "ok" if all(found) else "unavailable"
     body = {"status": status, **checks, "draining": drain.is_draining, "writer_heartbeat_age_s": age_s}
+    body["rollup_lag_s"] = lag_s[0] if lag_s else None
     answer = JsonResponse(body, status=200 if status == "ok" else 503)
     if status != "ok":
         answer["Retry-After"] = "2"
@@ -139,9 +148,18 @@ async def _in_time(check: Awaitable[bool]) -> bool:
         return False
 
 
-async def _telemetry_answers() -> bool:
+async def _telemetry_answers(lag_s: list[float | None]) -> bool:
+    """Whether the database answers. The lag of the rollup, if there is one, is appended to `lag_s`."""
+
+    async def ask(connection: Connection) -> None:
+        await connection.execute("SELECT 1")
+        # Without the schema there is no such table; the server is as ready as the database.
+        with suppress(psycopg.errors.UndefinedTable):
+            row = await (await connection.execute(_LAG)).fetchone()
+            lag_s.append(round(row[0], 1) if row else None)
+
     try:
-        await telemetry_run(lambda connection: connection.execute("SELECT 1"))
+        await telemetry_run(ask)
     except Unavailable:
         return False
     return True

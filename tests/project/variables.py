@@ -108,7 +108,8 @@ class _Finder:
         elif isinstance(called, ast.Attribute) and called.attr == "getenv":
             yield from self._read(call, arguments[0], arguments[1] if len(arguments) > 1 else None)
         elif len(arguments) > 1 and _is_environment(arguments[0]) and isinstance(called, ast.Name):
-            yield from self._read(call, arguments[1], None)
+            default = next((keyword.value for keyword in call.keywords if keyword.arg == "default"), None)
+            yield from self._read(call, arguments[1], default)
 
     def _helper_default(self, helper: str, call: ast.Call) -> ast.expr | None:
         for keyword in call.keywords:

@@ -36,7 +36,8 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Counters and gauges for Prometheus."""
     service: Service = request.state.service
-    body = exposition(service.metrics, lambda: (len(service.store), len(service.publisher)))
+    progress = service.rollup.progress if service.rollup else None
+    body = exposition(service.metrics, lambda: (len(service.store), len(service.publisher)), progress)
     return Response(body, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import orjson
 
+from rollup.runner import Rollup
 from telemetry.names import HEARTBEAT_CHANNEL, HEARTBEAT_PERIOD_S
 from telemetry.redis import AsyncRedis, RedisError
 from telemetry.times import iso_from_us
@@ -19,12 +20,21 @@ from writer.storage.store import Store
 log = logging.getLogger("writer.publishing.heartbeat")
 
 
-async def heartbeat(redis: AsyncRedis, store: Store, metrics: Metrics) -> NoReturn:
-    """Publish `{"time", "writer", "stored", "queued"}` until cancelled; `writer` is this process's random id."""
+async def heartbeat(redis: AsyncRedis, store: Store, metrics: Metrics, rollup: Rollup | None) -> NoReturn:
+    """Publish `{"time", "writer", "stored", "queued", "rollup_lag_s"}` until cancelled.
+
+    `writer` is this process's random id; `rollup_lag_s` is null without a rollup here, and before one has caught up.
+    """
     writer = secrets.token_hex(8)
     is_failing = False
     while True:
-        beat = {"time": iso_from_us(now_us()), "writer": writer, "stored": metrics.stored, "queued": len(store)}
+        beat = {
+            "time": iso_from_us(now_us()),
+            "writer": writer,
+            "stored": metrics.stored,
+            "queued": len(store),
+            "rollup_lag_s": rollup.progress.lag_s if rollup else None,
+        }
         try:
             await redis.publish(HEARTBEAT_CHANNEL, orjson.dumps(beat))
             is_failing = False
