@@ -1,4 +1,4 @@
-"""Waiting longer after each failure in a row, up to a limit."""
+"""Waits longer after each consecutive failure, up to a limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ LONGEST_S = 2.0
 
 
 class Backoff:
-    """`failures` counts the failures in a row. One writer talks to one server, so nothing is won by jitter."""
+    """`failures` counts consecutive failures. Without jitter: few processes use one server."""
 
     def __init__(self) -> None:
         self.failures = 0
 
     def failed(self) -> float:
-        """Count a failure; the seconds to wait before the next attempt."""
+        """Count a failure; return the seconds to wait before the next attempt."""
         self.failures += 1
         return float(min(LONGEST_S, FIRST_S * 2 ** min(self.failures - 1, 10)))
 
@@ -24,5 +24,5 @@ class Backoff:
         await asyncio.sleep(self.failed())
 
     def reset(self) -> None:
-        """It worked."""
+        """Forget the failures after a success."""
         self.failures = 0

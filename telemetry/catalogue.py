@@ -1,4 +1,4 @@
-"""The catalogue: which metrics exist, and in which table and columns they are stored."""
+"""The catalogue: the metrics, and the table and columns that store them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INTERVAL = re.compile(r"(\d{1,6}) (second|minute|hour|day|week)s?")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 # The rollup tiers and the length of their buckets, finest first: each length divides the next one.
 TIER_SECONDS = {"30s": 30, "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "1d": 86_400}
-# PostgreSQL cuts longer names off, silently. What the rollups append to a table's and to a metric's name:
+# PostgreSQL silently truncates longer names. The longest suffixes of a table's and a metric's name in the rollup:
 _NAME_BYTES = 63
 _LONGEST_OF_TABLE = "_changes_truncate"
 _LONGEST_OF_METRIC = "_count"
@@ -37,7 +37,7 @@ _KEEP_AT_LEAST_S = 3 * TIER_SECONDS["1d"]
 
 
 class CatalogueError(ValueError):
-    """The catalogue file cannot be used; the message names the file, the entry and what is accepted."""
+    """The catalogue file is invalid; the message names the file, the entry and what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Catalogue:
 
 
 def catalogue_load(path: Path | None = None) -> Catalogue:
-    """Read the catalogue from `path`, else from the file TELEMETRY_CATALOGUE names, else the default one.
+    """Read the catalogue from `path`, else from the file in TELEMETRY_CATALOGUE, else the default one.
 
     Raises `CatalogueError` when the file is missing or an entry in it is not usable.
     """
@@ -236,7 +236,7 @@ def _identifier(value: object, what: str, path: str) -> str:
 
 
 def _stem(value: object, appended: str, what: str, path: str) -> str:
-    """An identifier to which the rollup tiers append."""
+    """An identifier that leaves room for the suffixes of the rollup tiers."""
     name = _identifier(value, what, path)
     longest = _NAME_BYTES - len(appended)
     if len(name) > longest:

@@ -1,4 +1,4 @@
-"""Redis Cluster: clients whose errors are RedisErrors like all others, and who holds which device."""
+"""Redis Cluster: clients that raise RedisError as the others do, and the node of each device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from redis.exceptions import RedisClusterException
 from telemetry.redis_url import Node
 
 SLOTS = 16384
-# After these the cluster may look different.
+# After these errors the topology may have changed.
 _DOUBTFUL = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, RedisClusterException)
 
 
@@ -24,7 +24,7 @@ def device_slot(device_id: str) -> int:
 
 
 class AsyncCluster(redis.asyncio.RedisCluster):
-    """Never retried, and it looks at the cluster anew after a failure."""
+    """Never retries a command, and refreshes the topology after a failure."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
@@ -36,7 +36,7 @@ class AsyncCluster(redis.asyncio.RedisCluster):
         return _AsyncPipeline(self, transaction)  # type: ignore[abstract]  # as redis-py does itself
 
     async def ping(self, **options: Any) -> Any:
-        """Of one node: one that is down does not mean that the cluster is."""
+        """Ping one node: the cluster may be up although a node is down."""
         return await super().ping(target_nodes=self.DEFAULT_NODE, **options)
 
 
@@ -49,12 +49,12 @@ class _AsyncPipeline(redis.asyncio.cluster.ClusterPipeline):
             await client.aclose()
             raise redis.ConnectionError(str(error)) from error
         if any(isinstance(result, _DOUBTFUL) for result in results):
-            await client.aclose()  # the next command opens it, and asks who holds what
+            await client.aclose()  # the next command opens it and refreshes the topology
         return results
 
 
 class Cluster(redis.RedisCluster):
-    """The same for threads."""
+    """The client for threads."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
@@ -64,18 +64,18 @@ class Cluster(redis.RedisCluster):
 
 
 class ClusterMember(redis.asyncio.Redis):
-    """A client of one node: names are a cluster's, and what the node does not hold it refuses."""
+    """A client of one node. It uses the names of a cluster; the node refuses keys that it does not hold."""
 
 
 class Topology:
-    """Which master holds which slot, as the nodes of the cluster tell it."""
+    """The master of each slot, as the nodes of the cluster report it."""
 
     def __init__(self, cluster: AsyncCluster) -> None:
         self._cluster = cluster
         self._masters: dict[int, Node] = {}
 
     async def refresh(self) -> bool:
-        """Ask again; whether something is different now. Raises RedisError."""
+        """Query the nodes again; return whether anything changed. Raises RedisError."""
         manager = self._cluster.nodes_manager
         try:
             await manager.initialize()
@@ -86,7 +86,7 @@ class Topology:
         return masters != before
 
     def master_of(self, slot: int) -> Node:
-        """Raises RedisError where nobody holds the slot."""
+        """The master of a slot. Raises RedisError if no node holds it."""
         try:
             return self._masters[slot]
         except KeyError:

@@ -1,4 +1,4 @@
-"""How every part logs: one line a record, for people or for machines, with the ids of what it was working on."""
+"""Logging of all processes: one line per record, for people or for machines, with the ids of request or socket."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import orjson
 LINE_FORMAT = "{asctime} {levelname:<7} {name}: {message}"
 FORMATS = ("line", "json")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-# What would begin a new line, so that nobody can write lines into the log; a traceback keeps its own.
+# Escaped, so that no input can forge a line of the log. A traceback keeps its line breaks.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
 
 
 @dataclass(slots=True)
 class LogContext:
-    """What is being worked on: a request or a socket, by the id its client was told; its route; whose it is (user id).
+    """The current request or socket by the id that its client received, its route and the id of its user.
 
-    One object for all tasks and threads of a request, so that what is found out late stands in every later line.
+    All tasks and threads of a request share one object, so later lines have what was learned meanwhile.
     """
 
     request: str | None = None
@@ -31,7 +31,7 @@ class LogContext:
     closed: int | None = None  # of a socket: the code that its client closed it with
 
     def ids(self) -> dict[str, str | int]:
-        """What is known, by name."""
+        """The known ids by name."""
         named = (("request", self.request), ("socket", self.socket), ("route", self.route), ("user", self.user))
         return {name: value for name, value in named if value is not None}
 
@@ -40,21 +40,21 @@ CONTEXT: ContextVar[LogContext | None] = ContextVar("wattstream_log_context", de
 
 
 def note_route(route: str) -> None:
-    """Say which route the current request or socket takes: its pattern, never the path."""
+    """Set the route of the current request or socket: the pattern, never the path."""
     context = CONTEXT.get()
     if context is not None:
         context.route = route
 
 
 def note_user(user_id: int) -> None:
-    """Say whose the current request or socket is."""
+    """Set the user of the current request or socket."""
     context = CONTEXT.get()
     if context is not None:
         context.user = user_id
 
 
 def note_closed(code: int) -> None:
-    """Say with which code the current socket was closed."""
+    """Set the code with which the client closed the current socket."""
     context = CONTEXT.get()
     if context is not None:
         context.closed = code
@@ -76,8 +76,8 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """For machines: an object with `time` (UTC), `level`, `logger`, `message`, the ids, and what `extra` named
-    `fields` adds; `error` holds the traceback."""
+    """For machines: an object with `time` (UTC), `level`, `logger`, `message`, the ids, the members of
+    `extra["fields"]`, and the traceback as `error`."""
 
     def format(self, record: logging.LogRecord) -> str:
         milliseconds = int(record.msecs)
@@ -98,10 +98,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class ClientMistakes(logging.Filter):
-    """For `uvicorn.error` and `asyncio`: drops the page of traceback for each websocket text that is not UTF-8.
+    """For `uvicorn.error` and `asyncio`: drops the traceback for a websocket text that is not UTF-8.
 
-    Such a socket is closed with 1007, or just dropped where the client's close came in the same read (uvicorn then
-    fails over it). Whoever sends it could fill a disk otherwise.
+    Such a socket is closed with 1007, or dropped if the client's close arrived in the same read (uvicorn then raises).
+    Without the filter, a client could fill the disk.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -110,7 +110,7 @@ class ClientMistakes(logging.Filter):
 
 
 def logging_config(log_format: str, level: str) -> dict[str, Any]:
-    """For `logging.config.dictConfig`: everything from `level` on to standard error. `log_format`: of FORMATS."""
+    """For `logging.config.dictConfig`: records of at least `level` to standard error. `log_format` is in FORMATS."""
     formatter = {"line": LineFormatter, "json": JsonFormatter}[log_format]
     return {
         "version": 1,
@@ -120,8 +120,8 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # At INFO it logs the whole URL of every websocket, and somebody will put a token there although none is
-            # read; at DEBUG every frame and every header.
+            # At INFO it logs the whole URL of every websocket, which may contain a token although none is read
+            # there; at DEBUG every frame and every header.
             "uvicorn.error": {"level": "WARNING", "filters": ["client_mistakes"]},
             "asyncio": {"filters": ["client_mistakes"]},
             "httpx": {"level": "WARNING"},

@@ -1,7 +1,7 @@
-"""Names both sides agree on: device ids, Redis channels and keys.
+"""Names that writer and readers share: device ids, Redis channels and keys.
 
 In a Redis Cluster the device id in a name is a hash tag, written in braces: `telemetry:ring:{ems_001}`. So the ring and
-the channel of a device are on the same node, and what the writer says of the device arrives in the order it was said.
+the channel of a device are on one node, and the writer's commands for a device are executed in order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LIVE_PREFIX = "telemetry:live:"
 RING_PREFIX = "telemetry:ring:"
 HEARTBEAT_CHANNEL = "telemetry:heartbeat"
 HEARTBEAT_PERIOD_S = 1.0
-# A device id, published before the first reading after which readings of that device may be missing in the stream.
+# The message is a device id: before the next reading, readings of this device may be missing in the stream.
 BREAK_CHANNEL = "telemetry:break"
 RING_LENGTH = 600
 RING_FIELD = "reading"
@@ -26,7 +26,7 @@ def is_device_id(text: str) -> bool:
 
 
 def live_channel(device_id: str, *, is_cluster: bool = False) -> str:
-    """Where a device's readings are published: by PUBLISH, in a cluster by SPUBLISH."""
+    """The channel of a device's readings, for PUBLISH; in a cluster for SPUBLISH."""
     return LIVE_PREFIX + _tagged(device_id, is_cluster)
 
 

@@ -1,4 +1,4 @@
-"""A reading and its one JSON form, as the writer publishes it and every reader expects it."""
+"""A reading and its JSON form on Redis."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import orjson
 
 from telemetry.catalogue import Catalogue
 from telemetry.names import DEVICE_ID_RULE, is_device_id
+from telemetry.shown import shown
 from telemetry.times import iso_from_us, us_from_iso
 
 _TIME = re.compile(rb'"time":\s*"([^"\\]*)"')
 
 
 class ReadingError(ValueError):
-    """Not a reading; the message names the field, its value and what is accepted."""
+    """The input is not a valid reading; the message names the field, its value and what is accepted."""
 
 
 class Reading(NamedTuple):
@@ -51,7 +52,7 @@ def reading_decode(payload: bytes | str, catalogue: Catalogue) -> Reading:
 
 
 def reading_time(payload: bytes, catalogue: Catalogue) -> int:
-    """The time (µs) of an encoded reading, without decoding the rest of it where it is flat. Raises `ReadingError`."""
+    """The time (µs) of an encoded reading. A flat one is not decoded further. Raises `ReadingError`."""
     found = _TIME.search(payload) if payload.rfind(b"{") == 0 else None
     if found:
         return _microseconds(found[1].decode(errors="replace"))
@@ -59,32 +60,32 @@ def reading_time(payload: bytes, catalogue: Catalogue) -> int:
 
 
 def reading_from_flat(flat: dict[str, Any], catalogue: Catalogue) -> Reading:
-    """Build a reading from the flat object. Raises `ReadingError` naming the first field that is not usable."""
+    """Build a reading from the flat object. Raises `ReadingError`, which names the first invalid field."""
     device_id = flat.get("device_id")
     if not isinstance(device_id, str) or not is_device_id(device_id):
-        raise ReadingError(f"device_id: {device_id!r} is not {DEVICE_ID_RULE}")
+        raise ReadingError(f"device_id: {shown(device_id)} is not {DEVICE_ID_RULE}")
     values = tuple(_number(name, flat.get(name)) for name in catalogue.names)
     return Reading(device_id, _microseconds(flat.get("time")), values)
 
 
 def _microseconds(value: object) -> int:
     if not isinstance(value, str):
-        raise ReadingError(f"time: {value!r} is not an ISO 8601 time with an offset")
+        raise ReadingError(f"time: {shown(value)} is not an ISO 8601 time with an offset")
     try:
         return us_from_iso(value)
     except ValueError:
-        raise ReadingError(f"time: {value!r} is not an ISO 8601 time with an offset") from None
+        raise ReadingError(f"time: {shown(value)} is not an ISO 8601 time with an offset") from None
 
 
 def _number(name: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ReadingError(f"{name}: {value!r} is not a number or null")
+        raise ReadingError(f"{name}: {shown(value)} is not a number or null")
     try:
         number = float(value)
     except OverflowError:
-        raise ReadingError(f"{name}: {value!r} is too large") from None
+        raise ReadingError(f"{name}: {shown(value)} is too large") from None
     if number - number != 0.0:  # infinities and NaN
-        raise ReadingError(f"{name}: {value!r} is not a finite number")
+        raise ReadingError(f"{name}: {shown(value)} is not a finite number")
     return number

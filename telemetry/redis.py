@@ -1,7 +1,7 @@
 """How every part connects to Redis: with a timeout on each wait.
 
-REDIS_URL names one server, a master by way of Sentinel, or a cluster (`telemetry/redis_url.py`); whoever asks for a
-client need not know which.
+REDIS_URL names one server, a master behind Sentinel, or a cluster (`telemetry/redis_url.py`). Callers need not know
+which.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from telemetry.redis_url import Node, RedisAddress, redis_address
 
 CONNECT_TIMEOUT_S = 1.0
 COMMAND_TIMEOUT_S = 2.0
-SENTINEL_TIMEOUT_S = 0.5  # they are asked one after the other
+SENTINEL_TIMEOUT_S = 0.5  # Sentinels are queried one after the other
 
 RedisError = redis.RedisError
 AsyncRedis = redis.asyncio.Redis
 
 
 def redis_connect(url: str, *, command_timeout_s: float | None = COMMAND_TIMEOUT_S) -> AsyncRedis:
-    """A client of its own (for a connection that blocks or subscribes). The caller closes it with `redis_close`.
+    """A new client, e.g. for a connection that blocks or subscribes. The caller closes it with `redis_close`.
 
     A cluster's client has the same commands, each for keys of one slot.
     """
@@ -50,7 +50,7 @@ def redis_connect(url: str, *, command_timeout_s: float | None = COMMAND_TIMEOUT
 
 
 async def redis_close(client: AsyncRedis) -> None:
-    """Close a client, and what it asked Sentinel with."""
+    """Close a client and its connections to Sentinels."""
     await client.aclose()
     pool = getattr(client, "connection_pool", None)
     if isinstance(pool, redis.asyncio.sentinel.SentinelConnectionPool):
@@ -58,9 +58,9 @@ async def redis_close(client: AsyncRedis) -> None:
 
 
 async def redis_connect_master(url: str) -> AsyncRedis:
-    """A client of the one server that is the master now, whoever is it later. The caller closes it.
+    """A client of the server that is the master now; it does not follow a failover. The caller closes it.
 
-    Raises RedisError where no Sentinel knows one.
+    Raises RedisError if no Sentinel knows a master.
     """
     address = redis_address(url)
     if address.service is None:
@@ -83,14 +83,14 @@ def redis_connect_node(url: str, node: Node) -> AsyncRedis:
 
 
 def redis_topology(url: str) -> Topology:
-    """Who holds what in the cluster, not asked yet. The caller closes it."""
+    """The topology of the cluster, not queried yet. The caller closes it."""
     address = redis_address(url)
     return Topology(_cluster(address, _async_options(address, COMMAND_TIMEOUT_S)))
 
 
 @lru_cache
 def redis_client_sync(url: str) -> redis.Redis:
-    """The client for threads, shared by all of them. Raises RedisError where a cluster is not there."""
+    """The client that all threads share. Raises RedisError if a cluster is unreachable."""
     address = redis_address(url)
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
@@ -115,7 +115,7 @@ def redis_client_sync(url: str) -> redis.Redis:
 
 
 def ring_of(client: object, device_id: str) -> str:
-    """The key of a device's ring, as it is called where `client` leads."""
+    """The key of a device's ring on the server of `client`: in a cluster it has a hash tag."""
     return ring_key(device_id, is_cluster=isinstance(client, AsyncCluster | Cluster | ClusterMember))
 
 

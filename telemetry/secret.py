@@ -1,16 +1,16 @@
-"""What counts as a secret: the same rule for the server and the writer."""
+"""The rule for secrets, for the server and the writer."""
 
 from __future__ import annotations
 
 MIN_DISTINCT_CHARACTERS = 8
-# What examples and generators put where a secret belongs.
+# Parts of secrets in examples and generated settings.
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "django-insecure", "your-secret", "your_secret")
 
 
 def secret_fault(value: str, *, minimum_length: int) -> str | None:
-    """What is wrong with a secret, as the end of a sentence that begins with its name; None for a good one.
+    """The fault of a secret, as the end of a sentence that begins with its name; None for a good one.
 
-    The words never show the value.
+    It never shows the value.
     """
     if not value:
         return "is not set"

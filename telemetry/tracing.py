@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry, where OTEL_EXPORTER_OTLP_ENDPOINT names a collector; else nothing of it is even imported.
+"""OpenTelemetry traces, if OTEL_EXPORTER_OTLP_ENDPOINT names a collector; otherwise nothing is imported.
 
-The packages come with the extra `otel`. The exporter reads the rest of the OTEL_ variables itself: headers, time-outs,
-sampling, the service's name.
+The packages come with the extra `otel`. The exporter reads the rest of the OTEL_ variables itself: headers, timeouts,
+sampling, service name.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ FLUSH_TIMEOUT_MS = 2_000
 
 
 class TracingError(RuntimeError):
-    """Traces were asked for and cannot be made."""
+    """Traces are configured but cannot be sent."""
 
 
 class Span:
-    """What a span can be told when there is none; also the interface that is used of OpenTelemetry's."""
+    """A span that records nothing; also the part of OpenTelemetry's interface that is used."""
 
     def set_attribute(self, key: str, value: str | int | float | bool) -> None:
-        """Forgotten."""
+        """Do nothing."""
 
     def update_name(self, name: str) -> None:
-        """Forgotten."""
+        """Do nothing."""
 
 
 _NO_SPAN: AbstractContextManager[Any] = nullcontext(Span())
@@ -41,7 +41,7 @@ _provider: TracerProvider | None = None
 
 
 def tracing_start(endpoint: str, *, service: str) -> None:
-    """Send spans to the collector from now on; without an endpoint do nothing. Raises `TracingError`."""
+    """Start sending spans to the collector; without an endpoint do nothing. Raises `TracingError`."""
     global _tracer, _provider
     if not endpoint or _provider is not None:
         return
@@ -58,7 +58,7 @@ def tracing_start(endpoint: str, *, service: str) -> None:
 
 
 def tracing_check(endpoint: str) -> None:
-    """Whether traces can be made, where there is an endpoint. Raises `TracingError`."""
+    """Raise `TracingError` if there is an endpoint but traces cannot be sent."""
     if not endpoint:
         return
     try:
@@ -72,7 +72,7 @@ def tracing_check(endpoint: str) -> None:
 
 
 def tracing_stop() -> None:
-    """Send what is left, for at most FLUSH_TIMEOUT_MS and the exporter's own time-out. Blocks."""
+    """Send the remaining spans; blocks for at most FLUSH_TIMEOUT_MS and the exporter's own timeout."""
     global _tracer, _provider
     provider, _tracer, _provider = _provider, None, None
     if provider is not None:

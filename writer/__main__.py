@@ -20,13 +20,13 @@ Take readings from devices over HTTP (POST /ingest) and websockets (/ws/device/I
 publish them through Redis. SIGTERM or Ctrl-C stores what is queued, then ends.
 
 environment:
-  TELEMETRY_ADMIN_URL, REDIS_URL   where to; ./scripts/services env prints those of this checkout
-  INGEST_SECRET                    what device keys are derived from, at least 32 characters
-  LOG_LEVEL, LOG_FORMAT            what is logged to standard error, and how: line or json
-  TELEMETRY_CATALOGUE              another list of metrics than telemetry/catalogue.toml
+  TELEMETRY_ADMIN_URL, REDIS_URL   addresses; ./scripts/services env prints those of this checkout
+  INGEST_SECRET                    the secret from which device keys are derived, at least 32 characters
+  LOG_LEVEL, LOG_FORMAT            the level and the form (line or json) of the log on standard error
+  TELEMETRY_CATALOGUE              a list of metrics instead of telemetry/catalogue.toml
   WRITER_…                         limits, see .env.example"""
 MAX_MESSAGE_BYTES = 64 * 1024
-# How long requests under way may take at the end. The queue has its own grace period, WRITER_GRACE_S, after that.
+# For open requests at shutdown. The queue has its own grace period, WRITER_GRACE_S, after that.
 REQUESTS_GRACE_S = 3
 
 
@@ -54,8 +54,8 @@ def main() -> int:
 
 
 def serve(host: str, port: int) -> None:
-    """Run uvicorn in this process; one process only, as the order of a device's readings is kept within it."""
-    # When uvicorn has shut down it raises the signal again; ended as asked is a success.
+    """Run uvicorn in this process. There is only one, because it keeps the readings of a device in order."""
+    # After its shutdown, uvicorn raises the signal again; a requested end is a success.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         "writer.main:app",

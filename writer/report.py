@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SHOWN_CHARACTERS = 60
-SHOWN_BITS = 128
+from telemetry.shown import SHOWN_CHARACTERS
+
 # A body may hold a million unknown names. These are enough to find a spelling error.
 MAX_IGNORED = 100
 
@@ -40,24 +40,6 @@ class Report:
             "adjusted": self.adjusted,
             "ignored": list(self.ignored),
         }
-
-
-def shown(value: object) -> str:
-    """`value` as it appears in a reason: short for any input, without control characters."""
-    match value:
-        case str():
-            return repr(value) if len(value) <= SHOWN_CHARACTERS else repr(value[:SHOWN_CHARACTERS]) + "…"
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int() if value.bit_length() > SHOWN_BITS:
-            return "a number of too many digits"
-    return repr(value)
 
 
 def printable(name: str) -> str:

@@ -28,7 +28,7 @@ log = logging.getLogger("writer.service")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the routes work with."""
+    """The parts that the routes use."""
 
     settings: Settings
     metrics: Metrics
@@ -100,7 +100,7 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
 
 
 def _end_process_if_failed(task: asyncio.Task[Any]) -> None:
-    """A writer that goes on taking readings without storing them is worse than one that is restarted."""
+    """End the process for a restart: a writer that accepts readings without storing them is worse."""
     if not task.cancelled() and (error := task.exception()):
         log.critical("the %s failed, ending", task.get_name(), exc_info=error)
         signal.raise_signal(signal.SIGTERM)

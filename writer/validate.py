@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from telemetry.catalogue import Catalogue, Metric
 from telemetry.names import DEVICE_ID_RULE, is_device_id
 from telemetry.reading import Reading
+from telemetry.shown import shown
 from telemetry.times import SECOND_US, iso_from_us, us_from_datetime, us_from_text
-from writer.report import Report, shown
+from writer.report import Report
 
 EARLIEST_US = us_from_datetime(datetime(2000, 1, 1, tzinfo=UTC))
 TIME_RULE = "ISO 8601 (without an offset it is read as UTC) or epoch milliseconds"

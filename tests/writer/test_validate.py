@@ -126,7 +126,19 @@ def test_keeps_microseconds() -> None:
 
 @pytest.mark.parametrize(
     "time",
-    [None, "", "yesterday", True, [], {}, float("nan"), float("inf"), "2026-13-01T00:00:00Z", "1" * 10_000],
+    [
+        None,
+        "",
+        "yesterday",
+        True,
+        [],
+        {},
+        float("nan"),
+        float("inf"),
+        "2026-13-01T00:00:00Z",
+        "1" * 10_000,
+        "0001-01-01T00:00:00+14:00",
+    ],
 )
 def test_refuses_what_is_not_a_time(time: object) -> None:
     assert "epoch milliseconds" in refusal(time=time)
@@ -145,12 +157,12 @@ def test_refuses_a_time_too_far_behind_and_takes_the_first_that_is_not() -> None
     assert "import" in refusal(time=first - 1)
 
 
-@pytest.mark.parametrize("time", ["1999-12-31T23:59:59.999Z", 0, -1e300, -(10**400), "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize("time", ["1999-12-31T23:59:59.999Z", 0, -1e300, -(10**400)])
 def test_refuses_a_time_of_long_ago(time: object) -> None:
     assert "behind the clock" in refusal(time=time)
 
 
-@pytest.mark.parametrize("time", [1e300, 10**400, "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize("time", [1e300, 10**400])
 def test_refuses_a_time_beyond_the_calendar(time: object) -> None:
     assert "ahead of the clock" in refusal(time=time)
 

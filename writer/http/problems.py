@@ -1,4 +1,4 @@
-"""Answers that are not a success, as RFC 9457 problem documents."""
+"""Error responses as RFC 9457 problem documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODES = {
 
 
 class ProblemError(Exception):
-    """Ends a request. `detail` names the offending value and what is accepted; `extra` are further members."""
+    """Ends a request with an error. `detail` names the value and what is accepted; `extra` are further members."""
 
     def __init__(self, status: int, detail: str, *, extra: Mapping[str, object] | None = None) -> None:
         super().__init__(detail)

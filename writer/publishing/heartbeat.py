@@ -1,4 +1,4 @@
-"""The heartbeat: once a second, so that live servers notice a connection to Redis that is open and dead."""
+"""Publishes a heartbeat once per second, so that live servers detect a half-open connection to Redis."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ async def heartbeat(redis: AsyncRedis, store: Store, metrics: Metrics, rollup: R
 
 
 def now_us() -> int:
-    """The clock: microseconds since the epoch."""
+    """The time of the clock in microseconds since the epoch."""
     return time.time_ns() // 1000

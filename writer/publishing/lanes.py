@@ -1,4 +1,4 @@
-"""Publishers side by side: in a cluster, a master that is away holds up its own devices and no others."""
+"""Publishers in parallel: in a cluster, an unreachable master delays only its own devices."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from writer.metrics import Metrics
 from writer.publishing.publisher import Publisher
 from writer.settings import MAX_LIST_READINGS, Settings
 
-# Whatever becomes of the cluster's slots, a device stays in its lane, or its readings might overtake each other.
-# Twelve: slots spread evenly over 1, 2, 3, 4, 6 or 12 masters are divided where the lanes are.
+# A device stays in its lane when slots move between masters: otherwise its readings might overtake each other.
+# With twelve lanes, each lane has one master if slots are spread evenly over 1, 2, 3, 4, 6 or 12 masters.
 CLUSTER_LANES = 12
 
 
 class Lanes:
-    """Constructed closed; one owner calls `open` and `close`. With one Redis there is one lane."""
+    """One publisher per lane; without a cluster there is one lane. One owner calls `open` and `close`."""
 
     def __init__(
         self, settings: Settings, catalogue: Catalogue, metrics: Metrics, unstored: Callable[[], Sequence[Reading]]
     ) -> None:
-        """`unstored` as for `Publisher`: of all lanes."""
+        """`unstored` is the one of `Publisher`, for all lanes."""
         self._count = CLUSTER_LANES if redis_address(settings.redis_url).is_cluster else 1
         room = max(settings.publish_max_readings // self._count, MAX_LIST_READINGS)
         self._unstored = unstored
@@ -44,7 +44,7 @@ class Lanes:
         await asyncio.gather(*(lane.close() for lane in self._lanes))
 
     def has_room(self, count: int) -> bool:
-        """Whether so many readings can be queued, whichever devices they are of."""
+        """Whether `count` readings of any device can be queued."""
         return all(lane.has_room(count) for lane in self._lanes)
 
     def offer(self, readings: Sequence[Reading]) -> None:

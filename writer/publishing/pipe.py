@@ -1,4 +1,4 @@
-"""The publisher's way to Redis: commands in order, and certainty whether all that came before has arrived too."""
+"""Sends the publisher's commands to Redis in order, and tells whether all earlier ones have arrived too."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from telemetry.redis import AsyncRedis, RedisError, redis_close, redis_connect, 
 from telemetry.redis_url import Node, redis_address
 
 Command = tuple[str | bytes | int, ...]
-# The node does not, or no longer, hold the slot; or nobody does at the moment.
+# The node does not hold the slot (any more), or no node does at the moment.
 _ELSEWHERE = (redis.exceptions.AskError, redis.exceptions.TryAgainError, redis.exceptions.ClusterDownError)
 
 
 class ConnectionReplacedError(RedisError):
-    """The connection is another one than before: what the last one carried may be lost."""
+    """The connection was replaced: what was sent over the previous one may be lost."""
 
 
 class Pipe(Protocol):
-    """What the publisher asks for."""
+    """The interface that the publisher uses."""
 
     async def send(self, commands: Sequence[Command]) -> list[object]:
-        """The replies, error replies among them. Raises RedisError, OSError where what was sent now, or earlier, may
-        not have arrived."""
+        """Send and return the replies, including error replies. Raises RedisError or OSError if these or earlier
+        commands may not have arrived."""
 
     async def aclose(self) -> None: ...
 
@@ -45,7 +45,7 @@ class SinglePipe:
         self._client = client
         self._is_proven = False
         self._is_new = False
-        # redis-py replaces a connection that the server closed without a word; whoever counts on it has to be told.
+        # redis-py silently replaces a connection that the server closed; the publisher has to know.
         client.connection_pool.connection_kwargs["redis_connect_func"] = self._on_connect
 
     async def send(self, commands: Sequence[Command]) -> list[object]:
@@ -68,7 +68,7 @@ class SinglePipe:
 
 
 class ClusterPipe:
-    """A connection to each master, and for each command that of the device that it names (its second word)."""
+    """One connection per master. The second word of a command names its device, and so its master."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
@@ -88,7 +88,7 @@ class ClusterPipe:
         return replies
 
     async def _send(self, commands: Sequence[Command]) -> list[object]:
-        """To all masters at once; each has done what it can when this returns or raises."""
+        """Send to all masters at once. Returns or raises when all of them have responded or failed."""
         parts: dict[Node, list[int]] = defaultdict(list)
         for index, command in enumerate(commands):
             parts[self._topology.master_of(device_slot(device_of(str(command[1]))))].append(index)

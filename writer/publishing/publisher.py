@@ -98,9 +98,9 @@ class Rings:
 
 
 class Publisher:
-    """Constructed closed; one owner calls `open` and `close`. `offer` never waits.
+    """Publishes what it is offered. One owner calls `open` and `close`; `offer` never waits.
 
-    `unstored` says which readings may not be in TimescaleDB yet, in the order in which they were offered here.
+    `unstored` returns the readings that may not be in TimescaleDB yet, in the order in which they were offered here.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Publisher:
         return len(self._queue)
 
     def open(self) -> asyncio.Task[None]:
-        """Start publishing; the task that does it ends at `close`. Redis need not be there yet."""
+        """Start publishing; the returned task ends at `close`. Redis need not be reachable yet."""
         self._task = asyncio.create_task(self._run(), name="publisher")
         return self._task
 
@@ -145,14 +145,14 @@ class Publisher:
         self._metrics.not_published += len(self._queue)
 
     def has_room(self, count: int) -> bool:
-        """Whether so many readings can be queued without one being dropped: live servers would not notice.
+        """Whether `count` readings can be queued without dropping one, which live servers would not notice.
 
-        While Redis is away there always is room. Its live servers refill from TimescaleDB, so the oldest may go.
+        While Redis is unreachable there is always room: the oldest are dropped, because live servers refill.
         """
         return not self._is_connected or len(self._queue) + count <= self._max_readings
 
     def offer(self, readings: Sequence[Reading]) -> None:
-        """Queue readings; where there is no room the oldest go, as they are most likely stored."""
+        """Queue readings. If there is no room, drop the oldest: they are most likely stored."""
         self._queue.extend(readings)
         self._trim()
         if self._queue:
@@ -173,7 +173,7 @@ class Publisher:
                 self._put_back(chunk)
                 self._metrics.publish_errors += 1
                 if not backoff.failures:
-                    log.warning("not publishing, will go on trying: %s", error)
+                    log.warning("not publishing, will retry: %s", error)
                 await backoff.wait()
             except asyncio.CancelledError:
                 self._queue.extendleft(reversed(chunk))
@@ -183,7 +183,7 @@ class Publisher:
                 self._empty.set()
 
     async def _publish(self, chunk: Sequence[Reading]) -> None:
-        """Send a chunk. Raises where it is not certain that all of it was published."""
+        """Send a chunk. Raises if some of it may not have been published."""
         commands: list[Command] = []
         published = 0
         for reading in chunk:
@@ -196,7 +196,7 @@ class Publisher:
         self._metrics.published += published
 
     def _check(self, commands: Sequence[Command], replies: Sequence[object]) -> None:
-        """Raise where a PUBLISH failed. A ring that refuses (memory is full) does not hold back the live stream."""
+        """Raise if a PUBLISH failed. A failed XADD (Redis is out of memory) does not delay the live stream."""
         for command, reply in zip(commands, replies, strict=True):
             self._metrics.ring_resets += command[0] == "DEL"
             if isinstance(reply, RedisError):
@@ -206,11 +206,11 @@ class Publisher:
                 self._rings.distrust([device_of(str(command[1]))])
 
     def _put_back(self, chunk: Sequence[Reading]) -> None:
-        """After a failure: begin again with the chunk, or earlier, with the first reading that is not stored.
+        """Repeat after a failure: from the chunk on, or from the first reading that is not stored if that is earlier.
 
-        Both queues are what is left of one sequence, so the longer one holds the other.
+        Both queues are the rest of one sequence, so the longer one contains the other.
         """
-        self._is_connected = False  # from here on, until a pipeline went well
+        self._is_connected = False  # until a pipeline succeeds
         self._rings.distrust()
         self._queue.extendleft(reversed(chunk))
         unstored = self._unstored()

@@ -73,7 +73,7 @@ class Statements:
             "INSERT INTO {table} ({time}, {device}, {metrics}) SELECT {time}, {device}, {metrics}"
             " FROM pg_temp.incoming ORDER BY {device}, {time} ON CONFLICT DO NOTHING"
         ).format(**names)
-        # Parameters: the oldest and the newest time of the batch, for the planner to leave out the other chunks.
+        # Parameters: the oldest and the newest time of the batch, so that the planner excludes the other chunks.
         self.merge: Composed = SQL(
             "INSERT INTO {table} AS stored ({time}, {device}, {metrics})"
             " SELECT incoming.{time}, incoming.{device}, {values} FROM pg_temp.incoming CROSS JOIN LATERAL ("

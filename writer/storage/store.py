@@ -47,7 +47,7 @@ Refused = list[tuple[Reading, psycopg.Error]]
 
 
 class Store:
-    """Constructed closed; one owner calls `open` and `close`. `offer` never waits.
+    """Stores what it is offered. One owner calls `open` and `close`; `offer` never waits.
 
     A reading leaves the queue when its transaction is committed. A batch that failed is the next batch again: storing a
     reading twice changes nothing.
