@@ -77,6 +77,9 @@ def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[C
     yield SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, Literal(statement_timeout_ms))
     # Its questions are for a few rows of one device: by index, however small a table or cold a disk seems to be.
     yield SQL("ALTER ROLE {} SET random_page_cost = 1.1").format(name)
+    # Its statements name many tables: planning or compiling one for each execution costs more than running it.
+    yield SQL("ALTER ROLE {} SET plan_cache_mode = force_generic_plan").format(name)
+    yield SQL("ALTER ROLE {} SET jit = off").format(name)
     yield SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}").format(name, Literal("60s"))
 
 

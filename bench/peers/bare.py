@@ -30,8 +30,7 @@ from core.catalogue import CATALOGUE  # noqa: E402
 from history_app.planning.plan import plan  # noqa: E402
 from history_app.planning.window import Window  # noqa: E402
 from history_app.question import Question, question_parse  # noqa: E402
-from history_app.sql import raw  # noqa: E402
-from history_app.sql.buckets import fetch_tier_buckets  # noqa: E402
+from history_app.sql import buckets, raw  # noqa: E402
 from history_app.store.sources import sources_of  # noqa: E402
 from telemetry.times import iso_from_us, us_from_datetime  # noqa: E402
 
@@ -40,14 +39,12 @@ class Noted(Exception):
     """The recorded call of a builder."""
 
 
-class Notebook:
-    """A connection that records the statement instead of executing it."""
+async def note(connection: Any, device_ids: list[str], text: bytes, parameters: dict[str, Any]) -> Any:
+    """Stands in for `fetch_each`."""
+    raise Noted(text, {**parameters, "device": device_ids[0]})
 
-    def cursor(self, **_: Any) -> Notebook:
-        return self
 
-    async def execute(self, text: bytes, parameters: dict[str, Any]) -> None:
-        raise Noted(text, parameters)
+buckets.fetch_each = raw.fetch_each = note  # type: ignore[attr-defined,assignment]
 
 
 @asynccontextmanager
@@ -78,13 +75,14 @@ async def asked(app: Starlette, device_id: str, question: Question) -> tuple[Win
         [app.state.sources[device_id]], question.metrics, question.start, question.end, question.zone,
         resolution="auto", max_points=720, limit=10_000, sample_period_s=1,
     )  # fmt: skip
-    metrics, aggs, notebook = question.metrics, question.aggs, Notebook()
-    connection = cast(Any, notebook)
+    metrics, aggs, connection = question.metrics, question.aggs, cast(Any, None)
     try:
         if chosen.base is None:
             await raw.fetch_raw(connection, [device_id], chosen.window, metrics, limit=721, is_live=True)
         else:
-            await fetch_tier_buckets(connection, [device_id], chosen, metrics, aggs, now=question.now, is_live=True)
+            await buckets.fetch_tier_buckets(
+                connection, [device_id], chosen, metrics, aggs, now=question.now, is_live=True
+            )
     except Noted as noted:
         return chosen.window, *noted.args
     raise AssertionError("the builder asked nothing")

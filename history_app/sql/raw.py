@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from history_app.planning.window import LATEST_US, Window
 from history_app.sql.columns import EMPTY_COUNTS, Columns, bucket_columns, in_arrays, never_null, never_null_values
@@ -39,11 +39,9 @@ async def fetch_buckets(
 ) -> list[Columns]:
     """Aggregate the readings of [window.low, window.high) into the window's buckets, for each device."""
     parameters: dict[str, Any] = {"low": moment(window.low), "high": moment(window.high)}
-    if window.length is not None:
-        parameters["length"] = window.length
-    else:
+    if window.length is None:
         parameters["edges"] = [moment(edge) for edge in window.edges]
-    text = _bucket_statement(metrics, aggs, is_uniform=window.length is not None, is_live=is_live)
+    text = _bucket_statement(metrics, aggs, length=window.length, is_live=is_live)
     rows = await fetch_each(connection, device_ids, text, parameters)
     return [bucket_columns(row, window.edges) for row in rows]
 
@@ -109,11 +107,17 @@ def newest_time(*, is_live: bool) -> Composed:
 
 
 @lru_cache(maxsize=512)
-def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, is_uniform: bool, is_live: bool) -> bytes:
-    if is_uniform:
+def _bucket_statement(
+    metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, length: int | None, is_live: bool
+) -> bytes:
+    """`length`: of every bucket in µs, None if they differ. OFFSET 0: each value is tested for being finite once."""
+    if length is not None:
         # The start of each reading's bucket is cheap; its number is computed once per bucket.
-        bucket = SQL("time_bucket(%(length)s * interval '1 microsecond', {}, %(low)s::timestamptz)").format(TIME)
-        number: Composable = SQL("(extract(epoch FROM bucket - %(low)s::timestamptz) * 1000000 / %(length)s)::int")
+        width = Literal(f"{length} us")
+        bucket = SQL("time_bucket({}::interval, {}, %(low)s::timestamptz)").format(width, TIME)
+        number: Composable = SQL("(extract(epoch FROM bucket - %(low)s::timestamptz) * 1000000 / {})::int").format(
+            Literal(length)
+        )
     else:
         bucket = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(TIME)
         number = SQL("bucket")
@@ -122,8 +126,8 @@ def _bucket_statement(metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, is_
     columns = [SQL("{} AS {}").format(finite(Identifier(m.column)), Identifier(m.column)) for m in metrics]
     statement = SQL(
         "SELECT ({newest}), {arrays} FROM (SELECT bucket, count(*) AS readings{made} FROM (SELECT {bucket} AS bucket,"
-        " {columns} FROM {table} WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s) AS readings"
-        " GROUP BY 1 ORDER BY 1) AS found"
+        " {columns} FROM {table} WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s OFFSET 0)"
+        " AS readings GROUP BY 1 ORDER BY 1) AS found"
     ).format(
         newest=newest_time(is_live=is_live),
         arrays=in_arrays([number, SQL("readings"), *never_null_values(values, aggs)]),

@@ -125,7 +125,7 @@ def installation(stack: Stack, runner: asyncio.Runner) -> Installation:
 VALUES = st.one_of(
     st.none(), st.sampled_from([math.nan, math.inf, -math.inf, 1e300, 0.0]), st.floats(-1e6, 1e6, width=32)
 )
-READINGS = st.dictionaries(
+READINGS: st.SearchStrategy[dict[int, Values]] = st.dictionaries(
     # Bursts, and readings on the edges of buckets.
     st.one_of(
         st.integers(0, 3 * DAY_S * 1000).map(lambda ms: PAST + ms * 1000),

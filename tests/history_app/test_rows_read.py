@@ -15,7 +15,7 @@ from core.catalogue import CATALOGUE
 from history_app.answer import history_read
 from history_app.planning.window import STEPS, Window
 from history_app.question import question_parse
-from history_app.sql import buckets
+from history_app.sql import buckets, devices
 from history_app.store.pool import pool_close
 from history_app.store.sources import sources_forget
 from telemetry.times import SECOND_US, us_from_datetime
@@ -52,7 +52,7 @@ async def statements_of(
 ) -> tuple[list[Asked], Window]:
     """The statements that answer a question from tiers, and the window of the answer."""
     asked: list[Asked] = []
-    fetch_each = buckets.fetch_each
+    fetch_each = devices.fetch_each
 
     async def remember(connection: Any, device_ids: Any, text: bytes, given: dict[str, Any]) -> Any:
         asked.append((text, {**given, "device": device_id}))
