@@ -1,4 +1,4 @@
-"""The image's file tree as the Dockerfile builds it, and servers run in it as compose.yaml starts them."""
+"""The image's file tree as the Dockerfile builds it, and servers that run in it as compose.yaml starts them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.project.deployment import dockerfile
 
 @pytest.fixture(scope="session")
 def image() -> Iterator[Path]:
-    """A folder with exactly what COPY and RUN put into /app: nothing that is missing there can be used."""
+    """A folder with exactly the files that COPY and RUN put into /app. Servers in it cannot use any other file."""
     with tempfile.TemporaryDirectory(prefix="wattstream-image-") as folder:
         app = Path(folder) / "app"
         app.mkdir()
@@ -29,7 +29,7 @@ def image() -> Iterator[Path]:
                 *sources, target = instruction.words
                 for source in sources:
                     _copy(source, app / target, into_folder=target.endswith("/"))
-        # The stage that `npm ci` fills, as scripts/install fills it from the same lock.
+        # scripts/install fills this folder as the stage with `npm ci` does: from the same lock.
         shutil.copytree(ROOT / "dashboard/node_modules", app / "dashboard/node_modules")
         _collect_static(app)
         yield app
@@ -49,7 +49,7 @@ def _kept_out(folder: str, names: list[str]) -> set[str]:
 
 
 def reaches_build(path: str) -> bool:
-    """Whether a path is in the build's context. Of the patterns of .dockerignore, the last that fits decides."""
+    """Return whether the build context contains the path: the last matching pattern of .dockerignore decides."""
     parents = [path, *map(str, Path(path).parents)]
     is_kept = True
     for pattern in (ROOT / ".dockerignore").read_text().split("\n"):
@@ -64,12 +64,12 @@ def reaches_build(path: str) -> bool:
 def _fits(path: str, pattern: str) -> bool:
     if pattern.startswith("**/"):
         return any(fnmatch.fnmatchcase(part, pattern[3:]) for part in Path(path).parts)
-    # A star does not go past a slash, but what is in a folder that fits is left out with it.
+    # A star does not match a slash, but files in a matching folder are excluded too.
     return path.count("/") == pattern.count("/") and path != "." and fnmatch.fnmatchcase(path, pattern)
 
 
 def _collect_static(app: Path) -> None:
-    """The build's own command, run in the copy with the image's settings."""
+    """Run the command of the build in the copy, with the image's settings."""
     command = next(item.value for item in dockerfile() if item.name == "RUN" and "collectstatic" in item.value)
     words = command.partition(" && ")[0].replace("python ", f"{shlex.quote(sys.executable)} ")
     subprocess.run(

@@ -19,16 +19,16 @@ COMPOSE_FILE = ROOT / "compose.yaml"
 COMPOSE_TEXT = COMPOSE_FILE.read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OWN = ("schema", "writer", "server", "writer-scale", "server-1", "server-2")  # those of the project's own image
+OWN = ("schema", "writer", "server", "writer-scale", "server-1", "server-2")  # services that use the project's image
 FRONTS = ("front", "front-scale")
-POSTGRESQL = ("timescaledb", "accounts")  # their images start as root to hand their folder over
+POSTGRESQL = ("timescaledb", "accounts")  # their images start as root, to change the owner of their folder
 NGINX_CONF = ROOT / "deploy" / "nginx.conf"
 FETCH_DEADLINE_S = 300
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction of a Dockerfile, and the number of the stage that it is in."""
+    """One instruction of a Dockerfile, and the index of its stage."""
 
     name: str
     value: str
@@ -40,7 +40,7 @@ class Instruction:
 
 
 def dockerfile() -> list[Instruction]:
-    """The Dockerfile's instructions, continued lines joined, comments left out."""
+    """Return the instructions of the Dockerfile, with continued lines joined and without comments."""
     lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.lstrip().startswith("#")]
     text = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     found: list[Instruction] = []
@@ -53,7 +53,7 @@ def dockerfile() -> list[Instruction]:
 
 
 def image_environment() -> dict[str, str]:
-    """What ENV sets in the final image."""
+    """Return the ENV variables of the final image."""
     instructions = dockerfile()
     last = instructions[-1].stage
     pairs = [pair for item in instructions if (item.name, item.stage) == ("ENV", last) for pair in item.words]
@@ -61,13 +61,13 @@ def image_environment() -> dict[str, str]:
 
 
 def unescaped(text: str) -> str:
-    """As compose hands it to the container: `$$` is a dollar sign."""
+    """Replace `$$` with `$`, as compose does."""
     return text.replace("$$", "$")
 
 
 @cache
 def tool(name: str) -> Path:
-    """The program `nginx` or `docker-compose`, fetched from Debian the first time."""
+    """Return the program `nginx` or `docker-compose`; the first call fetches it from Debian."""
     done = subprocess.run(
         [sys.executable, "-m", "lib.machine.deploy_tools", name],
         cwd=ROOT / "scripts", capture_output=True, text=True, timeout=FETCH_DEADLINE_S, check=False,

@@ -16,9 +16,9 @@ CONF = NGINX_CONF.read_text()
 
 @contextmanager
 def front_before(server: str, writer: str, *, tls: str = "") -> Iterator[Process]:
-    """nginx with the project's configuration; addresses and folder adapted, and nothing else.
+    """Run nginx with the project's configuration. Only addresses and folder are adapted.
 
-    `tls`: what else it listens on, as directives, for a test of https.
+    `tls`: further listen directives for tests of https.
     """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="wattstream-front-") as folder:
@@ -36,7 +36,7 @@ def front_before(server: str, writer: str, *, tls: str = "") -> Iterator[Process
         program, option, directives = SERVICES["front"]["command"]
         assert (program, option) == ("nginx", "-g")
         if os.geteuid() == 0:
-            directives += " user root root;"  # in its container it is not started by root
+            directives += " user root root;"  # the container does not start it as root
         command = [str(tool(program)), "-c", str(path), "-p", folder, option, directives]
         with Process(command, env={}, log=Path(folder) / "nginx.log", ready_path="/livez", port=port) as process:
             yield process

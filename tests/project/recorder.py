@@ -1,4 +1,4 @@
-"""A real HTTP server behind the front that tells what reached it, and answers in parts or at length."""
+"""A real HTTP server behind the front that records requests and sends slow or long responses."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HELD_BACK_S = 1.0
 
 
 class Recorder:
-    """`headers` of the last request, in lower case. `/stream` ends its answer only after `go_on` is set.
+    """`headers` of the last request, in lower case. The response to `/stream` ends only after `go_on` is set.
 
-    `/large` sends 64 MiB; `large_was` tells whether somebody took it all or it was held back on the way.
+    `/large` sends 64 MiB; `large_was` tells whether all of it was accepted ("taken") or sending blocked ("held back").
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Recorder:
                 self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Disable logging."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

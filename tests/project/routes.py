@@ -1,4 +1,4 @@
-"""Every HTTP route of the URLconf, with an example path for each."""
+"""Every HTTP route of the URLconf with an example path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXAMPLES = {"int": "1", "str": "ems_001", "path": "1"}
 
 
 def routes() -> list[tuple[str, Any]]:
-    """(path, view) of every route, in the order in which they are tried."""
+    """Return (path, view) of every route in the order of matching."""
     return [("/" + example(route), pattern.callback) for route, pattern in _walk(get_resolver(), "")]
 
 
@@ -26,7 +26,7 @@ def _walk(resolver: URLResolver, before: str) -> Iterator[tuple[str, URLPattern]
 
 
 def example(route: str) -> str:
-    """A path that a route accepts: `<int:pk>` is 1, a regular expression's group is `other`."""
+    """Return a path that the route matches: 1 for `<int:pk>`, `other` for the group of a regular expression."""
     path = re.sub(
         r"<(?:(\w+):)?\w+>", lambda part: EXAMPLES[part[1] or "str"], re.sub(r"\(\?P<\w+>[^)]*\)", "other", route)
     )

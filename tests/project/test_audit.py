@@ -1,7 +1,7 @@
-"""./scripts/audit: what it says of findings, of an answer without any, and of a service that is not there.
+"""./scripts/audit: its output with findings, without findings, and without the vulnerability service.
 
-The vulnerability service is a double that speaks the OSV API on loopback: the real one cannot be relied upon to be in
-reach, nor to know a vulnerability of what is locked. pip-audit is real.
+A substitute service speaks the OSV API on loopback: the real one may be unreachable and may know no vulnerability of
+the locked packages. pip-audit is real.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class OsvService(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Not into the test's output."""
+        """Keep the log out of the test's output."""
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +66,17 @@ def test_a_known_vulnerability_fails_and_is_named(service: str, tmp_path: Path) 
     assert "2 packages audited, 1 known vulnerabilities" in done.stderr
 
 
-def test_nothing_known_passes(service: str, tmp_path: Path) -> None:
+def test_the_audit_passes_without_known_vulnerabilities(service: str, tmp_path: Path) -> None:
     done = audit(tmp_path, f"{service}/none")
     assert (done.returncode, "2 packages audited, 0 known" in done.stderr) == (0, True), done.stderr
 
 
-def test_a_service_that_is_not_there_is_said_and_fails_only_where_that_is_asked(tmp_path: Path) -> None:
+def test_an_unreachable_service_is_reported_and_fails_only_on_request(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = audit(tmp_path, url)
     assert (done.returncode, "NOT AUDITED" in done.stderr) == (0, True), done.stderr
     assert audit(tmp_path, url, "--strict").returncode == 1
 
 
-def test_the_checks_ask_it() -> None:
+def test_the_checks_run_the_audit() -> None:
     assert "./scripts/audit" in (ROOT / "scripts/check").read_text()

@@ -1,4 +1,4 @@
-"""`manage.py check --deploy` finds nothing in a production environment, and would find what is missing in another."""
+"""`manage.py check --deploy` finds no issue in a production environment, and finds issues in others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.processes
 
 
 def check_deploy(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """The real command, with exactly these variables."""
+    """Run the command with exactly these variables."""
     return subprocess.run(
         [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "DEBUG"],
         cwd=ROOT, env={"PATH": os.defpath, **environment}, capture_output=True, text=True, timeout=60, check=False,
@@ -24,7 +24,7 @@ def check_deploy(environment: dict[str, str]) -> subprocess.CompletedProcess[str
 
 
 def production(folder: Path) -> dict[str, str]:
-    """The secrets of `./scripts/env`, behind TLS."""
+    """The environment from `./scripts/env` with TLS."""
     made = subprocess.run([ROOT / "scripts/env"], check=True, capture_output=True, text=True, timeout=30).stdout
     secrets = dict(re.findall(r"^([A-Z_]+)=(\S+)$", made, re.MULTILINE))
     names = ("SECRET_KEY", "INGEST_SECRET", "METRICS_TOKEN")
@@ -36,14 +36,14 @@ def production(folder: Path) -> dict[str, str]:
     }
 
 
-def test_production_is_clean(tmp_path: Path) -> None:
+def test_production_has_no_issues(tmp_path: Path) -> None:
     done = check_deploy(production(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "System check identified no issues (0 silenced)." in done.stdout + done.stderr
 
 
-def test_the_check_finds_what_is_missing(tmp_path: Path) -> None:
-    """Without TLS: so that the test above cannot pass because nothing is looked at."""
+def test_the_check_finds_missing_settings(tmp_path: Path) -> None:
+    """Without TLS it must find issues; otherwise the test above could pass without any check."""
     done = check_deploy(production(tmp_path) | {"TLS": "0"})
     assert done.returncode == 1
     found = set(re.findall(r"security\.W\d+", done.stderr))

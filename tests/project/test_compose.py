@@ -1,4 +1,4 @@
-"""compose.yaml: valid, closed to the outside but for one port, and every command in it really runs."""
+"""compose.yaml: valid, one published port, and every command in it runs."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ pytestmark = pytest.mark.processes
 DOCUMENTED = documented()
 SECRETS = sorted(name for name, entry in DOCUMENTED.items() if entry.is_set)
 INTERPOLATED = re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)(:[?-])?([^}]*)\}", COMPOSE_TEXT)
-# What a container is not given: production is never DEBUG; the image has its static files and programs where they are.
+# Containers do not get these: DEBUG is for development; paths to static files and programs are fixed in the image.
 NOT_PASSED_ON = {"DEBUG", "STATIC_ROOT", "POSTGRES_BIN"}
 SERVER_PARTS = ("asgi_project", "auth_app", "devices_app", "history_app", "live_app", "telemetry")
 
 
 def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """docker compose itself, with exactly these variables; needs no engine."""
+    """Run docker compose with exactly these variables. It needs no engine."""
     return subprocess.run(
         [tool("docker-compose"), "--file", COMPOSE_FILE, *arguments],
         env={"PATH": os.defpath, "HOME": "/nonexistent", **environment}, cwd="/",
@@ -50,7 +50,7 @@ def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 @pytest.fixture(scope="module")
 def env_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh .env, as scripts/env makes it."""
+    """A new .env from scripts/env."""
     path = tmp_path_factory.mktemp("env") / ".env"
     subprocess.run([ROOT / "scripts/env", "--output", path], check=True, capture_output=True, timeout=30)
     return path
@@ -58,7 +58,7 @@ def env_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def resolved(env_file: Path) -> dict[str, Any]:
-    """The services as docker compose understands them."""
+    """The services as docker compose resolves them."""
     done = compose("--env-file", str(env_file), "config", "--format", "json")
     assert done.returncode == 0, done.stderr
     assert "level=warning" not in done.stderr, done.stderr
@@ -66,19 +66,19 @@ def resolved(env_file: Path) -> dict[str, Any]:
     return services
 
 
-def test_docker_compose_accepts_it(resolved: dict[str, Any]) -> None:
+def test_docker_compose_accepts_the_file(resolved: dict[str, Any]) -> None:
     assert resolved.keys() == {"timescaledb", "redis", "schema", "writer", "server", "front"}
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_without_a_secret_nothing_starts_and_a_sentence_says_what_to_do(name: str) -> None:
+def test_a_missing_secret_stops_compose_and_says_what_to_do(name: str) -> None:
     others = {secret: "x" for secret in SECRETS if secret != name}
     done = compose("config", "--quiet", **others)
     assert done.returncode != 0
     assert f"required variable {name} is missing a value: run ./scripts/env" in done.stderr
 
 
-def test_no_secret_has_a_default_or_stands_in_the_file() -> None:
+def test_no_secret_has_a_default_or_is_in_the_file() -> None:
     for name, how, _ in INTERPOLATED:
         assert (how == ":?") == bool(SECRET_NAME.search(name)), name
     for service in SERVICES.values():
@@ -87,7 +87,7 @@ def test_no_secret_has_a_default_or_stands_in_the_file() -> None:
                 assert value.startswith("${"), name
 
 
-def test_every_variable_in_it_is_documented() -> None:
+def test_every_variable_in_the_file_is_documented() -> None:
     passed_on = {name for service in SERVICES.values() for name, value in environment(service).items() if value is None}
     assert {name for name, _, _ in INTERPOLATED} | passed_on <= DOCUMENTED.keys()
 
@@ -111,13 +111,13 @@ def test_every_setting_reaches_its_service(service: str, parts: tuple[str, ...])
     assert settings - given == set()
 
 
-def test_the_documented_defaults_of_compose_are_its_own() -> None:
+def test_the_documented_defaults_match_those_of_the_file() -> None:
     for name, how, default in INTERPOLATED:
         if how == ":-" and name.startswith("WATTSTREAM_"):
             assert DOCUMENTED[name].default == default
 
 
-def test_the_server_is_never_given_the_owner_role() -> None:
+def test_the_server_does_not_get_the_owner_role() -> None:
     given = environment(SERVICES["server"])
     assert "TELEMETRY_ADMIN_URL" not in given
     assert "_OWNER_" not in json.dumps(given)
@@ -126,9 +126,9 @@ def test_the_server_is_never_given_the_owner_role() -> None:
         assert "wattstream_owner:" in str(environment(SERVICES[name])["TELEMETRY_ADMIN_URL"])
 
 
-def test_one_port_is_published_and_only_the_front_has_a_way_out() -> None:
+def test_one_port_is_published_and_only_the_front_reaches_other_hosts() -> None:
     assert {name for name, service in SERVICES.items() if "ports" in service} == set(FRONTS)
-    for name in FRONTS:  # one of the two runs
+    for name in FRONTS:  # only one of the two runs
         assert SERVICES[name]["ports"] == ["${WATTSTREAM_PORT:-8000}:8080"]
     closed = {name for name, network in COMPOSE["networks"].items() if network and network.get("internal")}
     for name, service in SERVICES.items():
@@ -138,19 +138,19 @@ def test_one_port_is_published_and_only_the_front_has_a_way_out() -> None:
         assert "data" not in SERVICES[name]["networks"]
 
 
-def test_the_front_and_nobody_else_is_believed_about_the_client() -> None:
+def test_only_the_front_is_trusted_about_client_addresses() -> None:
     (subnet,) = [entry["subnet"] for entry in COMPOSE["networks"]["web"]["ipam"]["config"]]
     assert environment(SERVICES["server"])["FORWARDED_ALLOW_IPS"] == subnet
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_container_can_do_no_more_than_it_has_to(name: str) -> None:
+def test_containers_have_least_privileges(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
-    # The databases' images alone start as root; they need that to hand their folder over, and give it up.
+    # Only the database images start as root. They change the owner of their folder and then drop root.
     assert ("cap_add" in service) == (name in POSTGRESQL)
     assert "user" in service or name in (*OWN, *POSTGRESQL)
     for mount in service.get("volumes") or []:
@@ -159,7 +159,7 @@ def test_a_container_can_do_no_more_than_it_has_to(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_container_is_watched_started_again_and_waited_for(name: str) -> None:
+def test_containers_have_health_checks_restarts_and_dependencies(name: str) -> None:
     service = SERVICES[name]
     if name == "schema":
         assert service["restart"] == "no"
@@ -171,12 +171,12 @@ def test_a_container_is_watched_started_again_and_waited_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - set(OWN)))
-def test_an_image_has_a_name_and_a_version_and_no_registry(name: str) -> None:
+def test_images_have_a_version_and_no_registry(name: str) -> None:
     image = SERVICES[name]["image"]
     assert re.fullmatch(r"([a-z]+/)?[a-z]+:\d+(\.\d+)*-[a-z0-9]+", image), image
 
 
-def test_timescaledb_has_the_postgresql_that_the_tests_run_on(stack: Stack) -> None:
+def test_timescaledb_uses_the_postgresql_version_of_the_tests(stack: Stack) -> None:
     with stack.admin() as connection:
         major = connection.info.server_version // 10_000
     assert SERVICES["timescaledb"]["image"].endswith(f"-pg{major}")
@@ -186,7 +186,7 @@ def test_timescaledb_has_the_postgresql_that_the_tests_run_on(stack: Stack) -> N
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_command_of_the_projects_image_exists(name: str) -> None:
+def test_commands_of_the_projects_image_exist(name: str) -> None:
     program, what, *rest = SERVICES[name]["command"]
     assert program == "python"
     if what == "-m":
@@ -197,7 +197,7 @@ def test_a_command_of_the_projects_image_exists(name: str) -> None:
 
 
 def adapted(command: list[str], folder: Path) -> list[str]:
-    """A service's own command, in the image's files, on a loopback port of this machine."""
+    """Return the command of a service, in the image's files, on a loopback port."""
     words = [{"python": sys.executable, "0.0.0.0": "127.0.0.1"}.get(word, word) for word in command]
     port = words.index("--port") + 1
     return ["env", "--chdir", str(folder), *words[:port], "{port}", *words[port + 1 :]]
@@ -205,19 +205,19 @@ def adapted(command: list[str], folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def container_env(stack: Stack, image: Path) -> dict[str, str]:
-    """The test's databases, and everything else as in the image."""
+    """The test databases; all other variables as in the image."""
     return {**stack.env, "STATIC_ROOT": str(image / ".static"), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @pytest.mark.parametrize("name", ["writer", "server"])
-def test_the_exact_command_starts_and_its_health_check_tells(
+def test_the_exact_command_starts_and_its_health_check_works(
     name: str, image: Path, container_env: dict[str, str], tmp_path: Path
 ) -> None:
     service = SERVICES[name]
     given = {key: value for key, value in container_env.items() if key in environment(service) | image_environment()}
     if name == "server":
         assert "TELEMETRY_ADMIN_URL" not in given
-        # ALLOWED_HOSTS as an installation has it: its own name, and what compose.yaml puts before that.
+        # ALLOWED_HOSTS as in an installation: its host name after the names that compose.yaml adds.
         template = str(environment(service)["ALLOWED_HOSTS"])
         given["ALLOWED_HOSTS"] = template.replace("${ALLOWED_HOSTS:-localhost}", "energy.example.com")
     command = ["env", "-i", f"PATH={os.defpath}", *(f"{key}={value}" for key, value in given.items())]
@@ -229,14 +229,14 @@ def test_the_exact_command_starts_and_its_health_check_tells(
 
 
 def health(service: dict[str, Any], inside: str, port: int) -> int:
-    """The exit code of a service's health check, asked on another port than inside its container."""
+    """Return the exit code of a service's health check, with the port of the process instead of the container's."""
     kind, program, *arguments = service["healthcheck"]["test"]
     assert (kind, program) == ("CMD", "python")
     arguments = [argument.replace(f"127.0.0.1:{inside}/", f"127.0.0.1:{port}/") for argument in arguments]
     return subprocess.run([sys.executable, *arguments], check=False, capture_output=True, timeout=20).returncode
 
 
-def test_the_exact_schema_command_runs_and_may_run_again(image: Path, container_env: dict[str, str]) -> None:
+def test_the_exact_schema_command_is_idempotent(image: Path, container_env: dict[str, str]) -> None:
     service = SERVICES["schema"]
     given = {key: value for key, value in container_env.items() if key in environment(service)}
     command = [sys.executable, *service["command"][1:]]

@@ -1,4 +1,6 @@
-"""What compose.yaml starts the databases with, on the real programs: roles, passwords, health checks."""
+"""The commands and files with which compose.yaml starts the databases, on real programs: roles, passwords, health
+checks.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,9 @@ PASSWORD = "a-Password_0f-this-test"
 
 @pytest.fixture(scope="module")
 def superuser() -> Iterator[dict[str, str]]:
-    """libpq's variables for the superuser of a TimescaleDB that is this module's alone."""
+    """libpq variables for the superuser of a private TimescaleDB."""
     with tempfile.TemporaryDirectory(prefix="wattstream-compose-") as folder:
-        # The servers' own user has to reach it.
+        # the servers' user must be able to access it
         Path(folder).chmod(0o755)
         data = Path(folder) / "services"
         services = [sys.executable, str(ROOT / "scripts/services")]
@@ -53,10 +55,10 @@ def superuser() -> Iterator[dict[str, str]]:
             subprocess.run([*services, "stop", "--data", data], check=True, capture_output=True, timeout=120)
 
 
-def test_a_new_database_gets_an_owner_who_is_no_superuser_and_a_reader(superuser: dict[str, str]) -> None:
-    """The image's way: the superuser makes the database and runs the file; then comes the schema command."""
+def test_a_new_database_gets_a_reader_and_an_owner_without_superuser(superuser: dict[str, str]) -> None:
+    """As in the image: the superuser creates the database and runs the file; then the schema command runs."""
     statements = OWNER_SQL.read_text()
-    # This server has a role and a database of these names already.
+    # this server already has a role and a database with these names
     assert "wattstream_owner" in statements
     statements = statements.replace("wattstream_owner", "compose_owner").replace("DATABASE wattstream", "DATABASE made")
     psql("CREATE DATABASE made", superuser, "postgres")
@@ -81,7 +83,7 @@ def test_a_new_database_gets_an_owner_who_is_no_superuser_and_a_reader(superuser
 
 
 def psql(statements: str, environment: dict[str, str], database: str) -> None:
-    """As the image's entrypoint runs a file."""
+    """Run statements as the image's entrypoint runs a file."""
     command = [str(PROGRAMS / POSTGRES_BIN / "psql"), "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "--dbname", database]
     done = subprocess.run(
         command, input=statements, env={"PATH": os.defpath, **environment},
@@ -90,7 +92,7 @@ def psql(statements: str, environment: dict[str, str], database: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_file_is_where_the_image_looks_for_it_and_comes_after_its_own() -> None:
+def test_the_image_runs_the_file_after_its_own() -> None:
     (mounted,) = [mount for mount in SERVICES["timescaledb"]["volumes"] if "owner.sql" in mount]
     source, target, options = mounted.split(":")
     assert (ROOT / source).samefile(OWNER_SQL)
@@ -102,7 +104,7 @@ def test_the_file_is_where_the_image_looks_for_it_and_comes_after_its_own() -> N
     assert SERVICES["timescaledb"]["environment"]["POSTGRES_DB"] == "wattstream"
 
 
-def test_the_exact_command_of_redis_asks_for_the_password(tmp_path: Path) -> None:
+def test_the_exact_command_of_redis_requires_the_password(tmp_path: Path) -> None:
     service = SERVICES["redis"]
     shell, option, script = service["command"]
     port = free_port()
@@ -119,7 +121,7 @@ def test_the_exact_command_of_redis_asks_for_the_password(tmp_path: Path) -> Non
             assert client.config_get("save") == {"save": ""}
         with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
-        # The process is Redis itself and not a shell that would keep signals to itself.
+        # The process is Redis itself, not a shell that would not forward signals.
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         assert arguments.startswith(b"redis-server")
         assert PASSWORD.encode() not in arguments
@@ -132,7 +134,7 @@ def test_the_exact_command_of_redis_asks_for_the_password(tmp_path: Path) -> Non
     assert list(tmp_path.glob("*.rdb")) == []
 
 
-def test_the_health_check_of_timescaledb_tells(superuser: dict[str, str], tmp_path: Path) -> None:
+def test_the_health_check_of_timescaledb_works(superuser: dict[str, str], tmp_path: Path) -> None:
     kind, *command = SERVICES["timescaledb"]["healthcheck"]["test"]
     assert kind == "CMD"
     path = f"{runnable(f'{POSTGRES_BIN}/pg_isready', tmp_path)}:{os.defpath}"
@@ -146,7 +148,7 @@ def test_the_health_check_of_timescaledb_tells(superuser: dict[str, str], tmp_pa
 
 
 def runnable(program: str, folder: Path) -> Path:
-    """A folder with the program as this machine can run it: those that no service needs are as Debian made them."""
+    """Return a folder with a wrapper that runs Debian's unmodified program on this machine."""
     loader = next(PROGRAMS.glob("usr/lib/*-linux-gnu*/ld-linux*.so.*"))
     script = folder / "bin" / Path(program).name
     script.parent.mkdir()

@@ -1,4 +1,4 @@
-"""The profile `scale` of compose.yaml: valid, and what it starts that the default does not really runs."""
+"""The profile `scale` of compose.yaml: valid, and the commands that only this profile has run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SCALE = {name: service for name, service in SERVICES.items() if "profiles" in se
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
 
 
-def test_docker_compose_accepts_it(tmp_path: Path) -> None:
+def test_docker_compose_accepts_the_profile(tmp_path: Path) -> None:
     subprocess.run([ROOT / "scripts/env", "--output", tmp_path / ".env"], check=True, capture_output=True, timeout=30)
     done = compose("--env-file", str(tmp_path / ".env"), "--profile", "scale", "config", "--format", "json")
     assert done.returncode == 0, done.stderr
@@ -50,7 +50,7 @@ def test_docker_compose_accepts_it(tmp_path: Path) -> None:
     assert address.options["password"] == address.sentinel_options["password"]
 
 
-def test_front_scale_needs_all_of_it_and_nothing_of_the_default_but_databases_and_schema() -> None:
+def test_front_scale_depends_on_the_profile_and_the_databases_only() -> None:
     needed, left = set(), ["front-scale"]
     while left:
         name = left.pop()
@@ -59,7 +59,7 @@ def test_front_scale_needs_all_of_it_and_nothing_of_the_default_but_databases_an
     assert needed == SCALE.keys() | {"timescaledb", "redis", "schema"}
 
 
-def test_the_servers_are_as_the_one_of_the_default_but_for_where_things_are() -> None:
+def test_the_servers_differ_from_the_default_only_in_addresses() -> None:
     for several, one in [("server-1", "server"), ("server-2", "server"), ("writer-scale", "writer")]:
         given, default = environment(SERVICES[several]), environment(SERVICES[one])
         differing = {name for name in given.keys() | default.keys() if given.get(name) != default.get(name)}
@@ -67,7 +67,7 @@ def test_the_servers_are_as_the_one_of_the_default_but_for_where_things_are() ->
         assert differing == expected
         assert SERVICES[several]["command"] == SERVICES[one]["command"]
         assert SERVICES[several]["healthcheck"] == SERVICES[one]["healthcheck"]
-        assert not SERVICES[several].get("volumes"), "what is on this machine is not on another one"
+        assert not SERVICES[several].get("volumes"), "files of this machine do not exist on another one"
 
 
 # --- Redis -------------------------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def test_the_servers_are_as_the_one_of_the_default_but_for_where_things_are() ->
 
 @contextmanager
 def command_running(name: str, folder: Path, changes: dict[str, str]) -> Iterator[None]:
-    """A service's own command with addresses and folders of this machine."""
+    """Run a service's command with addresses and folders of this machine."""
     shell, option, script = SERVICES[name]["command"]
     script = unescaped(script)
     for ours, here in changes.items():
@@ -91,7 +91,7 @@ def command_running(name: str, folder: Path, changes: dict[str, str]) -> Iterato
         process.wait(STOP_DEADLINE_S)
 
 
-def test_the_exact_commands_of_redis_its_replica_and_the_sentinels_find_each_other(tmp_path: Path) -> None:
+def test_the_exact_commands_of_redis_replica_and_sentinels_connect(tmp_path: Path) -> None:
     ports = {name: free_port() for name in ("redis", "redis-replica", *SENTINELS)}
     local = {"requirepass": "bind 127.0.0.1\nport {port}\nrequirepass", "replica-announce-ip .*": ""}
     master = f"127.0.0.1 {ports['redis']}"
@@ -141,9 +141,9 @@ def is_whole(info: dict[str, Any]) -> bool:
 
 @pytest.fixture(scope="module")
 def superuser() -> Iterator[dict[str, str]]:
-    """libpq's variables for the superuser of a TimescaleDB that is this module's alone; PGDATA is its folder."""
+    """libpq variables for the superuser of a private TimescaleDB; PGDATA is its folder."""
     with tempfile.TemporaryDirectory(prefix="wattstream-compose-") as folder:
-        Path(folder).chmod(0o777)  # the servers' user has to reach it, and makes the standby's folder in it
+        Path(folder).chmod(0o777)  # the servers' user must access it and creates the standby's folder in it
         data = Path(folder) / "services"
         services = [sys.executable, str(ROOT / "scripts/services")]
         without = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
@@ -161,9 +161,7 @@ def superuser() -> Iterator[dict[str, str]]:
             subprocess.run([*services, "stop", "--data", data], check=True, capture_output=True, timeout=120)
 
 
-def test_the_exact_command_of_the_standby_copies_the_primary_and_follows_it(
-    superuser: dict[str, str], tmp_path: Path
-) -> None:
+def test_the_exact_command_of_the_standby_follows_the_primary(superuser: dict[str, str], tmp_path: Path) -> None:
     (script,) = [mount.split(":")[0] for mount in SERVICES["timescaledb"]["volumes"] if "standby.sh" in mount]
     path = f"{runnable(f'{POSTGRES_BIN}/psql', tmp_path)}:{os.defpath}"
     env = {**superuser, "PATH": path, "TELEMETRY_STANDBY_PASSWORD": PASSWORD}
@@ -193,7 +191,7 @@ def standby_running(folder: Path, port: int, primary_port: str) -> Iterator[Path
         "PGUSER": "wattstream_standby",
         "PGPASSWORD": PASSWORD,
     }
-    # In its image the configuration is part of the copy; here it is among the arguments of the primary.
+    # In the image the copy includes the configuration; here the primary has it in its arguments.
     settings = f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= "
     settings += "-c shared_preload_libraries=timescaledb -c"
     script = unescaped(script).replace("exec postgres -c", f"exec postgres {settings}")
@@ -216,7 +214,7 @@ def follows(told: dict[str, str]) -> bool:
         return False
 
 
-def test_accounts_belong_to_a_role_that_is_no_superuser(superuser: dict[str, str]) -> None:
+def test_accounts_belong_to_a_role_without_superuser(superuser: dict[str, str]) -> None:
     statements = (ROOT / "deploy/accounts-owner.sql").read_text()
     assert SERVICES["accounts"]["environment"]["POSTGRES_DB"] == "wattstream"
     statements = statements.replace("DATABASE wattstream", "DATABASE made_for_accounts")

@@ -1,4 +1,4 @@
-"""Which other origins may read the API in a browser: those of ALLOWED_ORIGINS, hot and cold, never with a cookie."""
+"""CORS: only origins in ALLOWED_ORIGINS may read the API in a browser, on hot and cold routes, without cookies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def words(answer: httpx.Response, name: str) -> set[str]:
 
 @pytest.mark.parametrize("path", HOT_AND_COLD)
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
-def test_a_friend_may_send_a_token(open_server: Process, path: str, method: str) -> None:
+def test_allowed_origins_may_send_tokens(open_server: Process, path: str, method: str) -> None:
     answer = preflight(open_server, path, FRIEND, method, "authorization,content-type,if-none-match,last-event-id")
     assert answer.is_success
     assert answer.headers["access-control-allow-origin"] == FRIEND
@@ -53,8 +53,8 @@ def test_a_friend_may_send_a_token(open_server: Process, path: str, method: str)
 
 
 @pytest.mark.parametrize("path", HOT_AND_COLD)
-def test_a_friend_may_read_the_answer_and_its_headers(open_server: Process, alice: Person, path: str) -> None:
-    for headers in ({"Authorization": f"Bearer {alice.token}"}, {}):  # a refusal is to be read, too
+def test_allowed_origins_may_read_responses_and_headers(open_server: Process, alice: Person, path: str) -> None:
+    for headers in ({"Authorization": f"Bearer {alice.token}"}, {}):  # refusals must be readable too
         answer = httpx.get(open_server.url + path, headers={**headers, "Origin": FRIEND}, timeout=30)
         assert answer.headers.get_list("access-control-allow-origin") == [FRIEND]
         assert "origin" in words(answer, "vary")
@@ -75,23 +75,23 @@ def test_an_export_varies_by_encoding_and_by_origin(open_server: Process, alice:
     "origin", [STRANGER, "null", f"{FRIEND}.evil.example", "http://energy.example.com", f"{FRIEND}:8443"]
 )
 @pytest.mark.parametrize("path", ["/api/latest", "/api/devices"])
-def test_a_stranger_may_not(open_server: Process, alice: Person, path: str, origin: str) -> None:
+def test_other_origins_are_refused(open_server: Process, alice: Person, path: str, origin: str) -> None:
     headers = {"Authorization": f"Bearer {alice.token}", "Origin": origin}
     for answer in (
         preflight(open_server, path, origin),
         httpx.get(open_server.url + path, headers=headers, timeout=30),
     ):
         assert "access-control-allow-origin" not in answer.headers
-        assert "origin" in words(answer, "vary"), "a cache must not hand a friend's answer to a stranger"
+        assert "origin" in words(answer, "vary"), "a cache must not return one origin's response to another"
 
 
-def test_only_the_api_is_open(open_server: Process) -> None:
+def test_only_the_api_allows_other_origins(open_server: Process) -> None:
     for path in ("/login", "/", "/admin/", "/livez", "/static/dashboard/pages/dashboard/page.js"):
         answer = httpx.get(open_server.url + path, headers={"Origin": FRIEND}, timeout=30)
         assert "access-control-allow-origin" not in answer.headers, path
 
 
-def test_by_default_it_is_open_to_nobody(server: Process) -> None:
+def test_no_origin_is_allowed_by_default(server: Process) -> None:
     assert "access-control-allow-origin" not in preflight(server, "/api/latest", FRIEND).headers
     assert (
         "access-control-allow-origin" not in httpx.get(f"{server.url}/api/latest", headers={"Origin": FRIEND}).headers
@@ -102,13 +102,13 @@ def test_by_default_it_is_open_to_nobody(server: Process) -> None:
     "wrong",
     ["*", "null", "energy.example.com", f"{FRIEND}/", "https://a@b.example", "https://b.example:x", f"{FRIEND},*"],
 )
-def test_what_is_no_origin_is_not_accepted(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+def test_invalid_origins_are_rejected(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", wrong)
     with pytest.raises(ImproperlyConfigured, match=r"^ALLOWED_ORIGINS has .*; accepted are origins such as"):
         env_origins("ALLOWED_ORIGINS")
 
 
-def test_the_server_does_not_start_open_to_everybody(stack: Stack) -> None:
+def test_the_server_does_not_start_with_a_wildcard_origin(stack: Stack) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "asgi_project.server.serve", "--port", str(free_port())],
         cwd=ROOT, env={**os.environ, **stack.env, "ALLOWED_ORIGINS": "*"},

@@ -1,4 +1,4 @@
-"""A session cookie alone changes nothing: every unsafe method of every route wants the CSRF token too."""
+"""A session cookie alone changes nothing: every unsafe method of every route also requires the CSRF token."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.auth_app.answers import assert_problem, browser, csrf_header
 from tests.project.routes import routes
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
-# Look at no credentials at all, so a cookie gains nothing there; and set none.
+# These ignore credentials and set no cookie, so a forged request gains nothing.
 WITHOUT_CREDENTIALS = {"/api/auth/login", "/api/auth/register"}
-# Change nothing, whoever asks; history asks in the body of a POST what does not fit into a URL.
+# These change nothing. POST /api/history/query only reads; its body replaces a URL that would be too long.
 ONLY_READ = {
     "/api/history/query", "/api/history/ems_001", "/api/history/ems_001/export",
     "/api/energy/ems_001", "/api/latest", "/api/metrics", "/api/stream",
@@ -26,7 +26,7 @@ PATHS = sorted({path for path, _ in routes()})
 
 @pytest.fixture(scope="module")
 def session(server: Process) -> Iterator[httpx.Client]:
-    """A signed-in browser; a superuser, so that the admin's routes are all there."""
+    """A signed-in browser of a superuser, so that all routes of the admin exist."""
     from secrets import token_hex
 
     from testing.cast import person_create
@@ -44,7 +44,7 @@ def test_the_exceptions_are_routes() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in WITHOUT_CREDENTIALS | ONLY_READ])
-def test_a_session_without_the_token_changes_nothing(session: httpx.Client, path: str) -> None:
+def test_a_session_without_csrf_token_changes_nothing(session: httpx.Client, path: str) -> None:
     for method in UNSAFE:
         answer = session.request(method, path, json={})
         assert_problem(answer, 403, code="csrf")
@@ -52,29 +52,29 @@ def test_a_session_without_the_token_changes_nothing(session: httpx.Client, path
 
 
 @pytest.mark.parametrize("path", sorted(ONLY_READ))
-def test_what_only_reads_takes_no_method_that_could_change_something(session: httpx.Client, path: str) -> None:
+def test_read_only_routes_refuse_unsafe_methods(session: httpx.Client, path: str) -> None:
     accepted = {"POST"} if path == "/api/history/query" else set()
     for method in set(UNSAFE) - accepted:
         assert_problem(session.request(method, path, json={}), 405)
 
 
 @pytest.mark.parametrize("path", sorted(WITHOUT_CREDENTIALS))
-def test_what_looks_at_no_credentials_sets_no_cookie(session: httpx.Client, path: str) -> None:
+def test_routes_that_ignore_credentials_set_no_cookie(session: httpx.Client, path: str) -> None:
     answer = session.post(path, json={})
     assert_problem(answer, 400)
     assert "set-cookie" not in answer.headers
 
 
-def test_a_wrong_token_is_as_good_as_none(session: httpx.Client) -> None:
+def test_an_invalid_token_is_rejected(session: httpx.Client) -> None:
     assert_problem(session.post("/api/auth/ws-ticket", headers={"X-CSRFToken": "x" * 32}), 403, code="csrf")
 
 
-def test_a_token_from_another_origin_is_not_accepted(session: httpx.Client) -> None:
+def test_a_token_from_another_origin_is_rejected(session: httpx.Client) -> None:
     headers = {**csrf_header(session), "Origin": "https://evil.example"}
     assert_problem(session.post("/api/auth/ws-ticket", headers=headers), 403, code="csrf")
 
 
-def test_with_the_token_it_works(session: httpx.Client) -> None:
+def test_a_valid_token_is_accepted(session: httpx.Client) -> None:
     assert session.post("/api/auth/ws-ticket", headers=csrf_header(session)).status_code == 200
 
 

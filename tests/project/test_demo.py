@@ -1,4 +1,4 @@
-"""The main job: `./scripts/demo` brings everything up, history flows into live, and Ctrl-C leaves nothing running."""
+"""`./scripts/demo` starts everything, history continues with live readings, and Ctrl-C leaves no process running."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DATABASES = ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL", "DATABASE_URL"
 READY = "Ctrl-C stops everything"
 
 
-def test_the_demo_runs_and_stops(tmp_path: Path) -> None:
-    """A day of history instead of thirty, to be quick."""
+def test_the_demo_starts_and_stops(tmp_path: Path) -> None:
+    """One day of history instead of thirty saves time."""
     log = tmp_path / "demo.log"
     env = {name: value for name, value in os.environ.items() if name not in DATABASES}
     with log.open("w") as output:
@@ -43,7 +43,7 @@ def test_the_demo_runs_and_stops(tmp_path: Path) -> None:
 
 
 def use_it(told: str) -> str:
-    """Sign in with what was printed, see history, then a reading that a house sent after that. The page's address."""
+    """Log in with the printed password, load history, wait for a newer live reading. Returns the page's address."""
     page = found(r"page +(http://\S+)", told)
     password = found(r"sign in +alice / (\S+)", told)
     with httpx.Client(base_url=page, timeout=30) as http:

@@ -1,4 +1,4 @@
-"""The Dockerfile: what it copies exists and is enough, nothing in it is secret, and it does not end as root."""
+"""The Dockerfile: copied files exist and suffice, it contains no secret, and the image does not run as root."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def test_every_instruction_is_known() -> None:
 
 
 @pytest.mark.parametrize("base", values("FROM"))
-def test_a_base_image_has_a_name_and_a_version_and_no_registry(base: str) -> None:
+def test_base_images_have_a_version_and_no_registry(base: str) -> None:
     image = base.split()[0]
     assert re.fullmatch(r"[a-z]+:[0-9]+(\.[0-9]+)?(-[a-z]+)+", image), image
 
 
-def test_the_image_has_the_python_that_the_project_needs() -> None:
+def test_the_image_has_a_supported_python() -> None:
     version = re.match(r"python:3\.(\d+)-slim", values("FROM")[LAST])
     assert version
     assert int(version[1]) >= 11
@@ -48,7 +48,7 @@ def test_the_image_has_the_python_that_the_project_needs() -> None:
 
 
 @pytest.mark.parametrize("copied", values("COPY"))
-def test_what_is_copied_exists_and_reaches_the_build(copied: str) -> None:
+def test_copied_files_exist_and_reach_the_build(copied: str) -> None:
     *sources, _ = copied.split()
     if sources[0].startswith("--from="):
         stages = {value.split(" AS ")[1] for value in values("FROM") if " AS " in value}
@@ -62,11 +62,11 @@ def test_what_is_copied_exists_and_reaches_the_build(copied: str) -> None:
 @pytest.mark.parametrize(
     "path", [".env", ".git/config", ".local/x", "wattstream.sqlite3", "tests/conftest.py", "dashboard/node_modules/x"]
 )
-def test_what_must_not_be_in_an_image_does_not_reach_the_build(path: str) -> None:
+def test_private_files_do_not_reach_the_build(path: str) -> None:
     assert not reaches_build(path)
 
 
-def test_packages_are_the_locked_ones_with_their_hashes_checked() -> None:
+def test_packages_are_locked_and_their_hashes_checked() -> None:
     (install,) = [value for value in values("RUN") if "pip install" in value]
     assert "--require-hashes" in install
     assert "--no-deps" in install
@@ -74,21 +74,21 @@ def test_packages_are_the_locked_ones_with_their_hashes_checked() -> None:
     assert any("npm ci --ignore-scripts" in value for value in values("RUN"))
 
 
-def test_it_does_not_end_as_root() -> None:
+def test_the_image_does_not_run_as_root() -> None:
     user = values("USER", LAST)[-1]
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), "by number, so that a cluster can check it"
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), "numeric, so that a cluster can verify it"
 
 
-def test_nothing_in_it_is_a_secret() -> None:
+def test_the_image_contains_no_secret() -> None:
     assert not [name for name in image_environment() if SECRET_NAME.search(name)]
     assert not values("ARG")
 
 
-def test_its_command_is_the_servers() -> None:
+def test_its_command_is_that_of_the_server() -> None:
     assert values("CMD", LAST) == [str(SERVICES["server"]["command"]).replace("'", '"')]
 
 
-def test_every_module_that_is_shipped_finds_its_packages_in_the_lock(image: Path) -> None:
+def test_the_lock_contains_the_imports_of_all_modules_in_the_image(image: Path) -> None:
     packages = importlib.metadata.packages_distributions()
     own = {path.name for path in image.iterdir()}
     for path in image.rglob("*.py"):
@@ -96,12 +96,12 @@ def test_every_module_that_is_shipped_finds_its_packages_in_the_lock(image: Path
             continue
         for module in imported(path) - sys.stdlib_module_names - own:
             names = {name.lower().replace("_", "-") for name in packages.get(module, [])}
-            # NumPy is for simulated houses, which the image does not have.
+            # NumPy is only for the simulator.
             assert names & LOCKED, f"{path.relative_to(image)} imports {module}"
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level names of what a module imports."""
+    """Return the top-level names of the modules that a module imports."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -111,7 +111,7 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def test_the_chart_library_is_among_the_static_files(image: Path) -> None:
+def test_static_files_include_the_chart_library(image: Path) -> None:
     assert list((image / ".static/vendor/uplot").glob("uPlot*.js"))
     assert settings.INSTALLED_APPS.count("dashboard")
     assert list((image / ".static/dashboard").iterdir())
@@ -123,10 +123,10 @@ def test_the_server_writes_nothing_into_its_image(image: Path, stack: Stack, tmp
     environment = {**stack.env, "STATIC_ROOT": str(image / ".static"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = ["env", "--chdir", str(image), sys.executable, "-m", "asgi_project.server.serve", "--port", "{port}"]
     with Process(command, env=environment, log=tmp_path / "server.log"):
-        assert snapshot(image) == before, "it would fail on a read-only file system"
+        assert snapshot(image) == before, "this would fail on a read-only file system"
     assert image_environment()["STATIC_ROOT"] == "/app/.static"
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every path with its time of change and its size."""
+    """Return time of change and size by path."""
     return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in folder.rglob("*")}

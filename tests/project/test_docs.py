@@ -1,4 +1,4 @@
-"""The documents: links lead to files and headings that exist, and the FAQ's requests return what it says."""
+"""The documents: links refer to existing files and headings, and the FAQ's requests return its responses."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ PAGES = sorted(
 
 
 def links(page: Path) -> list[tuple[Path, str]]:
-    """Every link within the repository: the file, and the anchor with its `#` or an empty string."""
+    """Return every link within the repository: the file, and the anchor with its `#` or an empty string."""
     found = _LINK.findall(_FENCED.sub("", (ROOT / page).read_text()))
     return [((ROOT / page.parent / target) if target else ROOT / page, anchor) for target, anchor in found]
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of the page's headings, as hosted Markdown makes them."""
+    """Return the anchors of the page's headings, as hosted Markdown creates them."""
     headings = _HEADING.findall(_FENCED.sub("", page.read_text()))
     return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+def test_every_link_refers_to_an_existing_file_and_heading(page: Path) -> None:
     assert [target for target, _ in links(page) if not target.exists()] == []
     assert [(target, anchor) for target, anchor in links(page) if anchor and anchor not in anchors(target)] == []
 
 
 @pytest.fixture
 def shell(server: Process, alice: Person) -> Iterator[Shell]:
-    """A terminal with the `api` of docs/api.md, and the examples' ems_001, which is alice's."""
+    """A terminal with the `api` function of docs/api.md, and ems_001 of the examples, owned by alice."""
     device = Device.objects.create(device_id="ems_001", owner=alice.user)
     with Shell(clean_env(URL=server.url, TOKEN=alice.token)) as shell:
         shell.run(block("api.md", "sh", "api()"))
@@ -56,7 +56,7 @@ def test_the_day_the_clocks_go_back_has_25_hours(shell: Shell) -> None:
     assert answer["points"] == len(answer["time"]) == 25
 
 
-def test_extremes_stand_beside_the_average(shell: Shell) -> None:
+def test_minimum_and_maximum_are_returned_beside_the_average(shell: Shell) -> None:
     answer = json.loads(shell.run(block("faq.md", "sh", "agg=avg,min,max")))
     assert {"avg", "min", "max"} < set(answer["metrics"]["load_power"])
     assert answer["resolution"] == "1d"

@@ -1,4 +1,4 @@
-"""`.env.example` and the code agree: every variable, its default, its unit; and there is no secret in it."""
+"""`.env.example` matches the code: every variable, its default, its unit. It contains no secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from writer.settings import settings_from
 
 DOCUMENTED = documented()
 READS = reads()
-# Their names come from a table: whether TELEMETRY_URL, TELEMETRY_ADMIN_URL and REDIS_URL name somebody else's servers.
+# Read by names from a table: they may refer to databases outside this machine.
 NAMES_FROM_A_TABLE = {"scripts/lib/services/command.py"}
 UNITS = {
     "_S": "Seconds",
@@ -37,40 +37,40 @@ print(json.dumps({name: repr(value) for name, value in vars(settings).items() if
 
 
 def product_reads(name: str) -> list[Read]:
-    """Where the product reads it; scripts have defaults of their own for what they start."""
+    """Return the reads in the product; scripts have separate defaults for the processes that they start."""
     return [read for read in READS if read.name == name and not read.file.startswith("scripts/")]
 
 
-def test_the_finder_finds_each_way_of_reading() -> None:
+def test_the_finder_finds_each_kind_of_read() -> None:
     found = {read.name for read in READS}
-    assert {"DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "SECRET_KEY", "HISTORY_TIMEOUT_MS"} <= found  # the helpers
-    assert {"TELEMETRY_CATALOGUE", "TELEMETRY_ADMIN_URL"} <= found  # os.environ, and the writer's functions
+    assert {"DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "SECRET_KEY", "HISTORY_TIMEOUT_MS"} <= found  # the helper functions
+    assert {"TELEMETRY_CATALOGUE", "TELEMETRY_ADMIN_URL"} <= found  # os.environ and the functions of the writer
     assert {"WRITER_GRACE_S", "WRITER_MAX_BODY_BYTES"} <= found  # the writer's table
 
 
-def test_every_variable_that_is_read_is_documented() -> None:
+def test_every_variable_in_the_code_is_documented() -> None:
     assert {read.name for read in READS if read.name} - DOCUMENTED.keys() == set()
 
 
-def test_no_variable_is_read_under_a_name_that_cannot_be_told() -> None:
+def test_every_variable_is_read_by_a_literal_name() -> None:
     unknown = {read.file for read in READS if read.name is None}
-    assert unknown <= NAMES_FROM_A_TABLE, "read it by a literal name, or say here where the name comes from"
+    assert unknown <= NAMES_FROM_A_TABLE, "read it by a literal name, or list it above"
 
 
-def test_every_documented_variable_is_read() -> None:
+def test_every_documented_variable_is_used() -> None:
     in_compose = set(re.findall(r"(?<!\$)\$\{([A-Z0-9_]+)", COMPOSE_TEXT))
     assert DOCUMENTED.keys() - {read.name for read in READS} - in_compose == set()
 
 
 @pytest.mark.parametrize("name", sorted({read.name for read in READS if read.name}))
-def test_the_documented_default_is_the_codes(name: str) -> None:
+def test_the_documented_default_matches_the_code(name: str) -> None:
     defaults = {read.default for read in product_reads(name) if read.default}
     assert len(defaults) <= 1, f"{name} has several defaults: {defaults}"
     assert DOCUMENTED[name].default == next(iter(defaults), "")
 
 
 @pytest.mark.parametrize("entry", DOCUMENTED.values(), ids=lambda entry: entry.name)
-def test_each_says_what_it_means_and_its_unit(entry: Documented) -> None:
+def test_every_variable_has_a_description_and_a_unit(entry: Documented) -> None:
     assert entry.comment.endswith("."), f"{entry.name} has no sentence above it"
     ending = next((ending for ending in sorted(UNITS, key=len, reverse=True) if entry.name.endswith(ending)), None)
     if ending and entry.default.isdecimal():
@@ -79,13 +79,13 @@ def test_each_says_what_it_means_and_its_unit(entry: Documented) -> None:
         assert "flag" in entry.comment.lower()
 
 
-def test_what_has_to_be_set_are_the_secrets_that_compose_needs() -> None:
+def test_required_variables_are_the_secrets_of_compose() -> None:
     to_be_set = {name for name, entry in DOCUMENTED.items() if entry.is_set}
     assert to_be_set == set(re.findall(r"\$\{([A-Z0-9_]+):\?", COMPOSE_TEXT))
     assert all(SECRET_NAME.search(name) for name in to_be_set)
 
 
-def test_nothing_in_it_could_pass_for_a_secret() -> None:
+def test_the_file_contains_no_secret() -> None:
     for entry in DOCUMENTED.values():
         if SECRET_NAME.search(entry.name):
             assert entry.default == "", entry.name
@@ -96,14 +96,14 @@ def test_nothing_in_it_could_pass_for_a_secret() -> None:
 
 def test_setting_every_default_changes_nothing() -> None:
     given = {name: entry.default for name, entry in DOCUMENTED.items() if entry.default}
-    # Relative to the working folder, and as such not equal to the absolute ones, though the same.
+    # These are relative to the working folder, so they differ in text from the absolute defaults.
     for name in ("DATABASE_URL", "STATIC_ROOT"):
         del given[name]
     assert settings_with(given) == settings_with({})
 
 
 def settings_with(given: dict[str, str]) -> dict[str, str]:
-    """Every Django setting of a process that has these variables and the secret key only."""
+    """Return every Django setting of a process with only these variables and the secret key."""
     environment = {"PATH": os.defpath, "SECRET_KEY": "only-for-this-test-0123456789-abcdef", **given}
     done = subprocess.run(
         [sys.executable, "-c", SHOW_SETTINGS], cwd=ROOT, env=environment, capture_output=True, text=True, check=True

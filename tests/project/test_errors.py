@@ -1,6 +1,6 @@
-"""Errors that nobody foresaw: whole in the log, in general words to the client; on both ways to a view.
+"""Unexpected errors: complete in the log, in general words for the client, for both kinds of views.
 
-The views are made up, as no real one is known to fail; the handlers that they fail under are the server's own.
+The failing views belong to the test, as no real view is known to fail. The handlers are the server's.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("way", ["hot", "cold"])
-async def test_an_unforeseen_error_is_logged_whole_and_told_in_general_words(
+async def test_an_unexpected_error_is_logged_in_full_and_hidden_from_clients(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     answer = await client.get(f"/{way}/x")
@@ -56,11 +56,11 @@ async def test_an_unforeseen_error_is_logged_whole_and_told_in_general_words(
         "detail": "Something went wrong here; it has been logged.",
     }  # fmt: skip
     assert SECRET in caplog.text
-    assert f"{way}_failing" in caplog.text, "the place is told"
+    assert f"{way}_failing" in caplog.text, "the log names the place"
 
 
 @pytest.mark.parametrize("way", ["hot", "cold"])
-async def test_a_path_with_line_breaks_makes_no_log_line_of_its_own(
+async def test_line_breaks_in_a_path_do_not_forge_log_lines(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     await client.get(f"/{way}/x%0aINFO%20forged%0d%0aline")

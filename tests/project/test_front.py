@@ -1,4 +1,4 @@
-"""deploy/nginx.conf on a real nginx, in front of the real server and writer; and who is believed about the client."""
+"""deploy/nginx.conf on a real nginx, in front of the real server and writer; trust in forwarded client addresses."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ FORGED = {
 
 
 def address() -> str:
-    """A client address of its own among those of loopback: what was counted for others does not count for it."""
+    """Return a random loopback address, so that counters of other clients do not apply."""
     return f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(2, 254)}"
 
 
 @pytest.fixture(scope="module")
 def trusting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """A server that believes the front, as in compose.yaml."""
+    """A server that trusts the front, as in compose.yaml."""
     env = {**stack.env, "FORWARDED_ALLOW_IPS": "127.0.0.1/32", "LOGIN_FAILURES_PER_ADDRESS": str(FAILURES)}
     with server_process(env, tmp_path_factory.mktemp("front") / "server.log") as process:
         yield process
@@ -77,14 +77,14 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture
 def recorded(recorder: Recorder) -> Iterator[Process]:
-    """A front with the recorder in the place of both services."""
+    """A front with the recorder in place of both services."""
     with front_before(recorder.url, recorder.url) as process:
         yield process
 
 
 @pytest.fixture
 def owner(front: Process) -> Iterator[Person]:
-    """Someone who reaches the server through the front."""
+    """A user who reaches the server through the front."""
     person = person_create(f"dora_{secrets.token_hex(4)}", base_url=front.url)
     yield person
     person.http.close()
@@ -104,8 +104,8 @@ def test_the_page_and_its_files_are_served(front: Process) -> None:
         assert {browser.get(file).status_code for file in files} == {200}
 
 
-def test_signing_in_by_the_form_works(front: Process, owner: Person) -> None:
-    """The cookie, the CSRF token and the Origin check, which all need the Host that the browser sees."""
+def test_login_with_the_form_works(front: Process, owner: Person) -> None:
+    """Cookie, CSRF token and Origin check all need the Host header that the browser sends."""
     with httpx.Client(base_url=front.url, follow_redirects=True, timeout=30) as browser:
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/login").text)
         assert token
@@ -114,7 +114,7 @@ def test_signing_in_by_the_form_works(front: Process, owner: Person) -> None:
         assert (page.status_code, page.url.path) == (200, "/")
 
 
-def test_a_reading_goes_in_at_ingest_and_comes_out_on_the_socket(front: Process, stack: Stack, owner: Person) -> None:
+def test_a_reading_sent_to_ingest_arrives_on_the_socket(front: Process, stack: Stack, owner: Person) -> None:
     device_id = device_create(owner=owner)
     with LiveSocket(front.url, person=owner, headers={"Origin": front.url}) as socket:
         socket.subscribe(device_id)
@@ -129,7 +129,7 @@ def test_a_reading_goes_in_at_ingest_and_comes_out_on_the_socket(front: Process,
     assert latest.status_code == 200
 
 
-def test_a_device_may_keep_a_socket_open(front: Process, stack: Stack) -> None:
+def test_device_sockets_pass_through_the_front(front: Process, stack: Stack) -> None:
     device_id = device_create()
     headers = {"Authorization": f"Bearer {device_key(stack.env['INGEST_SECRET'], device_id)}"}
     url = front.url.replace("http", "ws") + f"/ws/device/{device_id}"
@@ -138,7 +138,7 @@ def test_a_device_may_keep_a_socket_open(front: Process, stack: Stack) -> None:
         assert json.loads(socket.recv(timeout=20))["accepted"] == 1
 
 
-def test_what_server_and_writer_tell_their_operator_is_not_published(front: Process, writer: Process) -> None:
+def test_metrics_are_not_published(front: Process, writer: Process) -> None:
     assert httpx.get(f"{writer.url}/metrics", timeout=30).status_code == 200
     for path in ("/metrics", "/metrics?x", "//metrics", "/%6detrics"):
         answer = httpx.get(f"{front.url}{path}", timeout=30)
@@ -147,7 +147,7 @@ def test_what_server_and_writer_tell_their_operator_is_not_published(front: Proc
     is_problem(httpx.get(f"{front.url}/metrics", timeout=30), 404, "not_found")
 
 
-def test_the_front_names_each_request_and_the_server_keeps_that_name(front: Process) -> None:
+def test_the_server_keeps_the_request_id_of_the_front(front: Process) -> None:
     answer = httpx.get(f"{front.url}/livez", headers={"X-Request-ID": "mine"}, timeout=30)
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
 
@@ -156,7 +156,7 @@ def test_the_front_names_each_request_and_the_server_keeps_that_name(front: Proc
 
 
 def refused_logins(url: str, client: str, forged: list[str]) -> list[int]:
-    """The status of a failing login for each forged address, all from one real one, each to another account."""
+    """Return the status of a failing login per forged address, all from one real address, each for another account."""
     with httpx.Client(base_url=url, transport=httpx.HTTPTransport(local_address=client), timeout=30) as http:
         return [
             http.post(
@@ -169,28 +169,30 @@ def refused_logins(url: str, client: str, forged: list[str]) -> list[int]:
 
 
 def someone_else() -> list[str]:
-    """Another address each time, one more than may fail."""
+    """Return distinct addresses, one more than the allowed failures."""
     return [f"203.0.113.{number}" for number in random.sample(range(1, 255), FAILURES + 1)]
 
 
-def test_a_forged_address_is_not_believed_behind_the_front(front: Process) -> None:
+def test_forged_client_addresses_are_ignored_behind_the_front(front: Process) -> None:
     assert refused_logins(front.url, address(), someone_else()) == [401] * FAILURES + [429]
 
 
-def test_the_front_tells_the_server_who_the_client_is(front: Process) -> None:
+def test_the_front_forwards_the_client_address(front: Process) -> None:
     assert refused_logins(front.url, address(), ["127.0.0.1"] * FAILURES) == [401] * FAILURES
-    assert refused_logins(front.url, address(), ["127.0.0.1"]) == [401], "clients are told apart"
+    assert refused_logins(front.url, address(), ["127.0.0.1"]) == [401], "clients count separately"
 
 
-def test_without_a_front_nobody_is_believed(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even 127.0.0.1, which uvicorn believes by itself. With a secret of its own the server counts for itself."""
+def test_without_a_front_forwarded_addresses_are_ignored(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even 127.0.0.1 is trusted, uvicorn's default. A separate SECRET_KEY separates the counters."""
     monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
     own = {"LOGIN_FAILURES_PER_ADDRESS": str(FAILURES), "SECRET_KEY": secrets.token_hex(32)}
     with server_process({**stack.env, **own}, tmp_path / "server.log") as server:
         assert refused_logins(server.url, "127.0.0.1", someone_else()) == [401] * FAILURES + [429]
 
 
-def test_a_forwarder_that_cannot_be_read_is_refused_by_name(stack: Stack) -> None:
+def test_an_invalid_forwarded_allow_ips_is_rejected(stack: Stack) -> None:
     for wrong in ("front", "10.0.0.1/24", "127.0.0.1,*"):
         done = subprocess.run(
             [sys.executable, "-m", "asgi_project.server.serve", "--port", str(free_port())],
@@ -204,7 +206,7 @@ def test_a_forwarder_that_cannot_be_read_is_refused_by_name(stack: Stack) -> Non
 # --- what the front itself does ----------------------------------------------------------------------------------
 
 
-def test_what_a_client_says_about_itself_is_replaced(recorder: Recorder, recorded: Process) -> None:
+def test_forwarding_headers_of_clients_are_replaced(recorder: Recorder, recorded: Process) -> None:
     client = address()
     with httpx.Client(transport=httpx.HTTPTransport(local_address=client), timeout=30) as http:
         http.get(f"{recorded.url}/api/devices", headers=FORGED)
@@ -217,35 +219,35 @@ def test_what_a_client_says_about_itself_is_replaced(recorder: Recorder, recorde
     )
 
 
-def test_nothing_but_a_websocket_is_upgraded(recorder: Recorder, recorded: Process) -> None:
+def test_only_websockets_are_upgraded(recorder: Recorder, recorded: Process) -> None:
     httpx.get(f"{recorded.url}/", headers={"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c"}, timeout=30)
     assert "upgrade" not in recorder.headers
     assert recorder.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize("path", ["/ingest", "/api/devices"])
-def test_a_body_arrives_whole(path: str, recorder: Recorder, recorded: Process) -> None:
+def test_a_body_arrives_complete(path: str, recorder: Recorder, recorded: Process) -> None:
     body = secrets.token_bytes(900_000)
     httpx.post(recorded.url + path, content=body, timeout=30)
     assert recorder.body == body
 
 
-def test_an_answer_is_passed_on_as_it_comes(recorder: Recorder, recorded: Process) -> None:
+def test_a_response_is_forwarded_without_buffering(recorder: Recorder, recorded: Process) -> None:
     with httpx.stream("GET", f"{recorded.url}/stream", timeout=10) as answer:
         parts = answer.iter_raw()
-        assert next(parts) == b"first", "held back until the rest was there"
+        assert next(parts) == b"first", "buffered until the response was complete"
         recorder.go_on.set()
         assert b"".join(parts) == b"second"
 
 
-def test_a_slow_client_slows_the_service_down_and_fills_no_disk(recorder: Recorder, recorded: Process) -> None:
-    """An export is as long as the client likes: what it does not read yet must not be read for it."""
+def test_a_slow_client_blocks_the_service_and_fills_no_disk(recorder: Recorder, recorded: Process) -> None:
+    """Exports can be very long: nginx must not read ahead of the client."""
     with httpx.stream("GET", f"{recorded.url}/large", timeout=30):
         assert recorder.large_was.get(timeout=30) == "held back"
 
 
 @pytest.mark.parametrize("path", ["/api/devices", "/ingest", "/"])
-def test_a_service_that_is_down_is_a_503_within_3_s(path: str) -> None:
+def test_a_stopped_service_is_a_503_within_3_s(path: str) -> None:
     with Recorder() as recorder, front_before(recorder.url, recorder.url) as front:
         recorder.__exit__(None, None, None)
         started = time.monotonic()
@@ -256,7 +258,7 @@ def test_a_service_that_is_down_is_a_503_within_3_s(path: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "limit"), [("/ingest", LIMITS["max_body_bytes"][0]), ("/api/x", 1024 * 1024)])
-def test_a_body_that_the_service_would_not_take_is_refused(path: str, limit: int, recorded: Process) -> None:
+def test_a_body_over_the_limit_of_the_service_is_refused(path: str, limit: int, recorded: Process) -> None:
     assert settings.DATA_UPLOAD_MAX_MEMORY_SIZE == 1024 * 1024
     assert httpx.post(recorded.url + path, content=b"x" * limit, timeout=30).status_code == 200
     is_problem(httpx.post(recorded.url + path, content=b"x" * (limit + 1), timeout=30), 413, "too_large")
@@ -275,7 +277,7 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> None:
 # --- the configuration -------------------------------------------------------------------------------------------
 
 
-def test_the_locations_are_the_writers_routes_and_no_others() -> None:
+def test_the_locations_match_the_routes_of_the_writer() -> None:
     locations = re.findall(r"location (= )?(/\S*) \{\s+(?:client_max_body_size[^\n]+\s+)?proxy_pass \$(\w+);", CONF)
     assert sorted(locations) == [("", "/", "server"), ("", "/ws/device/", "writer"), ("= ", "/ingest", "writer")]
     of_devices = {getattr(route, "path", "") for router in (ingest.router, sockets.router) for route in router.routes}
@@ -284,13 +286,13 @@ def test_the_locations_are_the_writers_routes_and_no_others() -> None:
         resolve("/ingest")
 
 
-def test_connections_outlive_the_heartbeat() -> None:
+def test_connection_timeouts_exceed_the_heartbeat() -> None:
     seconds = [int(value) for value in re.findall(r"proxy_(?:read|send)_timeout (\d+)s;", CONF)]
     assert len(seconds) == 2
     assert min(seconds) >= 3 * settings.LIVE_HEARTBEAT_S
 
 
-def test_its_addresses_are_those_of_compose() -> None:
+def test_addresses_match_compose() -> None:
     for name in ("server", "writer"):
         command = SERVICES[name]["command"]
         assert f"http://{name}:{command[command.index('--port') + 1]};" in CONF

@@ -1,4 +1,4 @@
-"""What every answer tells the browser: the page's policy and the data's, on hot, cold, static and failed requests."""
+"""Security headers of every response: the policies for pages and for data, on hot, cold, static and failed requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STATIC = ["/static/dashboard/icon.svg", "/static/dashboard/pages/dashboard/page.
 
 
 def assert_guarded(answer: httpx.Response) -> None:
-    """Every header is there once; the policy is that of its kind."""
+    """Check that every header is present once and that the policy fits the kind of response."""
     is_page = answer.headers.get("content-type", "").startswith("text/html")
     expected = ALWAYS | (PAGES_ONLY if is_page else {"content-security-policy": DATA_POLICY})
     for name, value in expected.items():
@@ -41,7 +41,7 @@ def assert_guarded(answer: httpx.Response) -> None:
 
 @pytest.fixture
 def staff(server: Process, alice: Person) -> Iterator[httpx.Client]:
-    """A browser in which alice, a superuser, is signed in."""
+    """A browser with the session of alice, a superuser."""
     from tests.auth_app.answers import browser
 
     alice.user.is_staff = alice.user.is_superuser = True
@@ -50,17 +50,17 @@ def staff(server: Process, alice: Person) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_policies_allow_nothing_inline_and_nothing_from_elsewhere() -> None:
+def test_the_policies_allow_no_inline_code_and_no_other_origins() -> None:
     for policy in (PAGE_POLICY, DATA_POLICY):
         directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
         assert directives["default-src"] == directives["base-uri"] == directives["frame-ancestors"] == "'none'"
         assert set(directives.values()) <= {"'none'", "'self'"}
 
 
-def test_every_route_of_the_urlconf_is_guarded(staff: httpx.Client, device: str) -> None:
+def test_every_route_sends_the_headers(staff: httpx.Client, device: str) -> None:
     statuses, types = set(), set()
     for path, _ in routes():
-        with staff.stream("GET", path.replace("ems_001", device)) as answer:  # one of them has no end
+        with staff.stream("GET", path.replace("ems_001", device)) as answer:  # one of them is an endless stream
             assert_guarded(answer)
             statuses.add(answer.status_code)
             types.add(answer.headers["content-type"].partition(";")[0])
@@ -69,17 +69,17 @@ def test_every_route_of_the_urlconf_is_guarded(staff: httpx.Client, device: str)
 
 
 @pytest.mark.parametrize("path", [*COLD, *STATIC])
-def test_strangers_get_them_too(anonymous: httpx.Client, path: str) -> None:
+def test_anonymous_responses_have_the_headers(anonymous: httpx.Client, path: str) -> None:
     assert_guarded(anonymous.get(path))
 
 
 @pytest.mark.parametrize("path", ["", "/export?start=1&end=2&format=csv", "?range=wrong"])
-def test_hot_answers_have_them(alice: Person, device: str, path: str) -> None:
+def test_hot_responses_have_the_headers(alice: Person, device: str, path: str) -> None:
     for method in ("GET", "HEAD", "DELETE"):
         assert_guarded(alice.http.request(method, f"/api/history/{device}{path}"))
 
 
-def test_refusals_have_them(server: Process, anonymous: httpx.Client) -> None:
+def test_refusals_have_the_headers(server: Process, anonymous: httpx.Client) -> None:
     refused = [
         anonymous.post("/login"),
         anonymous.get("/livez", headers={"Host": "elsewhere.example"}),
@@ -91,20 +91,20 @@ def test_refusals_have_them(server: Process, anonymous: httpx.Client) -> None:
         assert_guarded(answer)
 
 
-def test_what_an_answer_says_itself_stands() -> None:
+def test_headers_set_by_a_response_are_kept() -> None:
     stricter = (b"Content-Security-Policy", b"sandbox")
     completed = headers_completed([(b"Content-Type", b"text/html"), stricter])
     assert [value for name, value in completed if name.lower() == b"content-security-policy"] == [b"sandbox"]
     assert (b"x-content-type-options", b"nosniff") in completed
 
 
-def test_private_answers_are_stored_by_nobody(alice: Person, anonymous: httpx.Client) -> None:
+def test_private_responses_are_not_cached(alice: Person, anonymous: httpx.Client) -> None:
     for answer in (alice.http.get("/api/auth/me"), alice.http.get("/api/devices"), anonymous.get("/api/latest")):
         assert answer.headers["cache-control"] == "no-store"
     assert "no-store" in anonymous.get("/login").headers["cache-control"]
 
 
-def test_history_may_be_kept_by_its_reader_and_is_asked_for_each_time(alice: Person, device: str, stack: Stack) -> None:
+def test_history_is_cached_privately_and_revalidated(alice: Person, device: str, stack: Stack) -> None:
     hour = now_us() // 3_600_000_000 * 3_600_000
     url = f"/api/history/{device}?start={hour - 3_600_000}&end={hour}"
     first = alice.http.get(url)
@@ -115,5 +115,5 @@ def test_history_may_be_kept_by_its_reader_and_is_asked_for_each_time(alice: Per
     assert_guarded(again)
 
 
-def test_without_tls_browsers_are_not_told_to_stay_on_https(anonymous: httpx.Client) -> None:
+def test_hsts_is_not_sent_without_tls(anonymous: httpx.Client) -> None:
     assert "strict-transport-security" not in anonymous.get("/login").headers

@@ -17,14 +17,14 @@ from testing.waiting import wait_until
 
 
 def ready(server: Process) -> tuple[int, dict[str, object]]:
-    """A new connection each time, as a balancer's check."""
+    """Request /readyz on a new connection, as a load balancer does."""
     answer = httpx.get(f"{server.url}/readyz", timeout=20)
     assert answer.headers["cache-control"] == "no-store"
     assert (answer.status_code == 503) == ("retry-after" in answer.headers)
     return answer.status_code, answer.json()
 
 
-def test_ready_names_each_part_and_the_age_of_the_heartbeat(server: Process, writer: Process) -> None:
+def test_readiness_reports_each_part_and_the_age_of_the_heartbeat(server: Process, writer: Process) -> None:
     wait_until(lambda: ready(server)[1]["writer_heartbeat_age_s"] is not None, "a heartbeat")
     status, body = ready(server)
     age_s = body.pop("writer_heartbeat_age_s")
@@ -37,7 +37,7 @@ def test_ready_names_each_part_and_the_age_of_the_heartbeat(server: Process, wri
     assert 0 <= age_s < 60
 
 
-def test_without_redis_it_is_not_ready_and_says_so(stack: Stack, tmp_path: Path) -> None:
+def test_the_server_is_not_ready_without_redis(stack: Stack, tmp_path: Path) -> None:
     proxy, url = stack.redis_proxy()
     with server_process({**stack.env, "REDIS_URL": url}, tmp_path / "server.log") as server:
         assert ready(server)[0] == 200
@@ -48,7 +48,7 @@ def test_without_redis_it_is_not_ready_and_says_so(stack: Stack, tmp_path: Path)
         wait_until(lambda: ready(server)[0] == 200, "ready again")
 
 
-def test_a_part_that_answers_nothing_is_not_waited_for(stack: Stack, tmp_path: Path) -> None:
+def test_readiness_does_not_wait_for_a_silent_database(stack: Stack, tmp_path: Path) -> None:
     proxy, url = stack.telemetry_proxy()
     with server_process({**stack.env, "TELEMETRY_URL": url}, tmp_path / "server.log") as server:
         assert ready(server)[0] == 200
@@ -59,8 +59,8 @@ def test_a_part_that_answers_nothing_is_not_waited_for(stack: Stack, tmp_path: P
         wait_until(lambda: ready(server)[0] == 200, "ready again")
 
 
-def test_without_the_accounts_database_it_is_not_ready(stack: Stack, tmp_path: Path) -> None:
-    """A file of its own, which is then replaced by something that is no database."""
+def test_the_server_is_not_ready_without_the_accounts_database(stack: Stack, tmp_path: Path) -> None:
+    """A separate file, which is then replaced by random bytes."""
     accounts = tmp_path / "accounts.sqlite3"
     env = {**stack.env, "DATABASE_URL": f"sqlite:///{accounts}"}
     manage(env, "migrate", "--verbosity", "0")
@@ -73,7 +73,7 @@ def test_without_the_accounts_database_it_is_not_ready(stack: Stack, tmp_path: P
         assert (status, body["accounts"], body["telemetry"]) == (503, False, True)
 
 
-def test_while_it_drains_it_is_not_ready_and_what_is_open_goes_on(stack: Stack, tmp_path: Path, alice: Person) -> None:
+def test_a_draining_server_is_not_ready_but_keeps_serving(stack: Stack, tmp_path: Path, alice: Person) -> None:
     with server_process({**stack.env, "SHUTDOWN_DRAIN_S": "60"}, tmp_path / "server.log") as server:
         with LiveSocket(server.url, person=alice) as live:
             live.until_type("welcome")
@@ -84,11 +84,11 @@ def test_while_it_drains_it_is_not_ready_and_what_is_open_goes_on(stack: Stack, 
             live.send(type="ping", id=1)
             live.until_type("pong")
             me = httpx.get(f"{server.url}/api/auth/me", headers={"Authorization": f"Bearer {alice.token}"}, timeout=20)
-            assert me.status_code == 200, "who was sent here meanwhile is still served"
-        wait_until(lambda: not server.is_running, "it to end as nothing is open any more")
+            assert me.status_code == 200, "requests are still served"
+        wait_until(lambda: not server.is_running, "the exit after the last socket closed")
 
 
-def test_a_second_signal_does_not_wait_for_the_drain(stack: Stack, tmp_path: Path, alice: Person) -> None:
+def test_a_second_signal_ends_the_drain(stack: Stack, tmp_path: Path, alice: Person) -> None:
     env = {**stack.env, "SHUTDOWN_DRAIN_S": "600"}
     with server_process(env, tmp_path / "server.log") as server, LiveSocket(server.url, person=alice) as live:
         live.until_type("welcome")
@@ -98,7 +98,7 @@ def test_a_second_signal_does_not_wait_for_the_drain(stack: Stack, tmp_path: Pat
         assert live.close_code() == 1012
 
 
-def test_a_process_with_nothing_open_stops_at_once(stack: Stack, tmp_path: Path) -> None:
+def test_a_server_without_sockets_stops_immediately(stack: Stack, tmp_path: Path) -> None:
     server = server_process({**stack.env, "SHUTDOWN_DRAIN_S": "600"}, tmp_path / "server.log").start()
     server.send_signal(signal.SIGTERM)
-    wait_until(lambda: not server.is_running, "it to end without draining")
+    wait_until(lambda: not server.is_running, "the exit without draining")

@@ -1,4 +1,4 @@
-"""Imports follow docs/architecture.md, and every package stands in it. Read from the source, so nothing is imported."""
+"""Imports follow docs/architecture.md, which names every package. The test reads the source and imports nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WITHOUT_DJANGO = (
     "telemetry", "rollup", "writer", "simulator", "history_app.planning", "history_app.energy.rules",
     "live_app.delivery.protocol",
 )  # fmt: skip
-LONGEST_CHAIN = 16  # lower it whenever it can be lowered; the goal is 9
+LONGEST_CHAIN = 16  # lower it when possible; the goal is 9
 
 
 def tracked(pattern: str) -> list[Path]:
@@ -56,7 +56,7 @@ PACKAGES = {name.partition(".")[0] for name in MODULES if "." in name}
 
 
 def imported(nodes: Iterator[ast.AST]) -> Iterator[tuple[str, int]]:
-    """What these nodes import, each with its line: the imported module, or the module that a name is imported from."""
+    """Yield the imports of these nodes with their lines: the imported module, or the module that contains the name."""
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -68,7 +68,7 @@ def imported(nodes: Iterator[ast.AST]) -> Iterator[tuple[str, int]]:
 
 
 def executed(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that run when the module is imported."""
+    """Yield the nodes that run on import of the module."""
     for child in ast.iter_child_nodes(node):
         is_types_only = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not is_types_only:
@@ -83,7 +83,7 @@ def tree_of(name: str) -> ast.Module:
 
 @cache
 def chain_from(name: str) -> tuple[str, ...]:
-    """The longest chain of imports that begins with a module."""
+    """Return the longest chain of imports that starts with a module."""
     targets = {target for target, _ in imported(executed(tree_of(name))) if target in MODULES and target != name}
     return (name, *max((chain_from(target) for target in targets), key=len, default=()))
 
@@ -93,7 +93,7 @@ def production() -> list[str]:
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
-def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
+def test_a_package_imports_only_lower_layers(package: str) -> None:
     upward = [
         f"{MODULES[name]}:{line} imports {target}"
         for name in production() if name.partition(".")[0] == package
@@ -113,7 +113,7 @@ def test_pure_modules_do_not_import_django() -> None:
     assert found == []
 
 
-def test_every_package_stands_in_the_architecture() -> None:
+def test_the_architecture_names_every_package() -> None:
     packages = {name.rpartition(".")[0] for name in MODULES if "." in name}
     parts = {part for part in packages if not re.search(r"\b(migrations|management)\b", part)}
     within = ("tests.", "bench.peers.", "scripts.lib.", "clients.")
@@ -121,12 +121,12 @@ def test_every_package_stands_in_the_architecture() -> None:
     assert {part for part in parts if not part.startswith(within)} - named == set()
 
 
-def test_the_architecture_names_no_package_that_is_gone() -> None:
+def test_the_architecture_names_only_existing_packages() -> None:
     named = set(re.findall(r"^\| (.+?) \|", DOCUMENT, re.MULTILINE))
     packages = {name for cell in named for name in re.findall(r"`([a-z_.]+)`", cell)}
     assert {name for name in packages if not (ROOT / name.replace(".", "/")).is_dir()} == set()
 
 
-def test_no_chain_of_imports_is_too_long() -> None:
+def test_import_chains_are_bounded() -> None:
     longest = max((chain_from(name) for name in production()), key=len)
     assert len(longest) <= LONGEST_CHAIN, " > ".join(longest)

@@ -1,4 +1,4 @@
-"""Logs: a line tells what it belongs to, nobody can write lines of their own into them, and no secret is in them."""
+"""Logs: each line has the id of its request or socket, clients cannot forge lines, and no line contains a secret."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Line = dict[str, object]
 
 
 def lines_of(log: Path) -> list[Line]:
-    """Every line of a JSON log; each of them must be an object of its own."""
+    """Return the lines of a JSON log. Every line must be an object."""
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
 def line_with(log: Path, **members: object) -> Line:
-    """The first line with these members, waited for: an answer is sent before it is logged."""
+    """Wait for a line with these members and return the first: a response is sent before it is logged."""
     return wait_until(
         lambda: next((line for line in lines_of(log) if members.items() <= line.items()), None), f"a line {members}"
     ) or {}  # fmt: skip
@@ -41,7 +41,7 @@ def line_with(log: Path, **members: object) -> Line:
 
 @pytest.fixture(scope="module")
 def talkative(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """A server that logs every request as JSON and believes a front on this machine."""
+    """A server that logs every request as JSON and trusts a front on this machine."""
     env = {**stack.env, "LOG_FORMAT": "json", "ACCESS_LOG_MIN_MS": "0", "FORWARDED_ALLOW_IPS": "127.0.0.1"}
     with server_process(env, tmp_path_factory.mktemp("talkative") / "server.log") as process:
         yield process
@@ -51,7 +51,7 @@ def talkative(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.mark.parametrize(("path", "route"), [("/api/history/{}", "/api/history/{device_id}"), ("/api/auth/me", None)])
-def test_a_requests_line_has_the_id_that_its_client_was_told(
+def test_a_request_line_has_the_id_of_the_response(
     path: str, route: str | None, talkative: Process, alice: Person, device: str
 ) -> None:
     url = talkative.url + path.format(device)
@@ -66,13 +66,13 @@ def test_a_requests_line_has_the_id_that_its_client_was_told(
     assert device not in json.dumps(line)
 
 
-def test_a_refused_request_and_a_file_that_is_not_there_have_an_id_too(talkative: Process) -> None:
+def test_refused_requests_and_missing_files_have_an_id(talkative: Process) -> None:
     for path, status in (("/api/history/x", 401), ("/nowhere", 404), ("/static/nope.js", 404)):
         answer = httpx.get(talkative.url + path, timeout=20)
         assert line_with(talkative.log, request=answer.headers["x-request-id"])["status"] == status
 
 
-def test_a_sockets_line_has_the_id_that_its_client_was_told(talkative: Process, alice: Person, device: str) -> None:
+def test_a_socket_line_has_the_id_of_the_handshake_response(talkative: Process, alice: Person, device: str) -> None:
     with LiveSocket(talkative.url, person=alice, path=f"/ws/live/{device}") as live:
         live.until_type("subscribed")
         response = live._connection.response
@@ -83,7 +83,7 @@ def test_a_sockets_line_has_the_id_that_its_client_was_told(talkative: Process, 
     assert "request" not in line
 
 
-def test_ids_are_different_each_time(talkative: Process) -> None:
+def test_request_ids_are_unique(talkative: Process) -> None:
     ids = [httpx.get(f"{talkative.url}/livez", timeout=20).headers["x-request-id"] for _ in range(20)]
     assert len(set(ids)) == 20
 
@@ -92,23 +92,25 @@ def test_ids_are_different_each_time(talkative: Process) -> None:
     ("headers", "is_taken"),
     [
         ({"X-Forwarded-For": "203.0.113.9"}, True),
-        ({}, False),  # whoever asks directly was not named by a front
+        ({}, False),  # a direct request: not from the front
     ],
 )
-def test_an_id_is_taken_from_a_trusted_front_only(headers: dict[str, str], is_taken: bool, talkative: Process) -> None:
+def test_a_request_id_is_accepted_from_a_trusted_front_only(
+    headers: dict[str, str], is_taken: bool, talkative: Process
+) -> None:
     mine = f"mine-{secrets.token_hex(4)}"
     answer = httpx.get(f"{talkative.url}/livez", headers={**headers, "X-Request-ID": mine}, timeout=20)
     assert (answer.headers["x-request-id"] == mine) is is_taken
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "x" * 65, 'a"b', "ä"])
-def test_an_id_that_does_not_look_like_one_is_not_taken(bad: str, talkative: Process) -> None:
+def test_malformed_request_ids_are_replaced(bad: str, talkative: Process) -> None:
     headers = {"X-Forwarded-For": "203.0.113.9", "X-Request-ID": bad.encode("latin-1")}
     answer = httpx.get(f"{talkative.url}/livez", headers=headers, timeout=20)  # type: ignore[arg-type]
     assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
 
 
-def test_quick_successes_are_not_logged_unless_asked_for_and_failures_are(stack: Stack, tmp_path: Path) -> None:
+def test_failures_and_slow_requests_are_logged_and_quick_ones_are_not(stack: Stack, tmp_path: Path) -> None:
     env = {**stack.env, "LOG_FORMAT": "json", "ACCESS_LOG_MIN_MS": "60000"}
     with server_process(env, tmp_path / "server.log") as server:
         good = httpx.get(f"{server.url}/login", timeout=20).headers["x-request-id"]
@@ -124,7 +126,7 @@ def record(message: str) -> logging.LogRecord:
     return logging.LogRecord("somewhere", logging.WARNING, "file.py", 1, message, (), None)
 
 
-def test_nobody_can_write_a_line_of_their_own_into_the_log() -> None:
+def test_log_lines_cannot_be_forged() -> None:
     forged = "no such thing: x\n2026-01-01 00:00:00,000 INFO    auth: admin signed in\r\x1b[2K"
     line = LineFormatter().format(record(forged))
     assert len(line.splitlines()) == 1
@@ -144,7 +146,7 @@ def test_a_traceback_is_one_line_of_json() -> None:
     assert len(text.splitlines()) == 1
 
 
-def test_the_ids_stand_in_both_formats() -> None:
+def test_both_formats_contain_the_ids() -> None:
     held = CONTEXT.set(LogContext(request="abc"))
     try:
         note_user(7)
@@ -157,10 +159,10 @@ def test_the_ids_stand_in_both_formats() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("LOG_FORMAT", "xml"), ("LOG_LEVEL", "LOUD")])
-def test_a_setting_that_means_nothing_is_refused(name: str, value: str, stack: Stack, tmp_path: Path) -> None:
+def test_invalid_log_settings_are_rejected(name: str, value: str, stack: Stack, tmp_path: Path) -> None:
     for start, says in ((server_process, "serve: "), (writer_process, "")):
         process = start({**stack.env, name: value}, tmp_path / f"{says}.log").start(wait=False)
-        wait_until(lambda p=process: not p.is_running, "it to give up", deadline_s=60)  # type: ignore[misc]
+        wait_until(lambda p=process: not p.is_running, "the process exits", deadline_s=60)  # type: ignore[misc]
         assert f"{says}{name} is {value!r}; accepted are " in process.log.read_text()
 
 
@@ -169,14 +171,14 @@ def test_a_setting_that_means_nothing_is_refused(name: str, value: str, stack: S
 
 @dataclass
 class Site:
-    """Server and writer that log all they can, and every secret that was shown to them or made by them."""
+    """Server and writer at the most verbose log level, and every secret that they received or created."""
 
     server: Process
     writer: Process
     secrets: set[str] = field(default_factory=set)
 
     def secret(self, value: str) -> str:
-        """The value, noted."""
+        """Add a secret and return it."""
         self.secrets.add(value)
         return value
 
@@ -186,7 +188,7 @@ class Site:
 
 
 @pytest.mark.parametrize("log_format", ["line", "json"])
-def test_no_secret_of_any_kind_is_in_a_log_of_server_or_writer(
+def test_logs_of_server_and_writer_contain_no_secret(
     log_format: str, stack: Stack, tmp_path: Path, alice: Person, bob: Person, device: str
 ) -> None:
     env = {**stack.env, "LOG_LEVEL": "DEBUG", "LOG_FORMAT": log_format, "ACCESS_LOG_MIN_MS": "0"}
@@ -201,7 +203,7 @@ def test_no_secret_of_any_kind_is_in_a_log_of_server_or_writer(
         use_metrics(site, env["METRICS_TOKEN"])
         use_device_keys(site, env, device)
     logs = {log.name: log.read_text() for log in tmp_path.glob("*.log")}
-    assert all(re.search(r"DEBUG", text) for text in logs.values()), "it was to log all it can"
+    assert all(re.search(r"DEBUG", text) for text in logs.values()), "the log level is not DEBUG"
     for name, text in logs.items():
         found = [secret for secret in site.secrets | of_environment(stack) if secret in text]
         assert not found, f"in {name}"
@@ -217,7 +219,7 @@ def of_environment(stack: Stack) -> set[str]:
 
 
 def use_accounts(site: Site, alice: Person) -> None:
-    """Registration, logins, API keys, password change and logout, each well and badly."""
+    """Registration, logins, API keys, password change and logout, with valid and invalid input."""
     password = site.secret(f"pass-{secrets.token_hex(8)}")
     name = f"dave_{secrets.token_hex(4)}"
     assert site.post("/api/auth/register", {"username": name, "password": password}).status_code == 201
@@ -240,7 +242,7 @@ def use_accounts(site: Site, alice: Person) -> None:
 
 
 def use_sessions(site: Site, alice: Person) -> None:
-    """The login page: session cookie and CSRF token, right and wrong."""
+    """The login page: valid and invalid session cookies and CSRF tokens."""
     with httpx.Client(base_url=site.server.url, timeout=30, follow_redirects=True) as browser:
         found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/login").text)
         assert found
@@ -257,7 +259,7 @@ def use_sessions(site: Site, alice: Person) -> None:
 
 
 def use_devices(site: Site, env: dict[str, str], alice: Person, bob: Person) -> None:
-    """Claim codes, wrong and right."""
+    """Claim codes, invalid and valid."""
     device_id = f"ems_{secrets.token_hex(5)}"
     told = dict(line.split(": ", 1) for line in manage(env, "provision_device", device_id).splitlines() if ": " in line)
     code = site.secret(told["claim code"].strip())
@@ -270,7 +272,7 @@ def use_devices(site: Site, env: dict[str, str], alice: Person, bob: Person) -> 
 
 
 def use_history(site: Site, alice: Person, device: str) -> None:
-    """Tokens where they belong and where they do not."""
+    """Tokens in the header and, wrongly, in the URL."""
     headers = {"Authorization": f"Bearer {alice.token}"}
     for path in (f"/api/history/{device}", f"/api/latest?devices={device}", "/api/history/nothing", "/api/nowhere"):
         for place in ("", f"&token={alice.token}" if "?" in path else f"?token={alice.token}"):
@@ -279,7 +281,9 @@ def use_history(site: Site, alice: Person, device: str) -> None:
 
 
 def use_sockets(site: Site, alice: Person, device: str) -> None:
-    """Bearer, ticket (used twice), session and none; and all of them in the URL, where nothing is read."""
+    """Sockets with bearer token, ticket (used twice), session and no credentials; also with secrets in the ignored URL
+    query.
+    """
     ticket = site.secret(site.post("/api/auth/ws-ticket", {}, token=alice.token).json()["ticket"])
     bad = site.secret(secrets.token_urlsafe(24))
     for path in (f"/ws/live?token={alice.token}", f"/ws/live/{device}?ticket={ticket}&token={bad}"):
@@ -305,7 +309,7 @@ def use_metrics(site: Site, token: str) -> None:
 
 
 def use_device_keys(site: Site, env: dict[str, str], device: str) -> None:
-    """The writer: keys that fit and keys that do not, over HTTP and websocket, and in the URL."""
+    """The writer: valid and invalid keys over HTTP and websocket, and in the URL."""
     key = site.secret(device_key(env["INGEST_SECRET"], device))
     other = site.secret(device_key(env["INGEST_SECRET"], "another"))
     good = {"device_id": device, "time": "2026-06-01T00:00:00Z", "grid_power": 1.0}

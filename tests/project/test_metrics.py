@@ -1,4 +1,4 @@
-"""GET /metrics: who may read it, and that it counts what happened. What several workers make of it: test_workers.py."""
+"""GET /metrics: access and counters. test_workers.py covers several workers."""
 
 from __future__ import annotations
 
@@ -27,49 +27,49 @@ FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 # --- who may read them -------------------------------------------------------------------------------------------
 
 
-def test_without_a_token_this_machine_may_read_them(server: Process) -> None:
+def test_metrics_are_readable_locally_without_a_token(server: Process) -> None:
     assert "wattstream_http_requests_total" in scrape(server).names
 
 
 @pytest.mark.parametrize("header", FORWARDED)
-def test_what_a_proxy_on_this_machine_passes_on_does_not_count_as_this_machine(header: str, server: Process) -> None:
+def test_requests_of_a_local_proxy_are_not_local(header: str, server: Process) -> None:
     answer = httpx.get(f"{server.url}/metrics", headers={header: "127.0.0.1"}, timeout=20)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert "wattstream_" not in answer.text
 
 
-def test_another_name_of_this_machine_in_a_browser_does_not_help(server: Process) -> None:
-    """A page that lets its own name point at 127.0.0.1 would be let in by the address alone."""
+def test_other_host_names_are_refused(server: Process) -> None:
+    """With DNS rebinding a page could pass a check of the address alone."""
     answer = httpx.get(f"{server.url}/metrics", headers={"Host": "elsewhere.example"}, timeout=20)
     assert answer.status_code == 400
 
 
-def test_only_reading_is_possible(server: Process) -> None:
+def test_only_get_is_allowed(server: Process) -> None:
     assert httpx.post(f"{server.url}/metrics", timeout=20).status_code == 405
 
 
 @pytest.fixture(scope="module")
 def guarded(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """A server with a METRICS_TOKEN that believes a front on this machine."""
+    """A server with a METRICS_TOKEN that trusts a front on this machine."""
     env = {**stack.env, "METRICS_TOKEN": TOKEN, "FORWARDED_ALLOW_IPS": "127.0.0.1"}
     with server_process(env, tmp_path_factory.mktemp("guarded") / "server.log") as process:
         yield process
 
 
 @pytest.mark.parametrize("shown", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"])
-def test_with_a_token_nobody_else_may_not_even_from_this_machine(shown: str | None, guarded: Process) -> None:
+def test_a_configured_token_is_required_even_locally(shown: str | None, guarded: Process) -> None:
     headers = {} if shown is None else {"Authorization": shown}
     answer = httpx.get(f"{guarded.url}/metrics", headers=headers, timeout=20)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_with_the_token_one_may_from_anywhere(guarded: Process) -> None:
+def test_the_token_allows_access_from_anywhere(guarded: Process) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-For": "203.0.113.9"}
     assert httpx.get(f"{guarded.url}/metrics", headers=headers, timeout=20).status_code == 200
 
 
-def test_a_trusted_front_does_not_make_a_visitor_this_machine(stack: Stack, tmp_path: Path) -> None:
+def test_requests_through_a_trusted_front_are_not_local(stack: Stack, tmp_path: Path) -> None:
     with server_process({**stack.env, "FORWARDED_ALLOW_IPS": "127.0.0.1"}, tmp_path / "server.log") as server:
         for client in ("203.0.113.9", "127.0.0.1"):
             headers = {"X-Forwarded-For": client}
@@ -81,7 +81,7 @@ def test_a_trusted_front_does_not_make_a_visitor_this_machine(stack: Stack, tmp_
 
 
 class Since:
-    """How far the samples have moved since this was made."""
+    """The change of samples since construction."""
 
     def __init__(self, server: Process) -> None:
         self._server = server
@@ -111,16 +111,14 @@ def test_requests_are_counted_by_route_and_status_and_never_by_path(
     assert not [route for route in scrape(server).labels(counted, "route") if device in route]
 
 
-def test_a_made_up_method_is_no_label_of_its_own(server: Process, anonymous: httpx.Client) -> None:
+def test_unknown_methods_share_one_label(server: Process, anonymous: httpx.Client) -> None:
     anonymous.request("PROPFIND", "/livez")
     assert scrape(server).labels("wattstream_http_requests_total", "method") <= {
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other",
     }  # fmt: skip
 
 
-def test_queries_are_counted_by_the_tier_that_answered(
-    server: Process, stack: Stack, alice: Person, device: str
-) -> None:
+def test_queries_are_counted_by_tier(server: Process, stack: Stack, alice: Person, device: str) -> None:
     store(stack, readings_each_second(device, now_us() - 3_600_000_000, 600))
     since = Since(server)
     assert alice.http.get(f"/api/history/{device}?range=1h&resolution=raw").status_code == 200
@@ -155,13 +153,13 @@ def test_sockets_devices_deliveries_and_closes_are_counted(
         assert refused.close_code() == 4403
     with LiveSocket(server.url) as nobody:
         assert nobody.close_code() == 4401
-    wait_until(lambda: since("wattstream_live_sockets") == 0, "the sockets to be gone")
+    wait_until(lambda: since("wattstream_live_sockets") == 0, "the sockets are gone")
     for code in ("1000", "4401", "4403"):
         assert since("wattstream_live_closes_total", code=code) == 1
     assert since("wattstream_denials_total", where="socket") == 2
 
 
-def test_a_close_code_that_a_client_makes_up_is_no_label_of_its_own(server: Process, alice: Person) -> None:
+def test_unknown_close_codes_share_one_label(server: Process, alice: Person) -> None:
     since = Since(server)
     with LiveSocket(server.url, person=alice) as live:
         live.next()
@@ -189,7 +187,7 @@ def test_the_lag_from_publishing_to_sending_is_measured_with_the_heartbeat(
     assert now.value("wattstream_heartbeat_age_seconds") < 60
 
 
-def test_a_stream_that_breaks_off_is_a_refill_and_a_connection(
+def test_a_broken_stream_counts_as_a_refill_and_a_connection(
     stack: Stack, tmp_path: Path, alice: Person, device: str
 ) -> None:
     proxy, url = stack.redis_proxy()
@@ -202,14 +200,14 @@ def test_a_stream_that_breaks_off_is_a_refill_and_a_connection(
         live.until_time(device, first[0].us)
         since = Since(server)
         proxy.cut()
-        wait_until(lambda: since("wattstream_live_connections_total") >= 1, "the loss to be noticed")
+        wait_until(lambda: since("wattstream_live_connections_total") >= 1, "the loss is noticed")
         proxy.restore()
         wait_until(lambda: since("wattstream_live_refills_total") == 1, "the refill")
         assert scrape(server).value("wattstream_live_redis_connected") == 1
 
 
-def test_only_what_is_known_beforehand_is_a_label(server: Process) -> None:
-    """Whatever a visitor makes up must not make the answer longer."""
+def test_labels_have_a_fixed_set_of_values(server: Process) -> None:
+    """Input of a visitor must not make the response longer."""
     found: Scrape = scrape(server)
     labels = {name for family in found.families for sample in family.samples for name in sample.labels}
     assert labels <= {"route", "method", "status", "where", "reason", "code", "question", "tier", "le"}

@@ -1,4 +1,4 @@
-"""docs/operations.md and deploy/alerts.yml name the metrics and limits that there are, all of them and no others."""
+"""docs/operations.md and deploy/alerts.yml name exactly the existing metrics and limits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_metric_is_documented_and_every_documented_metric_exists(server: P
     assert set(names) == exported(server, writer)
 
 
-def test_alerts_are_about_metrics_that_exist_and_the_document_marks_these(server: Process, writer: Process) -> None:
+def test_alerts_use_existing_metrics_that_the_document_marks(server: Process, writer: Process) -> None:
     used = {name for rule in RULES for name in re.findall(r"wattstream_\w+", rule["expr"])}
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
     assert families <= exported(server, writer)
@@ -45,21 +45,21 @@ def test_alerts_are_about_metrics_that_exist_and_the_document_marks_these(server
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_says_how_urgent_it_is_and_what_it_is_about(rule: dict[str, Any]) -> None:
+def test_alerts_have_a_severity_and_a_summary(rule: dict[str, Any]) -> None:
     assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert rule["annotations"]["summary"].endswith(".")
     assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
-def test_routes_in_alerts_are_routes_as_they_are_counted() -> None:
+def test_routes_in_alerts_match_the_route_labels() -> None:
     routes = [route for rule in RULES for route in re.findall(r'route="([^"]+)"', rule["expr"])]
     assert routes
     for route in routes:
         assert route_pattern(resolve(route.format(device_id="x")).route) == route
 
 
-def test_every_limit_says_what_happens_at_it() -> None:
+def test_every_limit_has_a_documented_effect() -> None:
     limits = {name for name in documented() if LIMIT.fullmatch(name)} - NO_LIMITS
     section = TEXT.partition("\n## Limits\n")[2].partition("\n## ")[0]
     named = set(re.findall(r"`([A-Z][A-Z_]+)`", section))
@@ -67,8 +67,8 @@ def test_every_limit_says_what_happens_at_it() -> None:
     assert named - documented().keys() == set()
 
 
-def test_every_variable_that_the_document_names_exists() -> None:
-    # Of other programs, and the document's own examples.
+def test_every_variable_in_the_document_exists() -> None:
+    # Variables of other programs, and the document's examples.
     foreign = {"NEW_URL", "CHANGELOG"}
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", TEXT))
     assert {name for name in named if not name.startswith("OTEL_")} - documented().keys() - foreign == set()

@@ -1,4 +1,4 @@
-"""docs/own-writer.md, followed to the letter: a writer and a hypertable that were there first, connected."""
+"""docs/own-writer.md, executed literally: an existing writer and an existing hypertable are connected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PASSWORD = "correct-horse-battery"
 
 @pytest.fixture
 def env(stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A terminal of somebody whose database wattstream has never seen."""
+    """The terminal of a user whose database is new to wattstream."""
     name = f"wattstream_test_own_{secrets.token_hex(4)}"
     urls = {
         variable: url_of(conninfo_to_dict(stack.env[variable]) | {"dbname": name})
@@ -53,7 +53,7 @@ def env(stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def files() -> Iterator[None]:
-    """What the page says to save, as it stands there: the writer without the lines that come later."""
+    """The files of the page as it says to save them: the writer without the lines that the page adds later."""
     for name, (language, containing) in FILES.items():
         (LOCAL / name).write_text(block(PAGE, language, containing))
     writer = LOCAL / "my_writer.py"
@@ -64,7 +64,7 @@ def files() -> Iterator[None]:
 
 
 class Follower:
-    """Somebody who follows the page, with ports that are free here."""
+    """Executes the steps of the page with free ports."""
 
     def __init__(self, shell: Shell, folder: Path) -> None:
         self.shell = shell
@@ -75,7 +75,7 @@ class Follower:
         return self.shell.run(self._text(containing))
 
     def begin(self, containing: str, path: str) -> str:
-        """Begin a server; its address, once it answers."""
+        """Start a server and return its address when it answers."""
         text = self._text(containing)
         self.shell.start(text, self._folder / "server.log")
         url = f"http://127.0.0.1:{text.rpartition(' ')[2].strip()}"
@@ -96,9 +96,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def test_a_writer_and_a_hypertable_that_were_there_are_connected(
-    env: dict[str, str], files: None, tmp_path: Path
-) -> None:
+def test_an_existing_writer_and_hypertable_are_connected(env: dict[str, str], files: None, tmp_path: Path) -> None:
     with Shell(env) as shell:
         follower = Follower(shell, tmp_path)
         follower.step("SECRET_KEY")
@@ -121,7 +119,7 @@ def test_a_writer_and_a_hypertable_that_were_there_are_connected(
 
 
 def see(url: str, code: str, follower: Follower) -> None:
-    """Claim it; what was stored is history, and what the writer takes now is live, once."""
+    """Claim the device: stored readings are history, and a new reading arrives live exactly once."""
     with httpx.Client(base_url=url, timeout=30) as http:
         login = {"username": f"ines_{secrets.token_hex(4)}", "password": PASSWORD}
         http.post("/api/auth/register", json=login).raise_for_status()
@@ -134,7 +132,7 @@ def see(url: str, code: str, follower: Follower) -> None:
         with LiveSocket(url, headers=headers) as live:
             live.subscribe("INV-0042", since=answer["cursor"])
             live.until_type("subscribed")
-            wait_until(lambda: _next_second(answer["cursor"]), "a second that has no reading yet")
+            wait_until(lambda: _next_second(answer["cursor"]), "a second without a reading")
             follower.step("curl -sS --fail-with-body http")
             live.until(lambda _: bool(live.times("INV-0042")))
         newer = http.get("/api/history/INV-0042?range=1h&resolution=raw").json()

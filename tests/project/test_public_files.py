@@ -1,4 +1,4 @@
-"""The files that a public repository has: they exist, they parse, and what they call exists."""
+"""The files of a public repository: they exist, they are valid, and the commands in them exist."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def parsed(path: Path) -> dict[str, Any]:
 
 
 def workflow_commands(path: Path) -> list[str]:
-    """Every `run` of a workflow."""
+    """Return every `run` of a workflow."""
     steps = [step for job in parsed(path)["jobs"].values() for step in job["steps"]]
     return [step["run"] for step in steps if "run" in step]
 
 
 def check_names() -> set[str]:
-    """The names that scripts/check accepts."""
+    """Return the names that scripts/check accepts."""
     return set(re.findall(r"^    (\w+)\) ", (ROOT / "scripts/check").read_text(), re.MULTILINE))
 
 
@@ -48,7 +48,7 @@ def test_the_file_exists_and_is_not_empty(name: str) -> None:
     assert (ROOT / name).read_text().strip()
 
 
-def test_the_licence_is_the_one_that_every_package_file_names() -> None:
+def test_the_licence_matches_every_package_file() -> None:
     text = (ROOT / "LICENSE").read_text()
     assert "Apache License" in text
     assert "Version 2.0" in text
@@ -58,7 +58,7 @@ def test_the_licence_is_the_one_that_every_package_file_names() -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_has_few_rights_a_timeout_and_calls_scripts_that_exist(path: Path) -> None:
+def test_workflows_have_few_permissions_a_timeout_and_existing_scripts(path: Path) -> None:
     workflow = parsed(path)
     assert workflow["permissions"] == {"contents": "read"}
     assert all(job["timeout-minutes"] > 0 for job in workflow["jobs"].values())
@@ -73,7 +73,7 @@ def test_hosted_ci_runs_the_two_commands_unchanged() -> None:
     assert {"./scripts/check", "./scripts/test"} <= set(commands)
 
 
-def test_hooks_are_local_and_run_checks_that_exist() -> None:
+def test_hooks_are_local_and_run_existing_checks() -> None:
     config = parsed(PRE_COMMIT)
     assert {repo["repo"] for repo in config["repos"]} == {"local"}
     for hook in config["repos"][0]["hooks"]:
@@ -84,7 +84,7 @@ def test_hooks_are_local_and_run_checks_that_exist() -> None:
         assert hook["language"] == "system"
 
 
-def test_an_unknown_check_is_refused() -> None:
+def test_an_unknown_check_is_rejected() -> None:
     done = subprocess.run(
         [ROOT / "scripts/check", "spelling"], capture_output=True, text=True, timeout=120, check=False
     )
@@ -106,7 +106,7 @@ def test_an_issue_form_is_complete(path: Path) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The version files of a release that is consistent."""
+    """The version files of a consistent release."""
     for folder in ("clients/python", "clients/javascript"):
         (tmp_path / folder).mkdir(parents=True)
     for name in ("pyproject.toml", "clients/python/pyproject.toml"):
@@ -131,11 +131,11 @@ def test_a_consistent_checkout_can_be_released(checkout: Path) -> None:
     assert problems(checkout, "v1.2.0") == []
 
 
-def test_another_tag_is_refused(checkout: Path) -> None:
+def test_a_tag_of_another_version_is_rejected(checkout: Path) -> None:
     assert problems(checkout, "v1.3.0") == ["the tag is v1.3.0, expected v1.2.0"]
 
 
-def test_a_client_with_another_version_is_refused(checkout: Path) -> None:
+def test_a_client_with_another_version_is_rejected(checkout: Path) -> None:
     (checkout / "clients/javascript/package.json").write_text('{"version": "1.1.0"}')
     assert problems(checkout) == ["clients/javascript/package.json has the version 1.1.0, pyproject.toml has 1.2.0"]
 
@@ -148,8 +148,6 @@ def test_a_client_with_another_version_is_refused(checkout: Path) -> None:
         ("nothing", "the newest section of CHANGELOG.md is none, expected 1.2.0 and its date"),
     ],
 )
-def test_a_changelog_that_does_not_begin_with_the_dated_version_is_refused(
-    checkout: Path, heading: str, expected: str
-) -> None:
+def test_a_changelog_must_begin_with_the_dated_version(checkout: Path, heading: str, expected: str) -> None:
     (checkout / "CHANGELOG.md").write_text(f"# Changelog\n\n{heading}\n")
     assert problems(checkout) == [expected]

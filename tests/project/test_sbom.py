@@ -1,4 +1,4 @@
-"""./scripts/sbom: valid CycloneDX that lists exactly what is locked for the image, each with the hashes of the lock."""
+"""./scripts/sbom: valid CycloneDX that lists exactly the locked packages of the image with the hashes of the lock."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def components(text: str) -> dict[str, dict[str, Any]]:
     return {component["purl"]: component for component in json.loads(text)["components"]}
 
 
-def test_it_is_valid_cyclonedx(text: str) -> None:
+def test_the_output_is_valid_cyclonedx(text: str) -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text.replace('"hashes"', '"hash"')) is not None
 
 
-def test_it_lists_what_is_locked_and_nothing_else(components: dict[str, dict[str, Any]]) -> None:
+def test_the_output_lists_exactly_the_locked_packages(components: dict[str, dict[str, Any]]) -> None:
     locked = set(re.findall(r"^([a-z0-9-]+)==", LOCK, re.MULTILINE))
     listed = {component["name"] for purl, component in components.items() if purl.startswith("pkg:pypi/")}
     assert listed <= locked
-    assert locked - listed <= set(NOT_ON_LINUX_CPYTHON), "left out although the image has it"
+    assert locked - listed <= set(NOT_ON_LINUX_CPYTHON), "missing although the image contains it"
     npm = json.loads((ROOT / "dashboard/package-lock.json").read_text())["packages"]
     wanted = {
         f"pkg:npm/{path.removeprefix('node_modules/')}@{package['version']}"
@@ -48,15 +48,15 @@ def test_it_lists_what_is_locked_and_nothing_else(components: dict[str, dict[str
     assert {purl for purl in components if purl.startswith("pkg:npm/")} == wanted
 
 
-def test_it_has_the_versions_that_are_installed(components: dict[str, dict[str, Any]]) -> None:
+def test_versions_match_the_installed_packages(components: dict[str, dict[str, Any]]) -> None:
     for purl in components:
         kind, _, rest = purl.removeprefix("pkg:").partition("/")
         name, _, version = rest.partition("@")
-        if kind == "pypi" and name != "numpy":  # another one for Python 3.11, as the lock says
+        if kind == "pypi" and name != "numpy":  # the lock has another version for Python 3.11
             assert importlib.metadata.version(name) == version
 
 
-def test_each_has_the_hashes_of_the_lock(components: dict[str, dict[str, Any]]) -> None:
+def test_each_component_has_the_hashes_of_the_lock(components: dict[str, dict[str, Any]]) -> None:
     counted = 0
     for purl, component in components.items():
         assert component["hashes"], purl
@@ -67,6 +67,6 @@ def test_each_has_the_hashes_of_the_lock(components: dict[str, dict[str, Any]]) 
     assert counted > len(components)
 
 
-def test_the_product_depends_on_each(text: str, components: dict[str, dict[str, Any]]) -> None:
+def test_the_product_depends_on_each_component(text: str, components: dict[str, dict[str, Any]]) -> None:
     graph = {item["ref"]: set(item.get("dependsOn", [])) for item in json.loads(text)["dependencies"]}
     assert graph["wattstream"] == components.keys()

@@ -1,4 +1,4 @@
-"""docs/security.md: every test that it names exists, and no requirement of ASVS 5.0 level 1 or 2 is left out."""
+"""docs/security.md: every test that it names exists, and it lists every requirement of ASVS 5.0 levels 1 and 2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)))
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")] for line in TEXT.splitlines() if line.startswith("| v5.0.0-")
 ]
-# OWASP ASVS 5.0.0: how many requirements each section has, and which of them are of level 3 alone.
+# OWASP ASVS 5.0.0: number of requirements per section, and those of level 3 only.
 SECTIONS: dict[str, tuple[int, set[int]]] = {
     "1.1": (2, set()), "1.2": (10, {10}), "1.3": (12, {12}), "1.4": (3, set()), "1.5": (3, {3}),
     "2.1": (3, set()), "2.2": (3, set()), "2.3": (5, {5}), "2.4": (2, {2}),
@@ -44,14 +44,14 @@ LEVEL_3 = {f"{section}.{number}" for section, (_, alone) in SECTIONS.items() for
 
 @cache
 def names_of(path: Path) -> set[str]:
-    """The names of the test functions of a module."""
+    """Return the names of the test functions of a module."""
     tree = ast.parse(path.read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     return {node.name for node in functions if node.name.startswith("test_")}
 
 
 def listed() -> list[str]:
-    """Every requirement that a row is about, without the version; `10.*` is the whole chapter."""
+    """Return the requirements of all rows, without the version; `10.*` is the whole chapter."""
     found: list[str] = []
     for row in ROWS:
         for name in row[0].split(", "):
@@ -68,12 +68,12 @@ def test_the_page_names_tests_and_requirements() -> None:
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
-def test_every_test_that_is_named_exists(path: str, name: str) -> None:
+def test_every_named_test_exists(path: str, name: str) -> None:
     assert (ROOT / path).is_file(), path
     assert name in names_of(ROOT / path)
 
 
-def test_no_requirement_of_level_1_or_2_is_left_out_or_listed_twice() -> None:
+def test_each_requirement_of_levels_1_and_2_is_listed_once() -> None:
     found = listed()
     assert set(found) <= ALL
     assert ALL - LEVEL_3 - set(found) == set()
@@ -81,7 +81,7 @@ def test_no_requirement_of_level_1_or_2_is_left_out_or_listed_twice() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_each_row_says_what_shows_it_or_why_not(row: list[str]) -> None:
+def test_each_row_names_a_test_a_page_or_a_reason(row: list[str]) -> None:
     shown_by = row[3]
     pages = re.findall(r"\[[^\]]+\]\(([^)]+)\)", shown_by)
     if shown_by.startswith("written: "):

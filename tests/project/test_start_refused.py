@@ -1,4 +1,4 @@
-"""Outside DEBUG nothing starts with a secret that is missing, easily guessed or used twice; one sentence says which."""
+"""Outside DEBUG no process starts with a missing, weak or reused secret. One sentence names it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WEAK = {
 
 
 def start(module: str, stack: Stack, **changed: str) -> subprocess.CompletedProcess[str]:
-    """Start a process that is to end by itself."""
+    """Run a process that must exit by itself."""
     return subprocess.run(
         [sys.executable, "-m", module, "--port", str(free_port())],
         cwd=ROOT, env={**os.environ, **stack.env, "DEBUG": "0", **changed},
@@ -49,7 +49,7 @@ def test_the_server_refuses_a_weak_secret(stack: Stack, name: str, value: str) -
     )
 
 
-def test_the_server_refuses_to_be_without_a_secret_key(stack: Stack) -> None:
+def test_the_server_requires_a_secret_key(stack: Stack) -> None:
     refused(start("asgi_project.server.serve", stack, SECRET_KEY=""), "serve: SECRET_KEY is not set; set it to", "")
 
 
@@ -70,11 +70,11 @@ def test_the_writer_refuses_a_weak_secret(stack: Stack, value: str) -> None:
         ),
     ],
 )
-def test_each_secret_has_to_be_its_own(stack: Stack, changed: dict[str, str], sentence: str) -> None:
+def test_secrets_must_differ(stack: Stack, changed: dict[str, str], sentence: str) -> None:
     refused(start("asgi_project.server.serve", stack, **changed), f"serve: {sentence}; set each to", GOOD)
 
 
-def test_databases_may_share_a_password_among_themselves() -> None:
+def test_databases_may_share_a_password() -> None:
     from core.env import secrets_require_own
 
     secrets_require_own({"SECRET_KEY": GOOD}, {"TELEMETRY_URL": "same", "DATABASE_URL": "same", "REDIS_URL": ""})
@@ -84,12 +84,12 @@ def test_a_good_secret_has_no_fault() -> None:
     assert secret_fault(GOOD, minimum_length=32) is None
 
 
-def test_a_password_is_found_in_a_url_as_it_is_meant() -> None:
+def test_the_password_of_a_url_is_decoded() -> None:
     assert url_password("postgresql://reader:a%2Fb@127.0.0.1/db") == "a/b"
     assert url_password("redis://127.0.0.1:6379/0") == url_password("postgresql://[oops") == ""
 
 
-def test_a_developer_may_use_what_comes_to_hand(stack: Stack) -> None:
+def test_debug_allows_weak_secrets(stack: Stack) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT, env={**os.environ, **stack.env, "DEBUG": "1", "SECRET_KEY": "dev", "INGEST_SECRET": "dev"},

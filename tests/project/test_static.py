@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 
-def test_a_file_is_kept_and_revalidated(anonymous: httpx.Client) -> None:
+def test_files_are_cached_and_revalidated(anonymous: httpx.Client) -> None:
     answer = anonymous.get("/static/vendor/uplot/uPlot.min.css")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-cache"
@@ -21,6 +21,6 @@ def test_text_is_compressed(anonymous: httpx.Client) -> None:
     assert answer.text == anonymous.get(path, headers={"Accept-Encoding": "identity"}).text
 
 
-def test_a_file_that_is_not_there_is_404(anonymous: httpx.Client) -> None:
+def test_a_missing_file_is_404(anonymous: httpx.Client) -> None:
     for path in ("/static/nope.js", "/static/", "/static/../manage.py", "/static/%2e%2e/manage.py"):
         assert anonymous.get(path).status_code == 404

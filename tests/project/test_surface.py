@@ -1,4 +1,4 @@
-"""What the server gives away to, and takes from, those who try things out."""
+"""Information that the server reveals and requests that it accepts from attackers."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ DEADLINE_S = 20
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_trace_gives_nothing_back(anonymous: httpx.Client, path: str) -> None:
+def test_trace_does_not_echo_the_request(anonymous: httpx.Client, path: str) -> None:
     answer = anonymous.request("TRACE", path, headers={"X-Marked": "echo-of-this"})
     assert answer.headers.get("content-type") != "message/http"  # RFC 9110, section 9.3.8
     assert "echo-of-this" not in f"{answer.text} {answer.headers}"
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_answer_names_the_software(anonymous: httpx.Client, path: str) -> None:
+def test_no_response_names_the_software(anonymous: httpx.Client, path: str) -> None:
     answer = anonymous.get(path)
     assert not {"server", "x-powered-by", "via"} & answer.headers.keys()
 
 
-def test_nothing_of_the_checkout_is_served(anonymous: httpx.Client) -> None:
+def test_files_of_the_checkout_are_not_served(anonymous: httpx.Client) -> None:
     for path in ("/.git/config", "/.env", "/manage.py", "/static/../.env", "/static/%2e%2e/.env", "/requirements/"):
         assert anonymous.get(path).status_code == 404, path
 
@@ -48,8 +48,8 @@ def test_nothing_of_the_checkout_is_served(anonymous: httpx.Client) -> None:
         "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
     ],
 )
-def test_a_request_whose_end_is_in_doubt_is_not_followed_by_another(server: Process, framing: str) -> None:
-    """RFC 9112, section 6.3: what a proxy and the server could read differently must not smuggle a request in."""
+def test_ambiguous_framing_does_not_smuggle_a_request(server: Process, framing: str) -> None:
+    """RFC 9112, section 6.3: ambiguous framing must not allow request smuggling past a proxy."""
     smuggled = "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_S) as connection:
         head = f"POST /api/history/query HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"

@@ -1,4 +1,4 @@
-"""TLS=1: cookies, redirects, HSTS; and whom the server believes that a request came over TLS."""
+"""TLS=1: cookies, redirects, HSTS, and the proxies that the server trusts about TLS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ YEAR_S = 31_536_000
 
 @pytest.fixture(scope="module")
 def tls_server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Behind a proxy on this machine that ends TLS, and is believed."""
+    """A server behind a trusted proxy on this machine that terminates TLS."""
     env = {**stack.env, "TLS": "1", "ALLOWED_HOSTS": f"{HOST},127.0.0.1", "FORWARDED_ALLOW_IPS": "127.0.0.1"}
     with server_process(env, tmp_path_factory.mktemp("tls") / "server.log") as process:
         yield process
@@ -30,13 +30,13 @@ def tls_server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def visitor(tls_server: Process) -> Iterator[httpx.Client]:
-    """What such a proxy passes on."""
+    """A client whose requests look as if that proxy forwarded them."""
     with httpx.Client(base_url=tls_server.url, headers=OVER_TLS, timeout=30) as client:
         yield client
 
 
 def sign_in(client: httpx.Client, person: Person) -> dict[str, str]:
-    """Sign in by the form, as a browser on https does; the Set-Cookie lines by cookie name."""
+    """Log in with the form, as a browser on https does. Returns the Set-Cookie lines by cookie name."""
     page = client.get("/login")
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
     assert token
@@ -54,7 +54,7 @@ def sign_in(client: httpx.Client, person: Person) -> dict[str, str]:
 @pytest.mark.parametrize(
     "path", ["/login", "/livez", "/api/auth/me", "/api/latest", "/static/dashboard/icon.svg", "/nothing"]
 )
-def test_every_answer_tells_browsers_to_stay_on_https(visitor: httpx.Client, path: str) -> None:
+def test_every_response_sends_hsts(visitor: httpx.Client, path: str) -> None:
     told = visitor.get(path).headers.get_list("strict-transport-security")
     assert told == [f"max-age={YEAR_S}; includeSubDomains; preload"]
 
@@ -69,9 +69,7 @@ def test_cookies_are_bound_to_the_host_and_to_tls(visitor: httpx.Client, alice: 
     assert "httponly" in cookies["__Host-sessionid"].lower()
 
 
-def test_the_session_is_good_for_the_api_and_the_socket(
-    tls_server: Process, visitor: httpx.Client, alice: Person
-) -> None:
+def test_the_session_works_for_api_and_socket(tls_server: Process, visitor: httpx.Client, alice: Person) -> None:
     cookie = {"Cookie": sign_in(visitor, alice)["__Host-sessionid"].partition(";")[0]}
     assert visitor.get("/api/auth/me", headers=cookie).json()["username"] == alice.username
     assert visitor.get("/api/latest", headers=cookie).status_code == 200
@@ -82,13 +80,13 @@ def test_the_session_is_good_for_the_api_and_the_socket(
         LiveSocket(tls_server.url, headers={**cookie, "Origin": f"http://{own}"})
 
 
-def test_a_session_cookie_without_the_prefix_counts_for_nothing(visitor: httpx.Client, alice: Person) -> None:
-    """A host next to this one can set such a cookie for all of them."""
+def test_a_session_cookie_without_the_host_prefix_is_ignored(visitor: httpx.Client, alice: Person) -> None:
+    """A neighbouring host could set this cookie for all of its parent domain."""
     key = sign_in(visitor, alice)["__Host-sessionid"].partition(";")[0].partition("=")[2]
     assert visitor.get("/api/auth/me", headers={"Cookie": f"sessionid={key}"}).status_code == 401
 
 
-def test_people_are_led_to_https_and_programs_are_not(tls_server: Process, alice: Person) -> None:
+def test_pages_redirect_to_https_and_the_api_does_not(tls_server: Process, alice: Person) -> None:
     with httpx.Client(base_url=tls_server.url, headers={"Host": HOST}, timeout=30) as plain:
         for path in ("/", "/login", "/admin/"):
             assert plain.get(path).headers["location"] == f"https://{HOST}{path}"
@@ -96,12 +94,10 @@ def test_people_are_led_to_https_and_programs_are_not(tls_server: Process, alice
             assert plain.get(path).status_code in {200, 401}, path
 
 
-def test_a_client_that_is_no_known_proxy_is_not_believed(
-    stack: Stack, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_forwarded_proto_of_an_unknown_proxy_is_ignored(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
     log = tmp_path_factory.mktemp("bare") / "server.log"
     env = {**stack.env, "TLS": "1", "ALLOWED_HOSTS": f"{HOST},127.0.0.1", "FORWARDED_ALLOW_IPS": ""}
     with server_process(env, log) as server:
         answer = httpx.get(f"{server.url}/login", headers=OVER_TLS, timeout=30)
-    assert answer.status_code == 301, "it said that it came over TLS, and was believed"
+    assert answer.status_code == 301, "the server trusted the forwarded protocol"
     assert "FORWARDED_ALLOW_IPS is empty" in log.read_text()

@@ -1,4 +1,4 @@
-"""OpenTelemetry: spans reach a collector where one is named; nothing of it is loaded where none is."""
+"""OpenTelemetry: with an endpoint, spans reach a collector; without one, no package of it is imported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from testing.waiting import wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
-# Not all of opentelemetry: redis-py imports its API by itself where that is installed.
+# Only these modules: redis-py imports the OpenTelemetry API by itself if it is installed.
 IMPORTED = """
 import sys, asgi_project.asgi
 print([name for name in sys.modules if name.startswith(("opentelemetry.exporter", "opentelemetry.sdk.trace"))])
@@ -44,7 +44,7 @@ main()
 
 
 class Collector:
-    """An OTLP receiver on loopback (POST /v1/traces, protobuf): keeps every span and every body."""
+    """An OTLP receiver on loopback (POST /v1/traces, protobuf) that keeps every span and body."""
 
     def __init__(self) -> None:
         self.spans: list[Any] = []
@@ -98,7 +98,7 @@ def attributes(span: Any) -> dict[str, str | int]:
     return {item.key: item.value.string_value or item.value.int_value for item in span.attributes}
 
 
-def test_requests_queries_and_joins_are_spans_without_names_of_devices_or_secrets(
+def test_spans_of_requests_queries_and_joins_contain_no_secrets(
     collector: Collector, stack: Stack, tmp_path: Path, alice: Person, device: str
 ) -> None:
     env = {
@@ -121,8 +121,8 @@ def test_requests_queries_and_joins_are_spans_without_names_of_devices_or_secret
         wait_until(lambda: len(collector.named("telemetry query")) >= 2, "the queries")
     requests = {span.trace_id.hex(): span for span in collector.named("GET /api/history/{device_id}")}
     request = requests.pop(TRACE)
-    assert request.parent_span_id.hex() == PARENT, "what a trusted front began goes on"
-    assert not next(iter(requests.values())).parent_span_id, "what a visitor claims does not"
+    assert request.parent_span_id.hex() == PARENT, "a trace of a trusted front continues"
+    assert not next(iter(requests.values())).parent_span_id, "a trace id of a client is ignored"
     assert attributes(request).items() >= {
         "http.request.method": "GET", "http.route": "/api/history/{device_id}", "http.response.status_code": 200,
         "wattstream.request_id": forwarded.headers["x-request-id"],
@@ -135,7 +135,7 @@ def test_requests_queries_and_joins_are_spans_without_names_of_devices_or_secret
         assert secret.encode() not in collector.bodies
 
 
-def test_the_last_spans_are_sent_when_the_server_stops(collector: Collector, stack: Stack, tmp_path: Path) -> None:
+def test_the_last_spans_are_sent_at_shutdown(collector: Collector, stack: Stack, tmp_path: Path) -> None:
     env = {**stack.env, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "600000"}
     with server_process(env, tmp_path / "server.log") as server:
         assert httpx.get(f"{server.url}/api/auth/me", timeout=20).status_code == 401
@@ -143,7 +143,9 @@ def test_the_last_spans_are_sent_when_the_server_stops(collector: Collector, sta
     assert collector.named("GET /api/auth/me")
 
 
-def test_a_collector_that_is_away_holds_nobody_up(stack: Stack, tmp_path: Path, alice: Person, device: str) -> None:
+def test_an_unavailable_collector_does_not_delay_requests(
+    stack: Stack, tmp_path: Path, alice: Person, device: str
+) -> None:
     with Collector() as gone:
         pass
     env = {**stack.env, "OTEL_EXPORTER_OTLP_ENDPOINT": gone.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
@@ -152,12 +154,12 @@ def test_a_collector_that_is_away_holds_nobody_up(stack: Stack, tmp_path: Path, 
         assert httpx.get(f"{server.url}/api/history/{device}", headers=headers, timeout=20).status_code == 200
 
 
-def test_without_an_endpoint_nothing_of_it_is_imported(stack: Stack) -> None:
+def test_without_an_endpoint_no_tracing_package_is_imported(stack: Stack) -> None:
     assert run(IMPORTED, stack.env).stdout.strip() == "[]"
     assert run(WITHOUT_ANY_OF_IT, stack.env).stdout.strip() == "imported"
 
 
-def test_without_the_packages_an_endpoint_is_refused_with_a_sentence(stack: Stack) -> None:
+def test_an_endpoint_without_the_packages_is_rejected(stack: Stack) -> None:
     done = run(WITHOUT_PACKAGES, {**stack.env, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
     assert done.returncode == 1
     assert "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages of the extra otel are missing" in done.stderr

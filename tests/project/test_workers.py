@@ -1,4 +1,4 @@
-"""Several workers behind one port: one scrape sees all of them, one that dies is replaced, all of them end properly."""
+"""Several workers on one port: one scrape covers all of them, a dead worker is replaced, and all of them shut down."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def see(server: Process) -> Scrape:
 
 
 def workers_of(server: Process) -> set[int]:
-    """The process ids of a server's workers."""
+    """Return the process ids of a server's workers."""
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     return {int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
@@ -55,13 +55,13 @@ def folder_of(worker: int) -> Path:
 
 def is_gone(pid: int) -> bool:
     try:
-        return b"\0" not in Path(f"/proc/{pid}/cmdline").read_bytes()  # one not collected yet has no arguments
+        return b"\0" not in Path(f"/proc/{pid}/cmdline").read_bytes()  # a zombie has no arguments
     except (FileNotFoundError, ProcessLookupError):
         return True
 
 
 def is_open(socket: LiveSocket) -> bool:
-    """Whether it still answers."""
+    """Return whether the socket still answers."""
     try:
         socket.send(type="ping", id="are you there")
         socket.until_type("pong")
@@ -79,7 +79,7 @@ def counted(server: Process) -> float:
     return see(server).value("wattstream_http_requests_total", route="/api/auth/me", status="200")
 
 
-def test_one_scrape_sees_all_workers_also_after_one_was_killed(pair: Process, alice: Person) -> None:
+def test_one_scrape_covers_all_workers_even_after_a_kill(pair: Process, alice: Person) -> None:
     before = workers_of(pair)
     assert len(before) == 2
     folder = folder_of(min(before))
@@ -90,21 +90,21 @@ def test_one_scrape_sees_all_workers_also_after_one_was_killed(pair: Process, al
         sockets = [open_sockets.enter_context(LiveSocket(pair.url, person=alice)) for _ in range(SOCKETS)]
         wait_until(lambda: see(pair).value("wattstream_live_sockets") == SOCKETS, "every socket of both workers")
         os.kill(min(before), signal.SIGKILL)
-        wait_until(lambda: len(workers_of(pair) - before) == 1, "another worker in its place", deadline_s=60)
+        wait_until(lambda: len(workers_of(pair) - before) == 1, "a worker replaced it", deadline_s=60)
         wait_until(lambda: see(pair).value("wattstream_workers") == 2, "both workers again", deadline_s=60)
         survivors = sum(map(is_open, sockets))
         assert survivors < SOCKETS or see(pair).value("wattstream_live_sockets") == SOCKETS
         wait_until(
-            lambda: see(pair).value("wattstream_live_sockets") == survivors, "the dead worker's sockets to be gone"
+            lambda: see(pair).value("wattstream_live_sockets") == survivors, "the dead worker's sockets are gone"
         )
-        assert counted(pair) == REQUESTS, "what the dead worker counted stays"
+        assert counted(pair) == REQUESTS, "counts of the dead worker remain"
         assert me(pair, alice) == 200
-        wait_until(lambda: counted(pair) == REQUESTS + 1, "and counting goes on")
+        wait_until(lambda: counted(pair) == REQUESTS + 1, "counting continues")
     files = {file.name for file in folder.glob("counter_*.db")}
-    assert len(files) == 2, "the new worker goes on where the dead one was"
+    assert len(files) == 2, "the new worker reuses the files of the dead one"
 
 
-def test_sigterm_closes_every_socket_with_1012_and_leaves_nothing(pair: Process, alice: Person) -> None:
+def test_sigterm_closes_every_socket_with_1012_and_cleans_up(pair: Process, alice: Person) -> None:
     workers = workers_of(pair)
     folder = folder_of(min(workers))
     with ExitStack() as open_sockets:
@@ -124,26 +124,26 @@ def test_sighup_replaces_every_worker_while_the_port_stays_open(pair: Process, a
     pair.send_signal(signal.SIGHUP)
 
     def is_replaced() -> bool:
-        # Never a refused connection; but one that a worker took in its last moment is closed before it was asked
-        # anything, as HTTP allows (RFC 9112, section 9.5).
+        # No connection is refused. But a connection that a worker accepts just before its end may close without a
+        # response, as HTTP allows (RFC 9112, section 9.5).
         with suppress(httpx.RemoteProtocolError, httpx.ReadError):
             assert httpx.get(f"{pair.url}/livez", timeout=20).status_code == 200
         now = workers_of(pair)
         return len(now) == 2 and now.isdisjoint(before)
 
-    wait_until(is_replaced, "two other workers", deadline_s=90)
-    wait_until(lambda: counted(pair) == 1, "what the old ones counted")
+    wait_until(is_replaced, "two new workers", deadline_s=90)
+    wait_until(lambda: counted(pair) == 1, "counts of the old workers")
 
 
-def test_workers_end_with_the_process_that_watches_over_them(pair: Process) -> None:
+def test_workers_end_with_their_supervisor(pair: Process) -> None:
     workers = workers_of(pair)
     pair.stop(signal.SIGKILL)
-    wait_until(lambda: all(map(is_gone, workers)), "the workers to end", deadline_s=30)
+    wait_until(lambda: all(map(is_gone, workers)), "the workers end", deadline_s=30)
 
 
 @pytest.mark.parametrize("number", ["0", "-1"])
-def test_a_number_of_workers_that_makes_no_sense_is_refused(number: str, stack: Stack, tmp_path: Path) -> None:
+def test_an_invalid_number_of_workers_is_rejected(number: str, stack: Stack, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "asgi_project.server.serve", "--port", "{port}", "--workers", number]
     process = Process(command, env=stack.env, log=tmp_path / "server.log").start(wait=False)
-    wait_until(lambda: not process.is_running, "it to give up", deadline_s=60)
+    wait_until(lambda: not process.is_running, "the process exits", deadline_s=60)
     assert f"--workers is {number}; accepted is a whole number, at least 1" in process.log.read_text()

@@ -1,4 +1,4 @@
-"""Environment variables as the code reads them (found in its syntax) and as .env.example documents them."""
+"""Environment variables that the code reads (found by parsing it), and their documentation in .env.example."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from testing.process import ROOT
 
 EXAMPLE = ROOT / ".env.example"
 SECRET_NAME = re.compile(r"(SECRET|PASSWORD|_TOKEN|_KEY|^TOKEN)$|SECRET")
-# Not the project's: set by the system or for a program that the project starts.
+# Variables of the system, or of a program that the project starts.
 FOREIGN = {"PATH", "APT_CONFIG", "DJANGO_SETTINGS_MODULE", "PROMETHEUS_MULTIPROC_DIR"}
 NOT_CODE = {"tests", "testing", "bench", "node_modules"}
 HELPERS = {
@@ -30,7 +30,7 @@ DOCUMENTED_LINE = re.compile(r"^(#?)([A-Z][A-Z0-9_]*)=(.*)$")
 
 @dataclass(frozen=True)
 class Read:
-    """One place that reads a variable; `default` is None where it gives none, `name` where it cannot be told."""
+    """One place that reads a variable. `default`: None without one; `name`: None if it is not a literal."""
 
     name: str | None
     default: str | None
@@ -49,26 +49,26 @@ class Documented:
 
 
 def documented() -> dict[str, Documented]:
-    """Every entry of .env.example by name."""
+    """Return the entries of .env.example by name."""
     found: dict[str, Documented] = {}
     comment: list[str] = []
     for line in EXAMPLE.read_text().splitlines():
         entry = DOCUMENTED_LINE.match(line)
         if entry:
-            assert entry[2] not in found, f"{entry[2]} stands twice in .env.example"
+            assert entry[2] not in found, f"{entry[2]} is in .env.example twice"
             found[entry[2]] = Documented(entry[2], entry[3], " ".join(comment), not entry[1])
         comment = [*comment, line[2:]] if line.startswith("# ") and not line.startswith("# ---") else []
     return found
 
 
 def reads() -> list[Read]:
-    """Every place in the project's code that reads a variable of the project's own."""
+    """Return every place in the code that reads one of the project's variables."""
     found = [read for path in code_files() for read in _Finder(path).reads()]
     return [read for read in found if read.name not in FOREIGN]
 
 
 def code_files() -> Iterator[Path]:
-    """Python files, those without a suffix in scripts/ too; no tests, nothing installed."""
+    """Yield Python files, including those without a suffix in scripts/; no tests, no installed packages."""
     for folder, folders, files in os.walk(ROOT):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in NOT_CODE]
         for name in files:
@@ -82,7 +82,7 @@ def _is_python(path: Path) -> bool:
 
 
 class _Finder:
-    """The reads of one file."""
+    """Finds the reads of one file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -133,7 +133,7 @@ class _Finder:
             yield Read(None, None, self._file, node.lineno)
 
     def _of_table(self, call: ast.Call, name: ast.JoinedStr) -> Iterator[Read]:
-        """A comprehension over a table of names and (default, …): evaluated, as it is what the code itself does."""
+        """Evaluate a comprehension over a table of names and (default, …), as the code does."""
         node: ast.AST = call
         while not isinstance(node, (ast.DictComp, ast.ListComp, ast.GeneratorExp)):
             node = self._parents[node]
@@ -142,14 +142,14 @@ class _Finder:
             yield Read(variable, _as_text(default), self._file, call.lineno)
 
     def _is_parameter(self, name: ast.expr) -> bool:
-        """Whether the name was given by the caller, where it is found."""
+        """Return whether the name is a parameter: the call of the function is found separately."""
         node: ast.AST | None = name
         while node is not None and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             node = self._parents.get(node)
         return isinstance(name, ast.Name) and node is not None and name.id in {arg.arg for arg in node.args.args}
 
     def _text(self, default: ast.expr | None) -> str | None:
-        # What a script falls back to is for what it starts, and no default of the product.
+        # A script's default is for the processes that it starts, not a default of the product.
         is_script = self._file.startswith("scripts/")
         return None if default is None or is_script else _as_text(self._value(default))
 
@@ -167,7 +167,7 @@ def _is_environment(node: ast.expr) -> bool:
 
 
 def _as_text(value: object) -> str:
-    """A default as it would stand in a file: paths from the repository's root, flags as 1 and 0."""
+    """Return a default as written in a file: paths relative to the repository root, flags as 1 and 0."""
     if isinstance(value, bool):
         return str(int(value))
     return str(value).replace(f"{ROOT}/", "")
