@@ -17,9 +17,13 @@ from telemetry.ddl import finite, table_of
 from telemetry.energy_tiers import COLUMN_NAMES, ENERGY_TIERS, QUARTER, EnergyTier, energy_metrics, energy_table
 
 
-def energy_statements(catalogue: Catalogue, touched: Composable) -> Iterator[Composed]:
+def energy_statements(
+    catalogue: Catalogue, touched: Composable, within: tuple[Composable, Composable] | None = None
+) -> Iterator[Composed]:
     """Rebuild the touched buckets in every energy tier, finest first.
 
+    `within`: times between which all touched buckets lie, if known. The database then opens only the chunks there: the
+    search through all chunks of a year costs as much as a bucket of readings.
     `touched` is a relation with the columns `device_id` and `bucket` (start of a quarter of an hour), each pair once.
     Run the statements in order, in one transaction. A catalogue without power and energy metrics has no statements.
     """
@@ -32,7 +36,7 @@ def energy_statements(catalogue: Catalogue, touched: Composable) -> Iterator[Com
             "DELETE FROM {} AS stored USING ({}) AS touched"
             " WHERE stored.device_id = touched.device_id AND stored.bucket = touched.bucket"
         ).format(energy_table(catalogue, tier), buckets)
-        rows = _rows_from_raw(catalogue) if finer is None else _rows_from_tier(catalogue, finer, tier)
+        rows = _rows_from_raw(catalogue, within) if finer is None else _rows_from_tier(catalogue, finer, tier)
         yield SQL(
             "INSERT INTO {} ({}, device_id, bucket) SELECT made.*, touched.device_id, touched.bucket"
             " FROM ({}) AS touched CROSS JOIN LATERAL ({}) AS made"
@@ -85,20 +89,23 @@ def _increase(value: str, before: str) -> Composed:
     return SQL("CASE WHEN {value} >= {before} THEN {value} - {before} ELSE greatest({value}, 0) END").format(**names)
 
 
-def _rows_from_raw(catalogue: Catalogue) -> Composed:
+def _rows_from_raw(catalogue: Catalogue, within: tuple[Composable, Composable] | None) -> Composed:
     """One row per metric for the bucket of `touched`. One scan per metric, in the order of the index.
 
     Measured: a quarter of the time of one scan whose values are then sorted by metric.
     """
-    return SQL("\nUNION ALL\n").join(_row_from_raw(catalogue, metric) for metric in energy_metrics(catalogue))
+    return SQL("\nUNION ALL\n").join(_row_from_raw(catalogue, metric, within) for metric in energy_metrics(catalogue))
 
 
-def _row_from_raw(catalogue: Catalogue, metric: Metric) -> Composed:
+def _row_from_raw(catalogue: Catalogue, metric: Metric, within: tuple[Composable, Composable] | None) -> Composed:
+    time = SQL("raw.") + Identifier(catalogue.time)
+    bounds = SQL(" AND {time} >= {} AND {time} < {}").format(*within, time=time) if within else SQL("")
     reading = SQL(
         "SELECT {time} AS at, {value} AS value FROM {table} AS raw WHERE raw.{device} = touched.device_id"
-        " AND {time} >= touched.bucket AND {time} < touched.bucket + {length}::interval"
+        " AND {time} >= touched.bucket AND {time} < touched.bucket + {length}::interval{bounds}"
     ).format(
-        time=SQL("raw.") + Identifier(catalogue.time),
+        time=time,
+        bounds=bounds,
         value=finite(SQL("raw.") + Identifier(metric.column)),
         table=table_of(catalogue),
         device=Identifier(catalogue.device),

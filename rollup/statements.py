@@ -41,6 +41,7 @@ _QUARTERS = SQL(
     "(SELECT touched.device_id, bucket FROM {}, generate_series(low, high - interval '1 us', interval '{} s')"
     " AS bucket) AS quarters"
 ).format(_TOUCHED, SQL(str(COARSE_SECONDS)))
+_WITHIN = (SQL("to_timestamp(%(low)s)"), SQL("to_timestamp(%(high)s)"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def fine_steps(catalogue: Catalogue) -> list[Step]:
 def coarse_steps(catalogue: Catalogue) -> list[Step]:
     """The tiers of stage 1, finest first, then the energy tiers."""
     steps = [step for tier, step in _tier_steps(catalogue) if tier.stage == 1]
-    return [*steps, Step(COARSE_SECONDS, tuple(energy_statements(catalogue, _QUARTERS)))]
+    return [*steps, Step(COARSE_SECONDS, tuple(energy_statements(catalogue, _QUARTERS, _WITHIN)))]
 
 
 def _tier_steps(catalogue: Catalogue) -> Iterator[tuple[Tier, Step]]:
