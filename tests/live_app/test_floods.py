@@ -12,7 +12,7 @@ import pytest
 from testing.cast import Person
 from testing.hostile import PING, HostileSocket, wire
 from testing.process import Process
-from testing.servers import server_process
+from testing.servers import daphne_process, server_process
 from testing.socket import LiveSocket
 from testing.stack import Stack
 from testing.stalled import resident_bytes
@@ -54,6 +54,18 @@ def test_text_pings_are_not_read_faster_than_their_answers(server: Process, alic
         assert resident_bytes(server) - before < GROWTH_BYTES
         live.send(type="ping", id=1)
         live.until_type("pong")
+
+
+@pytest.mark.parametrize("kind", ["text", "websocket"])
+def test_daphne_stops_reading_too(stack: Stack, logs: Path, charlie: Person, kind: str) -> None:
+    env = {**stack.env, "LIVE_FRAMES_PER_SECOND": "100000000"}
+    text = json.dumps({"type": "ping", "id": "x" * 64}).encode()
+    ping = wire(text) if kind == "text" else wire(b"x" * 125, opcode=PING)
+    with daphne_process(env, logs / f"floods-daphne-{kind}.log") as daphne:
+        before = resident_bytes(daphne)
+        for taken, _ in flooding(daphne, charlie.token, ping * 100):
+            assert taken < FLOOD_BYTES / 4, "the server went on reading"
+        assert resident_bytes(daphne) - before < GROWTH_BYTES
 
 
 def test_a_client_that_reads_again_is_given_every_answer(server: Process, charlie: Person) -> None:
