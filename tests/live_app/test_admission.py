@@ -1,4 +1,4 @@
-"""The gate that failed handshakes shut. What it does to real sockets: tests/auth_app/test_attempts.py."""
+"""The gate that closes after failed handshakes. Its effect on real sockets: tests/auth_app/test_attempts.py."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from live_app.access.checks import PORTION_DEVICES, portions
 
 @dataclass(eq=False)
 class Session:
-    """A session as the sweep sees it."""
+    """The part of a session that the split into portions uses."""
 
     devices: list[str] = field(default_factory=list)
 

@@ -60,7 +60,7 @@ def test_static_files_are_served(daphne: Process) -> None:
 def test_a_stalled_reader_costs_bounded_memory_and_is_given_up(
     daphne: Process, stack: Stack, alice: Person, device: str
 ) -> None:
-    """Daphne itself would keep everything that the client does not read."""
+    """Without our pacing, daphne buffers everything that the client does not read."""
     flooded = device_create(owner=alice)
     memory = resident_bytes(daphne)
     stalled = [StalledSocket(daphne, alice, [flooded]) for _ in range(5)]

@@ -140,7 +140,7 @@ def test_streams_and_sockets_of_one_user_are_counted_together(
 def test_at_sigterm_it_ends_at_once_with_what_is_queued(
     stack: Stack, tmp_path: Path, alice: Person, device: str
 ) -> None:
-    """Well within the grace: a stream that nobody ends would last as long as that, and longer."""
+    """The stream ends well within the grace period; without an explicit end it would last longer."""
     readings = readings_each_second(device, now_us() - 60 * SECOND_US, 20)
     env = {**stack.env, "SHUTDOWN_GRACE_S": "600"}
     with (

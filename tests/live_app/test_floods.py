@@ -1,4 +1,4 @@
-"""A client that sends without reading costs the server little memory, and nobody else anything."""
+"""A client that sends without reading costs the server little memory and does not affect other users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may open a live socket."""
+"""The websocket handshake: credentials, origins, limits."""
 
 from __future__ import annotations
 

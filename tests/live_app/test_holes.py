@@ -1,4 +1,4 @@
-"""Where ring, stream and store do not join, that is noticed, waited for, and in the end named."""
+"""If ring, stream and database do not join, the server waits for the database and finally names the hole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from testing.telemetry import now_us, publish, reading_at, readings_each_second,
 
 @dataclass
 class Cuttable:
-    """A server that soon stops waiting for the store, and its way to Redis."""
+    """A server that waits only briefly for TimescaleDB, and the proxy between it and Redis."""
 
     server: Process
     redis_proxy: TcpProxy
@@ -112,7 +112,7 @@ def test_an_old_reading_that_comes_again_does_not_hide_that_the_store_lags(
 
 
 def store_many(stack: Stack, devices: list[str], first_us: int, count: int) -> list[int]:
-    """Store `count` readings of each device, a second apart; their times (µs)."""
+    """Store `count` readings of each device, one per second. Returns their times (µs)."""
     for device_id in devices:
         store(stack, readings_each_second(device_id, first_us, count))
     return [first_us + index * SECOND_US for index in range(count)]

@@ -1,4 +1,4 @@
-"""Whatever a user sends on their socket costs nobody else a reading."""
+"""No frame that a user sends costs another user a reading."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROWTH_MB = 60
 
 @pytest.fixture
 def quiet_server(stack: Stack, tmp_path: Path) -> Iterator[Process]:
-    """A server of its own, whose log has to stay empty of errors."""
+    """A separate server. Its log must contain no errors."""
     with server_process(stack.env, tmp_path / "server.log") as server:
         yield server
         log = server.log.read_text()
@@ -46,7 +46,7 @@ def subscription(device_id: str) -> dict[str, object]:
 def test_no_frame_costs_another_user_anything(
     quiet_server: Process, stack: Stack, alice: Person, charlie: Person, device: str
 ) -> None:
-    """Every attack, over and over, by charlie; after each, alice is given the next reading of her device."""
+    """charlie runs every attack several times. After each, alice must receive the next reading of her device."""
     sent: list[int] = []
     memory = 0
     with LiveSocket(quiet_server.url, person=alice) as live:

@@ -1,4 +1,4 @@
-"""Where ring, stream and store join, asked of the seam itself: the moments are too short to be met over a socket."""
+"""How ring, stream and database join. Calls the seam directly: over a socket, the moments are too short to hit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def is_waiting(asking: asyncio.Task[Missed]) -> bool:
 async def test_a_late_reading_says_nothing_of_those_just_before_it(
     stack: Stack, redis: AsyncRedis, readings: list[Reading]
 ) -> None:
-    """6 to 12 were published and 10 is stored; a late reading has emptied the ring, and is all that is held."""
+    """6 to 12 were published, 10 is stored. A late reading has emptied the ring and is alone in the buffer."""
     late = readings[8]._replace(us=readings[8].us + SECOND_US // 2)
     store(stack, readings[:11])
     held = [late]
@@ -66,7 +66,7 @@ async def test_a_late_reading_says_nothing_of_those_just_before_it(
 async def test_a_stream_ahead_of_which_the_store_always_is_joins_in_the_end(
     stack: Stack, redis: AsyncRedis, readings: list[Reading]
 ) -> None:
-    """A writer of one's own without rings, which publishes what it has stored a while before."""
+    """A third-party writer without rings that publishes readings some time after storing them."""
     store(stack, readings)
     missed = await asked(redis, readings[5], readings[9:11])
     assert missed.is_complete

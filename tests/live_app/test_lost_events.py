@@ -1,4 +1,4 @@
-"""Access ends on sockets and over HTTP within seconds, although the server never hears of it over Redis."""
+"""Access ends on sockets and over HTTP within seconds, even if the server is cut off from Redis."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_credentials_are_lost(
 
 
 def test_only_what_was_lost_is_taken_away(deaf_server: Process, alice: Person, bob: Person) -> None:
-    """Of more devices than are asked about in one question."""
+    """With more devices than one query checks."""
     devices = [device_create(owner=alice) for _ in range(PORTION_DEVICES // 2 + 10)]
     for device_id in devices:
         device_share(device_id, bob)

@@ -1,4 +1,4 @@
-"""What a slow socket is counted as."""
+"""Metrics of slow sockets."""
 
 from __future__ import annotations
 

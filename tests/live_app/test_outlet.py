@@ -1,4 +1,4 @@
-"""The bounded way out of a socket."""
+"""The outgoing frames of a socket: order, bounds, gaps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEADLINE_S = 5
 
 
 class Reader:
-    """A socket that takes frames only while `reads` is set."""
+    """A socket that accepts frames only while `reads` is set."""
 
     def __init__(self) -> None:
         self.reads = asyncio.Event()
@@ -123,7 +123,7 @@ async def test_what_is_queued_for_a_device_can_be_taken_back() -> None:
 
 
 class Peer(asyncio.Protocol):
-    """The other end of a real loopback connection, which reads only when told to."""
+    """The peer of a real loopback connection. Reads only on request."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -133,7 +133,7 @@ class Peer(asyncio.Protocol):
 
 
 async def direct_pair() -> tuple[asyncio.Transport, Peer, asyncio.Transport, asyncio.Server]:
-    """A server-side transport, and the peer at its other end with its own transport."""
+    """A server-side transport, and the peer with its transport."""
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[asyncio.Transport] = loop.create_future()
 
@@ -191,7 +191,7 @@ async def test_a_transport_that_is_not_read_goes_through_the_bounded_queue() -> 
 
 @pytest.mark.parametrize("length", [0, 1, 110, 200, 65_000, 70_000])
 def test_a_frame_on_the_wire_is_what_a_websocket_client_reads(length: int) -> None:
-    """Read back by the websockets library's own parser."""
+    """Parsed by the websockets library."""
     content = {"text": "x" * length}
     client = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN, max_size=None)
     client.receive_data(Frame(content).wire)

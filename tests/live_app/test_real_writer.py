@@ -1,4 +1,4 @@
-"""The whole way: the real writer stores and publishes, the real server joins history and live, through faults."""
+"""End to end with faults: the real writer stores and publishes, the real server joins history and live."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from testing.waiting import wait_until
 
 @dataclass
 class House:
-    """A writer and a server whose ways to the databases can be cut, and a device that reports when told to."""
+    """A writer and a server behind proxies that can cut their connections, and a device that reports on request."""
 
     writer: Process
     server: Process
@@ -38,7 +38,7 @@ class House:
     last_us: int
 
     def report(self, count: int) -> list[Reading]:
-        """Send `count` further readings, a second apart in their stamps, one request each."""
+        """Send `count` more readings, one request each, their times one second apart."""
         key = device_key(self.stack.env["INGEST_SECRET"], self.device)
         sent = []
         with httpx.Client(base_url=self.writer.url, headers={"Authorization": f"Bearer {key}"}) as http:
@@ -53,7 +53,7 @@ class House:
         return sent
 
     def stored(self) -> list[int]:
-        """The times (µs) in TimescaleDB, in order: the truth."""
+        """The times (µs) stored in TimescaleDB, in order: the expected result."""
         with self.stack.admin() as connection:
             rows = connection.execute(
                 "SELECT time FROM energy_data WHERE device_id = %s ORDER BY time", [self.device]
@@ -82,7 +82,7 @@ def house(stack: Stack, logs: Path, tmp_path: Path, alice: Person, device: str) 
 
 
 def assert_all_arrived(house: House, known: list[int], live: LiveSocket, sent: list[Reading]) -> None:
-    """What the client has, history and live together, is what was stored: each once, in order."""
+    """History and live together are exactly the stored readings, each once, in order."""
     wait_until(lambda: len(house.stored()) == len(sent), "every reading stored")
     if sent[-1].us not in known:
         live.until_time(house.device, sent[-1].us)

@@ -1,4 +1,4 @@
-"""Requests on a live socket, and the answers."""
+"""Requests on a live socket, and the responses."""
 
 from __future__ import annotations
 

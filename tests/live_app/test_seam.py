@@ -1,4 +1,4 @@
-"""History and live join without losing or doubling a reading."""
+"""History and live join without a lost or duplicate reading."""
 
 from __future__ import annotations
 
