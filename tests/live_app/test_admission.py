@@ -19,7 +19,7 @@ def limit(most: int = 2) -> Limit:
     return Limit("test", secrets.token_hex(8), most)
 
 
-async def test_it_shuts_at_the_failure_after_the_last_that_is_allowed() -> None:
+async def test_the_gate_closes_at_the_first_failure_beyond_the_limit() -> None:
     gate, one = Gate(), limit(2)
     assert [await gate.failed(one) for _ in range(3)] == [False, False, True]
     assert gate.is_shut(one)
@@ -38,13 +38,13 @@ async def test_another_process_has_counted_already() -> None:
     assert await Gate().failed(one)
 
 
-async def test_a_good_handshake_asks_nobody() -> None:
+async def test_a_good_handshake_does_not_ask_redis() -> None:
     one = limit()
     assert not Gate().is_shut(one)
     assert not redis_client_sync(settings.REDIS_URL).exists(one.key)
 
 
-async def test_it_remembers_few() -> None:
+async def test_the_gate_keeps_a_bounded_number_of_entries() -> None:
     gate, many = Gate(size=2), [limit(1) for _ in range(3)]
     for one in many:
         await gate.failed(one)

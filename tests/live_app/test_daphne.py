@@ -84,7 +84,9 @@ def test_a_stalled_reader_costs_bounded_memory_and_is_given_up(
             each.close()
 
 
-def test_what_a_slow_reader_is_not_given_is_named(daphne: Process, stack: Stack, alice: Person, device: str) -> None:
+def test_readings_dropped_for_a_slow_reader_are_named_in_gaps(
+    daphne: Process, stack: Stack, alice: Person, device: str
+) -> None:
     with LiveSocket(daphne.url, person=alice) as slow:
         slow.subscribe(device)
         slow.until_type("subscribed")

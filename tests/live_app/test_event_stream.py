@@ -32,7 +32,7 @@ def test_history_flows_into_the_stream(server: Process, stack: Stack, alice: Per
         assert [ms * 1000 for ms in answer["time"]] + stream.times(device) == [reading.us for reading in readings]
 
 
-def test_a_browser_that_comes_back_goes_on_where_it_was(server: Process, stack: Stack, alice: Person) -> None:
+def test_a_browser_that_reconnects_continues_where_it_was(server: Process, stack: Stack, alice: Person) -> None:
     devices = [device_create(owner=alice) for _ in range(3)]
     base = now_us() - 100 * SECOND_US
     series = [readings_each_second(device, base + index, 30) for index, device in enumerate(devices)]
@@ -85,7 +85,7 @@ def test_metrics_can_be_chosen(server: Process, stack: Stack, alice: Person, dev
         ({"devices": "{device},not_mine"}, 403, ""),
     ],
 )
-def test_what_is_wrong_is_named(
+def test_errors_name_the_parameter(
     alice: Person, device: str, parameters: dict[str, str], status: int, named: str
 ) -> None:
     sent = {name: value.replace("{device}", device) for name, value in parameters.items()}
@@ -95,13 +95,13 @@ def test_what_is_wrong_is_named(
 
 
 @pytest.mark.parametrize("last_event_id", ["nonsense", "1.2", "9" * 40, "-5"])
-def test_an_id_that_is_none_of_ours_is_refused(alice: Person, device: str, last_event_id: str) -> None:
+def test_a_foreign_last_event_id_is_refused(alice: Person, device: str, last_event_id: str) -> None:
     answer = alice.http.get(f"/api/stream?devices={device}", headers={"Last-Event-ID": last_event_id})
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("Last-Event-ID")
 
 
-def test_without_credentials_nothing(server: Process, device: str) -> None:
+def test_without_credentials_the_stream_is_refused(server: Process, device: str) -> None:
     assert httpx.get(f"{server.url}/api/stream?devices={device}").status_code == 401
 
 

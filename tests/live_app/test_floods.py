@@ -68,7 +68,7 @@ def test_daphne_stops_reading_too(stack: Stack, logs: Path, charlie: Person, kin
         assert resident_bytes(daphne) - before < GROWTH_BYTES
 
 
-def test_a_client_that_reads_again_is_given_every_answer(server: Process, charlie: Person) -> None:
+def test_a_client_that_reads_again_receives_every_answer(server: Process, charlie: Person) -> None:
     pings = 20_000
     flood = b"".join(wire(json.dumps({"type": "ping", "id": number}).encode()) for number in range(pings))
     with HostileSocket(server.url, "/ws/live", charlie.token, receive_buffer=SMALL_BUFFER) as slow:

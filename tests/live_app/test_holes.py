@@ -51,7 +51,7 @@ def times_of(readings: list[Reading]) -> list[int]:
     return [reading.us for reading in readings]
 
 
-def test_a_refill_that_the_store_cannot_complete_names_exactly_the_hole(
+def test_a_refill_that_the_database_cannot_complete_names_exactly_the_hole(
     cuttable: Cuttable, stack: Stack, alice: Person, device: str, readings: list[Reading]
 ) -> None:
     store(stack, readings[:10])
@@ -70,7 +70,7 @@ def test_a_refill_that_the_store_cannot_complete_names_exactly_the_hole(
         assert live.times(device) == times_of(readings[:10] + readings[30:35])
 
 
-def test_a_join_that_the_store_cannot_complete_begins_where_the_stream_does(
+def test_a_join_that_the_database_cannot_complete_starts_with_the_stream(
     cuttable: Cuttable, stack: Stack, alice: Person, device: str, readings: list[Reading]
 ) -> None:
     store(stack, readings[:15])
@@ -97,7 +97,7 @@ def test_a_device_whose_first_readings_come_while_redis_is_away(
         assert live.times(device) == times_of(readings[:5])
 
 
-def test_an_old_reading_that_comes_again_does_not_hide_that_the_store_lags(
+def test_a_repeated_old_reading_does_not_hide_that_the_database_lags(
     server: Process, stack: Stack, alice: Person, device: str, readings: list[Reading]
 ) -> None:
     store(stack, readings[:11])

@@ -77,7 +77,7 @@ def _attack(server: Process, person: Person, chunks: list[bytes], name: str, rng
         assert hostile.ended() in {1000, 4400, *PROTOCOL_CLOSES}, name
 
 
-def test_odd_but_right_frames_are_carried_out(quiet_server: Process, stack: Stack, charlie: Person) -> None:
+def test_unusual_but_valid_frames_are_carried_out(quiet_server: Process, stack: Stack, charlie: Person) -> None:
     for seed in range(ROUNDS):
         device_id = device_create(owner=charlie)
         for name, chunks in harmless(subscription(device_id), limit=LIMIT, rng=random.Random(seed)).items():
@@ -88,7 +88,7 @@ def test_odd_but_right_frames_are_carried_out(quiet_server: Process, stack: Stac
                 assert odd.ended() == 1000, name
 
 
-def test_a_user_who_subscribes_to_everything_is_told_no_and_no_more(
+def test_a_subscription_to_many_foreign_devices_gets_one_error_frame(
     quiet_server: Process, stack: Stack, alice: Person, charlie: Person, device: str
 ) -> None:
     with LiveSocket(quiet_server.url, person=charlie) as live:

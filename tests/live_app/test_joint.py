@@ -44,7 +44,7 @@ async def is_waiting(asking: asyncio.Task[Missed]) -> bool:
     return not asking.done()
 
 
-async def test_a_late_reading_says_nothing_of_those_just_before_it(
+async def test_a_late_reading_does_not_prove_the_readings_before_it(
     stack: Stack, redis: AsyncRedis, readings: list[Reading]
 ) -> None:
     """6 to 12 were published, 10 is stored. A late reading has emptied the ring and is alone in the buffer."""
@@ -63,7 +63,7 @@ async def test_a_late_reading_says_nothing_of_those_just_before_it(
     assert [reading.us for reading in missed.readings] == sorted(reading.us for reading in [*readings[6:], late])
 
 
-async def test_a_stream_ahead_of_which_the_store_always_is_joins_in_the_end(
+async def test_a_stream_that_always_lags_the_database_joins_after_a_while(
     stack: Stack, redis: AsyncRedis, readings: list[Reading]
 ) -> None:
     """A third-party writer without rings that publishes readings some time after storing them."""
@@ -73,7 +73,7 @@ async def test_a_stream_ahead_of_which_the_store_always_is_joins_in_the_end(
     assert [reading.us for reading in missed.readings] == [reading.us for reading in readings[6:]]
 
 
-async def test_what_is_no_reading_does_not_begin_a_ring(
+async def test_invalid_entries_at_the_start_of_a_ring_are_skipped(
     stack: Stack, redis: AsyncRedis, readings: list[Reading]
 ) -> None:
     store(stack, readings[:11])
@@ -87,7 +87,9 @@ async def test_what_is_no_reading_does_not_begin_a_ring(
     assert [reading.us for reading in missed.readings] == [reading.us for reading in readings[6:]]
 
 
-async def test_what_is_no_reading_is_not_the_newest(stack: Stack, redis: AsyncRedis, readings: list[Reading]) -> None:
+async def test_an_invalid_entry_is_not_the_newest_reading(
+    stack: Stack, redis: AsyncRedis, readings: list[Reading]
+) -> None:
     publish(stack, readings)
     ring = ring_of(redis, readings[0].device_id)
     await redis.xadd(ring, {RING_FIELD: b'{"device_id": "no id", "time": "2099-01-01T00:00:00.000Z"}'})

@@ -87,7 +87,7 @@ def test_another_sessions_password_change(server: Process, alice: Person, device
         assert live.close_code() == 4401
 
 
-def test_rubbish_on_the_event_channel_harms_nobody(
+def test_malformed_events_on_the_access_channel_are_ignored(
     server: Process, stack: Stack, alice: Person, bob: Person, device: str
 ) -> None:
     device_share(device, bob)

@@ -9,7 +9,7 @@ from testing.waiting import wait_until_async
 from tests.live_app.test_outlet import MAX_FRAMES, Reader
 
 
-async def test_what_waits_for_a_slow_socket_is_told_and_then_what_was_dropped_for_it() -> None:
+async def test_frames_queued_and_dropped_for_a_slow_socket_are_counted() -> None:
     reader, dropped, gaps, sent = Reader(), metrics.dropped, metrics.gaps, metrics.deliveries
     reader.offer(MAX_FRAMES + 5)
     assert (metrics.queued_frames, len(metrics.slow)) == (MAX_FRAMES, 1)
@@ -20,7 +20,7 @@ async def test_what_waits_for_a_slow_socket_is_told_and_then_what_was_dropped_fo
     await wait_until_async(lambda: asyncio.sleep(0, not metrics.slow), "nobody slow any more")
 
 
-async def test_a_socket_that_ends_before_its_queue_was_begun_leaves_nothing_behind() -> None:
+async def test_a_socket_that_ends_before_its_queue_starts_is_not_counted() -> None:
     reader = Reader()
     reader.offer(1)
     reader.outlet.close()

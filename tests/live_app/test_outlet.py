@@ -61,7 +61,7 @@ async def test_frames_go_out_in_order() -> None:
     assert await reader.all_sent() == [WELCOME, *({"second": second} for second in range(5))]
 
 
-async def test_over_the_bound_the_oldest_readings_go_and_one_gap_tells_the_span() -> None:
+async def test_beyond_the_bound_the_oldest_readings_are_dropped_and_one_gap_names_them() -> None:
     reader = Reader()
     reader.outlet.put(Frame(WELCOME))
     reader.offer(25)
@@ -98,7 +98,7 @@ async def test_a_socket_that_never_reads_is_given_up() -> None:
     assert reader.is_too_slow
 
 
-async def test_even_control_frames_alone_do_not_grow_without_end() -> None:
+async def test_control_frames_alone_are_bounded() -> None:
     reader = Reader()
     for _ in range(MAX_FRAMES * (TOO_SLOW_OVERFLOWS + 1)):
         reader.outlet.put(Frame(WELCOME))
@@ -114,7 +114,7 @@ async def test_control_frames_beyond_the_bytes_end_the_socket_at_once() -> None:
     assert reader.is_too_slow
 
 
-async def test_what_is_queued_for_a_device_can_be_taken_back() -> None:
+async def test_the_queued_readings_of_a_device_can_be_discarded() -> None:
     reader = Reader()
     reader.offer(25)
     reader.outlet.put(Frame(WELCOME))
@@ -148,7 +148,7 @@ async def direct_pair() -> tuple[asyncio.Transport, Peer, asyncio.Transport, asy
         return await accepted, peer, theirs, server
 
 
-async def test_with_a_transport_the_frames_of_one_turn_are_one_write() -> None:
+async def test_with_a_transport_the_frames_of_one_iteration_are_one_write() -> None:
     transport, peer, theirs, server = await direct_pair()
     reader = Reader()
     outlet = Outlet(

@@ -125,7 +125,7 @@ def test_after_every_redis_connection_of_the_server_was_killed(house: House, ali
         assert not [frame for frame in live.frames if frame["type"] in ("gap", "revoked")]
 
 
-def test_a_connection_that_falls_silent_is_found_and_made_good(house: House, alice: Person) -> None:
+def test_a_silent_connection_is_detected_and_replaced(house: House, alice: Person) -> None:
     sent = house.report(5)
     with LiveSocket(house.server.url, person=alice) as live:
         live.subscribe(house.device, since=iso_from_us(sent[0].us - SECOND_US))
@@ -139,7 +139,7 @@ def test_a_connection_that_falls_silent_is_found_and_made_good(house: House, ali
         assert_all_arrived(house, [], live, sent)
 
 
-def test_redis_that_lost_the_ring_is_made_good_from_the_database(house: House, alice: Person) -> None:
+def test_readings_of_a_lost_ring_come_from_the_database(house: House, alice: Person) -> None:
     sent = house.report(10)
     with LiveSocket(house.server.url, person=alice) as live:
         live.subscribe(house.device, since=iso_from_us(sent[0].us - SECOND_US))

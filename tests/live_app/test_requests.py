@@ -93,7 +93,7 @@ def test_interval_keeps_the_newest(server: Process, stack: Stack, alice: Person,
         assert len(given) < len(readings)
 
 
-def test_after_unsubscribe_nothing_comes(server: Process, stack: Stack, alice: Person, device: str) -> None:
+def test_after_unsubscribe_no_reading_is_sent(server: Process, stack: Stack, alice: Person, device: str) -> None:
     other = device_create(owner=alice)
     with LiveSocket(server.url, person=alice) as live:
         live.subscribe(device, other)
@@ -239,7 +239,7 @@ def test_a_frame_that_is_too_long_closes_the_socket(server: Process, alice: Pers
         assert live.close_code() == 1009
 
 
-def test_what_is_asked_for_again_at_once_begins_once(server: Process, stack: Stack, alice: Person) -> None:
+def test_a_repeated_subscription_begins_once(server: Process, stack: Stack, alice: Person) -> None:
     """Redis confirms the first subscription after the second was asked for: that is not the second's beginning.
 
     Nothing of this is stored, so a stream that were taken for broken would wait for the store.

@@ -20,7 +20,7 @@ def history_of(person: Person, device_id: str, **parameters: str) -> tuple[list[
     return [ms * 1000 for ms in body["time"]], body["cursor"]
 
 
-def test_history_then_subscribe_gives_every_reading_once(
+def test_history_then_subscribe_delivers_every_reading_once(
     server: Process, stack: Stack, alice: Person, device: str
 ) -> None:
     readings = readings_each_second(device, now_us() - 100 * SECOND_US, 90)
@@ -52,7 +52,7 @@ def test_a_foreign_writer_without_a_ring_is_refilled_from_the_database(
         assert known + live.times(device) == [reading.us for reading in readings]
 
 
-def test_more_than_can_be_replayed_is_said(server: Process, stack: Stack, alice: Person, device: str) -> None:
+def test_more_than_can_be_replayed_is_reported(server: Process, stack: Stack, alice: Person, device: str) -> None:
     first = us_from_datetime(datetime.fromisoformat("2026-01-01T00:00:00Z"))
     store(stack, readings_each_second(device, first, 10_002))
     with LiveSocket(server.url, person=alice) as live:
