@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -18,9 +19,12 @@ from django.views.decorators.http import require_POST
 from auth_app.audit.entries import Event, audit_record
 from auth_app.credentials import remote_address
 from auth_app.models import AccessToken, AuditEntry, User
+from auth_app.passwords import hasher_slot
 from auth_app.services import user_delete, user_disable
 from auth_app.sessions.browser import session_close
 from auth_app.tokens.access_tokens import tokens_revoke
+
+ACCOUNT_URL = "/account"  # the dashboard's page
 
 if TYPE_CHECKING:
     TokenAdminBase = admin.ModelAdmin[AccessToken]
@@ -36,6 +40,23 @@ class UserAdmin(UserAdminBase):
     """Changing the password or `is_active` ends access at once, through `User.save`."""
 
     actions = ["disable"]
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 - Django's name
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Hashing the new password needs a slot, as everywhere."""
+        with hasher_slot() if request.method == "POST" else nullcontext():
+            return super().user_change_password(request, id, form_url)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The same for a new user."""
+        with hasher_slot() if request.method == "POST" else nullcontext():
+            return super().add_view(request, form_url, extra_context)
 
     @admin.action(description="Disable selected users")
     def disable(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -115,6 +136,11 @@ def admin_login(request: HttpRequest, extra_context: dict[str, Any] | None = Non
     return redirect_to_login(request.GET.get("next") or reverse("admin:index"), settings.LOGIN_URL)
 
 
+def admin_password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """Redirect to the account page: the API limits and audits password changes, Django's form does not."""
+    return HttpResponseRedirect(ACCOUNT_URL)
+
+
 @require_POST
 def admin_logout(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
     session_close(request)
@@ -122,5 +148,6 @@ def admin_logout(request: HttpRequest, extra_context: dict[str, Any] | None = No
 
 
 # Only /login gives a session its access token, and a session without one is not authenticated.
+admin.site.password_change = admin_password_change  # type: ignore[method-assign, assignment]
 admin.site.login = admin_login  # type: ignore[method-assign]
 admin.site.logout = admin_logout  # type: ignore[method-assign, assignment]

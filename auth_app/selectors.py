@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Lower
 
 from auth_app.models import AccessToken, User
 
@@ -12,6 +13,11 @@ def api_keys_of(user: User) -> QuerySet[AccessToken]:
     return user.access_tokens.filter(kind=AccessToken.Kind.API_KEY, revoked_at=None)
 
 
+def users_named(username: str) -> QuerySet[User]:
+    """The user of this name without regard to case, as the unique index compares: none or one."""
+    return User.objects.alias(lower=Lower("username")).filter(lower=Lower(Value(username)))
+
+
 def user_by_name(username: str) -> User | None:
-    """The active user of exactly this name."""
-    return User.objects.filter(username=username, is_active=True).first()
+    """The active user of this name, without regard to case."""
+    return users_named(username).filter(is_active=True).first()

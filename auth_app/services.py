@@ -10,15 +10,17 @@ from django.db import IntegrityError, transaction
 from auth_app.audit.denials import login_failed
 from auth_app.audit.entries import Event, audit_record
 from auth_app.events import AccessChange, announce
-from auth_app.limits.attempts import login_failures, registrations
+from auth_app.limits.attempts import login_failures, password_failures, registrations
 from auth_app.limits.counters import attempts_counted, failures_counted
 from auth_app.models import User
 from auth_app.passwords import hasher_slot, password_hash, password_matches, password_require_good
+from auth_app.selectors import users_named
 from auth_app.tokens.access_tokens import tokens_revoke_others
 from auth_app.tokens.logins import WRONG_LOGIN
 from core.errors import BadRequest, Forbidden, Unauthorized
 
 _TAKEN = "username: this name is taken."
+RESERVED_NAMES = frozenset({"me"})  # /api/devices/{device_id}/shares/me
 
 
 def registration_require_open() -> None:
@@ -34,7 +36,7 @@ def user_register(*, username: str, password: str, email: str, address: str) -> 
     """
     attempts_counted(*registrations(username, address))
     user = User(username=username, email=User.objects.normalize_email(email))
-    if User.objects.filter(username__iexact=username).exists():
+    if username.casefold() in RESERVED_NAMES or users_named(username).exists():
         raise BadRequest(_TAKEN, code="username_taken")
     password_require_good(password, user=user, field="password")
     user.password = password_hash(password)
@@ -52,7 +54,7 @@ def user_authenticate(*, username: str, password: str, address: str) -> User:
 
     The error and the time are the same for an unknown name, a wrong password and a disabled user.
     """
-    user = User.objects.filter(username=username).first()
+    user = users_named(username).first()
     # Count inside the slot, so that simultaneous logins do not use up each other's attempts.
     with hasher_slot(), failures_counted(*login_failures(username, address)):
         is_right = password_matches(user, password)
@@ -71,10 +73,12 @@ def user_disable(*, user: User) -> None:
 def password_change(*, user: User, current_password: str, new_password: str, keep: int, address: str) -> None:
     """Set a new password and revoke every token of the user but the one with the id `keep`.
 
-    Raises `BadRequest` (code `wrong_password`, `weak_password`), `TooManyAttempts`, `Unavailable`. A wrong current
-    password counts as a failed login: a stolen token must not allow guessing it.
+    Raises `BadRequest` (code `wrong_password`, `weak_password`), `TooManyAttempts`, `Unavailable`.
+
+    Wrong current passwords are limited: a stolen token must not allow guessing. They do not count as failed logins:
+    otherwise a stranger who fails to sign in as the user could keep them from changing their password.
     """
-    with hasher_slot(), failures_counted(*login_failures(user.username, address)):
+    with hasher_slot(), failures_counted(*password_failures(user.pk, address)):
         if not password_matches(user, current_password):
             raise BadRequest("current_password: wrong password.", code="wrong_password")
     password_require_good(new_password, user=user, field="new_password")

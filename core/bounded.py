@@ -1,4 +1,4 @@
-"""A dictionary that cannot grow without bound."""
+"""Data that cannot grow without bound."""
 
 from __future__ import annotations
 
@@ -25,3 +25,17 @@ class BoundedDict(OrderedDict[K, V]):
         self.move_to_end(key)
         if len(self) > self._size:
             self.popitem(last=False)
+
+
+def depth_is_bounded(value: object, levels: int) -> bool:
+    """Whether parsed JSON nests lists and objects at most `levels` deep. Does not recurse."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [
+            inner
+            for outer in layer if isinstance(outer, list | dict)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]  # fmt: skip
+        if not layer:
+            return True
+    return False

@@ -178,7 +178,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's 500 handler. The log has the traceback; on every route an unavailable database is a 503."""
-    problem = database_problem(sys.exc_info()[1])
+    error = sys.exc_info()[1]
+    problem = error if isinstance(error, Problem) else database_problem(error)
     return problem_response(problem or Problem("Something went wrong here; it has been logged."))
 
 

@@ -58,6 +58,12 @@ SHARE_REMOVE = Operation(
     responses={204: NO_CONTENT},
     refusals=_OWNER_ONLY,
 )
+SHARE_LEAVE = Operation(
+    summary="Give up my access to a shared device",
+    description="For viewers. The owner releases or transfers the device instead.",
+    responses={204: NO_CONTENT},
+    refusals={403: "No such device among yours (`forbidden`), you own it (`viewer_only`), scope or CSRF."},
+)
 AUDIT = Operation(
     summary="What happened to a device",
     description="Newest first. `cursor` is the `next_cursor` of the page before.",

@@ -11,6 +11,9 @@ from devices_app.access import OWNER, Access, access_of, candidates_of
 from devices_app.models import Device, Grant
 from devices_app.presence import Presence, presence_of
 
+# Later times can be stored, but a float of them may round up to the year 10000.
+LATEST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
 
 @dataclass(frozen=True, slots=True)
 class VisibleDevice:
@@ -79,5 +82,5 @@ def _view(device: Device, access: Access, presence: Presence) -> VisibleDevice:
         last_seen=presence.last_seen,
         timezone=device.timezone,
         owner=device.owner.username if device.owner else "",
-        expires_at=None if access.expires_at is None else datetime.fromtimestamp(access.expires_at, UTC),
+        expires_at=None if access.expires_at is None else datetime.fromtimestamp(min(access.expires_at, LATEST_S), UTC),
     )

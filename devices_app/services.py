@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,12 +16,14 @@ from auth_app.models import User
 from auth_app.rest.fields import iso_ms
 from auth_app.selectors import user_by_name
 from core.errors import BadRequest, DeviceForbidden, Forbidden
+from devices_app.access import OWNER, access_of
 from devices_app.codes import claim_code_digest, claim_code_make
 from devices_app.models import Device, Grant
 from devices_app.selectors import device_owned
 from devices_app.zones import is_zone
 
 EXPIRED_AT_ONCE = 1_000
+SHARE_MAX_DAYS = 3_650
 _NO_DIGEST = "-" * 64  # as long as a digest, but not one
 
 
@@ -109,8 +111,9 @@ def share_set(
 
     Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username` or `expires_at`.
     """
-    if expires_at is not None and expires_at <= timezone.now():
-        raise BadRequest("expires_at: accepted is a time in the future.")
+    now = timezone.now()
+    if expires_at is not None and not now < expires_at <= now + timedelta(days=SHARE_MAX_DAYS):
+        raise BadRequest(f"expires_at: accepted are times from now to {SHARE_MAX_DAYS} days ahead.")
     with transaction.atomic():
         device = _lock_owned(user=user, device_id=device_id)
         grant, _ = Grant.objects.update_or_create(
@@ -127,9 +130,28 @@ def share_remove(*, user: User, address: str, device_id: str, username: str) -> 
     with transaction.atomic():
         device = _lock_owned(user=user, device_id=device_id)
         if username.isprintable():  # PostgreSQL accepts no NUL, not even in a query
-            ended, _ = device.grants.filter(user__username=username).delete()
+            ended, _ = device.grants.filter(user__username__iexact=username).delete()
             if ended:
                 _record(Event.UNSHARED, device, owner=user, address=address, detail=f"with {username}")
+        _announce(device)
+
+
+def share_leave(*, user: User, address: str, device_id: str) -> None:
+    """Give up one's own grant. Raises `DeviceForbidden`, and `Forbidden` (code `viewer_only`) for the owner."""
+    with transaction.atomic():
+        access = access_of(user.pk, [device_id]).get(device_id)
+        if access is None:
+            raise DeviceForbidden().about(device_id)
+        if access.role == OWNER:
+            raise Forbidden(
+                "The owner has no share to give up; release or transfer the device.", code="viewer_only"
+            ).about(device_id)
+        device = Device.objects.select_for_update().get(device_id=device_id)
+        device.grants.filter(user=user).delete()
+        audit_record(
+            Event.UNSHARED, user=user, address=address, device_id=device_id, owner_id=device.owner_id,
+            detail=f"{user.username} left",
+        )  # fmt: skip
         _announce(device)
 
 

@@ -9,6 +9,7 @@ urlpatterns = [
     path("devices/claim", views.ClaimView.as_view(), name="device-claim"),
     path("devices/<str:device_id>", views.DeviceView.as_view(), name="device"),
     path("devices/<str:device_id>/shares", views.SharesView.as_view(), name="device-shares"),
+    path("devices/<str:device_id>/shares/me", views.OwnShareView.as_view(), name="device-own-share"),
     path("devices/<str:device_id>/shares/<str:username>", views.ShareView.as_view(), name="device-share"),
     path("devices/<str:device_id>/audit", views.DeviceAuditView.as_view(), name="device-audit"),
     path("devices/<str:device_id>/transfer", views.TransferView.as_view(), name="device-transfer"),

@@ -66,6 +66,13 @@ class ShareView(ApiView):
         return Response(status=204)
 
 
+class OwnShareView(ApiView):
+    @described(openapi.SHARE_LEAVE)
+    def delete(self, request: Request, device_id: str) -> Response:
+        services.share_leave(user=self.user, address=self.address, device_id=device_id)
+        return Response(status=204)
+
+
 class TransferView(ApiView):
     @described(openapi.TRANSFER)
     def post(self, request: Request, device_id: str) -> Response:

@@ -34,6 +34,14 @@ def login_failures(username: str, address: str) -> Pair:
     )
 
 
+def password_failures(user_id: int, address: str) -> Pair:
+    """Wrong current passwords of an authenticated user. A stranger can use up `login_failures`, but not these."""
+    return (
+        Limit("password-account", str(user_id), settings.LOGIN_FAILURES_PER_ACCOUNT),
+        Limit("password-address", address_group(address), settings.LOGIN_FAILURES_PER_ADDRESS),
+    )
+
+
 def registrations(username: str, address: str) -> Pair:
     return (
         Limit("register-account", username.casefold(), settings.REGISTRATIONS_PER_ACCOUNT),

@@ -19,10 +19,12 @@ from auth_app.credentials import remote_address
 from auth_app.identity import Identity
 from auth_app.models import User
 from auth_app.scopes import TokenScope
+from core.bounded import depth_is_bounded
 from core.errors import BadRequest, Problem, TooLarge
 from core.openapi import Operation, operation_of
 
 BODY_MAX_BYTES = 64 * 1024
+BODY_MAX_DEPTH = 8
 _TYPE = "Content-Type: accepted is application/json."
 
 
@@ -130,6 +132,9 @@ def read_json(request: HttpRequest) -> object:
     if len(body) > BODY_MAX_BYTES:
         raise TooLarge(f"body: at most {BODY_MAX_BYTES} bytes are accepted.")
     try:
-        return orjson.loads(body)
+        parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"body: not JSON ({error}).") from error
+    if not depth_is_bounded(parsed, BODY_MAX_DEPTH):
+        raise BadRequest(f"body: at most {BODY_MAX_DEPTH} levels of nesting are accepted.")
+    return parsed

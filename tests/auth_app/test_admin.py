@@ -55,14 +55,6 @@ def test_taking_a_password_away_ends_every_token(admin: httpx.Client, bob: Perso
     assert_problem(bob.http.get("/api/auth/me"), 401)
 
 
-def test_changing_ones_own_password_ends_the_session_too(admin: httpx.Client, alice: Person) -> None:
-    form = {"old_password": alice.password, "new_password1": "quite-another-secret"}
-    form["new_password2"] = form["new_password1"]
-    assert admin.post("/admin/password_change/", data=form | csrf_field(admin)).status_code == 302
-    assert_problem(alice.http.get("/api/auth/me"), 401)
-    assert_problem(admin.get("/api/auth/me"), 401)
-
-
 def test_revoking_tokens(admin: httpx.Client, bob: Person) -> None:
     run_action(admin, "/admin/auth_app/accesstoken/", "revoke", bob.user.access_tokens.get().pk)
     assert_problem(bob.http.get("/api/auth/me"), 401)
@@ -78,3 +70,12 @@ def test_deleting_users(admin: httpx.Client, bob: Person) -> None:
     run_action(admin, "/admin/auth_app/user/", "delete_selected", bob.user.pk, post="yes")
     assert not User.objects.filter(pk=bob.user.pk).exists()
     assert_problem(bob.http.get("/api/auth/me"), 401)
+
+
+def test_a_password_is_not_changed_in_the_admin_but_on_the_account_page(admin: httpx.Client, alice: Person) -> None:
+    form = {"old_password": alice.password, "new_password1": "quite-another-secret"}
+    form["new_password2"] = form["new_password1"]
+    answer = admin.post("/admin/password_change/", data=form | csrf_field(admin))
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/account")
+    alice.user.refresh_from_db()
+    assert alice.user.check_password(alice.password)

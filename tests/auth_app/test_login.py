@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 from django.conf import settings
 
 from auth_app.models import AccessToken
@@ -56,7 +57,6 @@ def test_unknown_user_wrong_password_and_disabled_user_get_the_same_answer(
         (f"nobody_{secrets.token_hex(4)}", alice.password),
         (alice.username, "wrong"),
         (bob.username, bob.password),
-        (alice.username.upper(), alice.password),
     ]
     answers = [anonymous.post(URL, json={"username": name, "password": word}) for name, word in attempts]
     for answer in answers:
@@ -114,3 +114,15 @@ def test_the_limit_holds_without_redis(lonely_server: Process, alice: Person) ->
         for _ in range(settings.LOGIN_FAILURES_PER_ACCOUNT):
             assert_problem(client.post(URL, json={**right, "password": "wrong"}), 401)
         assert_problem(client.post(URL, json=right), 429)
+
+
+def test_the_username_is_compared_without_case(anonymous: httpx.Client, alice: Person) -> None:
+    answer = anonymous.post("/api/auth/login", json={"username": alice.username.upper(), "password": alice.password})
+    assert answer.json()["user"]["username"] == alice.username
+
+
+@pytest.mark.parametrize("depth", [9, 1_000, 30_000])
+def test_deep_nesting_is_refused(anonymous: httpx.Client, depth: int) -> None:
+    body = '{"username": ' + "[" * depth + "]" * depth + ', "password": "x"}'
+    answer = anonymous.post("/api/auth/login", content=body, headers={"Content-Type": "application/json"})
+    assert_problem(answer, 400, naming="body: ")

@@ -67,3 +67,11 @@ def test_a_form_is_refused_also_where_it_carries_the_csrf_token(server: Process,
         for kind in ({"files": {"a": b"x"}}, {"data": {"a": "x"}}):
             answer = session.post(URL, headers=csrf_header(session), **kind)
             assert_problem(answer, 400, naming="Content-Type")
+
+
+def test_a_stranger_who_fails_to_sign_in_does_not_block_it(anonymous: httpx.Client, alice: Person) -> None:
+    guess = {"username": alice.username, "password": "a wrong password"}
+    while anonymous.post("/api/auth/login", json=guess).status_code != 429:
+        pass
+    body = {"current_password": alice.password, "new_password": "another-good-password-7"}
+    assert alice.http.post("/api/auth/password", json=body).status_code == 204

@@ -45,6 +45,7 @@ COLD: list[tuple[str, str, Any]] = [
     ("POST", "/api/devices/D/shares", {"username": "charlie"}),
     ("POST", "/api/devices/D/shares", {}),
     ("DELETE", "/api/devices/D/shares/charlie", None),
+    ("DELETE", "/api/devices/D/shares/me", None),
     ("POST", "/api/devices/D/transfer", {"username": "charlie"}),
     ("GET", "/api/devices/D/audit", None),
     ("GET", "/api/devices/D/audit?limit=x", None),

@@ -75,6 +75,9 @@ def test_with_whom_one_cannot_share(alice: Person, bob: Person, device: str) -> 
         ({"role": None}, "role"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"expires_at": "tomorrow"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59.999999Z"}, "expires_at"),
+        ({"expires_at": "0001-01-01T00:00:00+23:59"}, "expires_at"),
+        ({"expires_at": 1e300}, "expires_at"),
     ],
 )
 def test_a_bad_field_is_named(alice: Person, bob: Person, device: str, changes: dict[str, object], field: str) -> None:
@@ -100,3 +103,30 @@ def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, bo
 
 def test_nobody_gets_nothing(anonymous: httpx.Client, device: str) -> None:
     assert_problem(anonymous.get(url(device)), 401)
+
+
+def test_a_grant_until_the_end_of_time_does_not_break_the_list(alice: Person, bob: Person, device: str) -> None:
+    """The admin can store one."""
+    grant = device_share(device, bob)
+    Grant.objects.filter(pk=grant.pk).update(expires_at=datetime.max.replace(tzinfo=UTC))
+    (seen,) = bob.http.get("/api/devices").json()
+    assert seen["expires_at"].startswith("9999-12-31T")
+    assert alice.http.get(url(device)).status_code == 200
+
+
+def test_a_viewer_can_leave(alice: Person, bob: Person, device: str) -> None:
+    device_share(device, bob)
+    assert bob.http.delete(url(device, "me")).status_code == 204
+    assert bob.http.get("/api/devices").json() == []
+    assert alice.http.get(url(device)).json() == []
+    assert_problem(bob.http.delete(url(device, "me")), 403)
+
+
+def test_the_owner_has_no_share_to_give_up(alice: Person, device: str) -> None:
+    assert_problem(alice.http.delete(url(device, "me")), 403, code="viewer_only")
+
+
+def test_the_name_of_a_guest_is_compared_without_case(alice: Person, bob: Person, device: str) -> None:
+    assert alice.http.post(url(device), json={"username": bob.username.upper()}).json()["username"] == bob.username
+    assert alice.http.delete(url(device, bob.username.upper())).status_code == 204
+    assert alice.http.get(url(device)).json() == []
