@@ -22,6 +22,7 @@ django_application = cast(ASGI3Application, get_asgi_application())
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
+from asgi_project.cookies import cookies_clean  # noqa: E402
 from asgi_project.cors import open_to_allowed_origins  # noqa: E402
 from asgi_project.headers import with_headers  # noqa: E402
 from asgi_project.observability.requests import Observed, is_busy  # noqa: E402
@@ -52,6 +53,8 @@ class Application:
             await _lifespan(receive, send)
             return
         services_of_loop()
+        if scope["type"] == "http" or scope["type"] == "websocket":
+            cookies_clean(scope)
         await self._observed(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -49,6 +49,12 @@ if not DEBUG:
     )
 
 # --- limits ------------------------------------------------------------------------------------------------------
+HTTP_HEAD_MAX_BYTES = env_int("HTTP_HEAD_MAX_BYTES", 64 * 1024, minimum=4096)
+HTTP_HEAD_TIMEOUT_S = env_int("HTTP_HEAD_TIMEOUT_S", 10, minimum=1)
+HTTP_BODY_MAX_BYTES = env_int("HTTP_BODY_MAX_BYTES", 1024 * 1024, minimum=1024)
+HTTP_ANONYMOUS_BODY_MAX_BYTES = env_int("HTTP_ANONYMOUS_BODY_MAX_BYTES", 64 * 1024, minimum=1024)
+HTTP_BODY_TIMEOUT_S = env_int("HTTP_BODY_TIMEOUT_S", 30, minimum=1)
+HTTP_SLOW_PER_ADDRESS = env_int("HTTP_SLOW_PER_ADDRESS", 100, minimum=1)
 TOKEN_LIFETIME_DAYS = env_int("TOKEN_LIFETIME_DAYS", 30, minimum=1)
 TICKET_LIFETIME_S = 30  # the contract's expires_in
 ACCESS_CACHE_S = 4  # a lost access event is made good within 5 s
@@ -235,7 +241,9 @@ SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS
 SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = HTTP_BODY_MAX_BYTES
+# Bodies never go to disk.
+FILE_UPLOAD_MAX_MEMORY_SIZE = HTTP_BODY_MAX_BYTES + 1
 
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env_text("STATIC_ROOT", str(BASE_DIR / ".local" / "static")))

@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from asgi_project.server.incoming import BoundedHttpProtocol
 from live_app.delivery.protocol import DRAIN_EXTENSION, TRANSPORT_EXTENSION
 
 DRAIN_SHARE = 0.8  # of the grace, which must also suffice for closing
@@ -48,7 +48,7 @@ class Inbox:
         return self._events.pop(0)
 
 
-class DrainedHttpProtocol(HttpToolsProtocol):
+class DrainedHttpProtocol(BoundedHttpProtocol):
     """Named in uvicorn's `http` setting (asgi_project/server/serve.py)."""
 
     def shutdown(self) -> None:

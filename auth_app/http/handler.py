@@ -23,9 +23,18 @@ from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from auth_app.audit.denials import problem_denied
 from auth_app.credentials import remote_address
+from auth_app.http.body import cold_body, length_announced, length_require
 from auth_app.http.hot_view import identify_request
 from auth_app.scopes import TokenScope
-from core.errors import BadRequest, MethodNotAllowed, Problem, TooLarge, problem_response
+from core.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    Problem,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    problem_response,
+)
 from core.hot import hot_of
 from core.streaming import Send, StreamedResponse, stream_send
 from telemetry.logs import note_route
@@ -45,9 +54,9 @@ class HotHandler:
         self._cold = cold
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        match = _hot_match(cast(HTTPScope, scope))
-        if match is None:
-            await self._cold(scope, receive, send)
+        match = _match(cast(HTTPScope, scope))
+        if match is None or hot_of(match.func) is None:
+            await self._serve_cold(match, cast(HTTPScope, scope), receive, send)
             return
         body = BytesIO()
         request = ASGIRequest(cast(dict[str, Any], scope), body)
@@ -64,6 +73,14 @@ class HotHandler:
         finally:
             watch.close()
 
+    async def _serve_cold(
+        self, match: ResolverMatch | None, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        try:
+            await self._cold(scope, await cold_body(scope, receive, match), send)
+        except (BadRequest, TooLarge, Unauthorized, Unavailable) as problem:  # of its body; nothing was sent yet
+            await _send_response(problem_response(problem), send)
+
 
 class _Watch:
     """Reads from the client on behalf of one request: its body, and after that the end of its connection."""
@@ -74,16 +91,16 @@ class _Watch:
         self._task: asyncio.Task[None] | None = None
         self.has_cancelled = False
 
-    async def read_body(self, body: BytesIO) -> None:
-        """Fill `body`. Raises `TooLarge`, `Disconnected`."""
+    async def read_body(self, body: BytesIO, announced: int | None, limit: int) -> None:
+        """Fill `body` with at most `limit` bytes. Raises `TooLarge`, `Disconnected`."""
+        length_require(announced or 0, limit)
         more = True
         while more:
             message = cast(dict[str, Any], await self._receive())
             if message["type"] == "http.disconnect":
                 raise Disconnected
             body.write(message.get("body", b""))
-            if body.tell() > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-                raise TooLarge(f"body: at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are accepted.")
+            length_require(body.tell(), limit)
             more = message.get("more_body", False)
         body.seek(0)
 
@@ -101,13 +118,13 @@ class _Watch:
         self.has_cancelled = self.request_task.cancel()
 
 
-def _hot_match(scope: HTTPScope) -> ResolverMatch | None:
+def _match(scope: HTTPScope) -> ResolverMatch | None:
     try:
         match = get_resolver().resolve(scope["path"])
     except Resolver404:
         return None
     note_route(route_pattern(match.route))
-    return match if hot_of(match.func) else None
+    return match
 
 
 @lru_cache(maxsize=256)
@@ -135,7 +152,8 @@ async def _respond(match: ResolverMatch, request: ASGIRequest, body: BytesIO, wa
             identity = await identify_request(request)
             identity.require(TokenScope(hot.scope))
             arguments = (identity, *arguments)
-        await watch.read_body(body)
+        limit = settings.HTTP_ANONYMOUS_BODY_MAX_BYTES if identity is None else settings.HTTP_BODY_MAX_BYTES
+        await watch.read_body(body, length_announced(cast(HTTPScope, request.scope)), limit)
         watch.start()
         response: HttpResponseBase = await match.func(request, *arguments, **match.kwargs)
         if isinstance(response, StreamedResponse) and request.method != "HEAD":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http import parse_cookie
 from django.http.request import validate_host
 
 from auth_app.credentials import credentials_of
@@ -62,8 +62,4 @@ def _header(scope: ConnectionScope, name: bytes) -> str | None:
 
 
 def _cookie(scope: ConnectionScope, name: str) -> str | None:
-    try:
-        cookies = SimpleCookie(_header(scope, b"cookie") or "")
-    except CookieError:
-        return None
-    return cookies[name].value if name in cookies else None
+    return parse_cookie(_header(scope, b"cookie") or "").get(name)

@@ -84,7 +84,7 @@ def test_refusals_have_the_headers(server: Process, anonymous: httpx.Client) -> 
         anonymous.post("/login"),
         anonymous.get("/livez", headers={"Host": "elsewhere.example"}),
         anonymous.get("/api/latest", headers={"Host": "elsewhere.example"}),
-        anonymous.post("/api/history/query", content=b"x" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)),
+        anonymous.post("/api/auth/login", content=b"x" * (settings.HTTP_ANONYMOUS_BODY_MAX_BYTES + 1)),
     ]
     assert [answer.status_code for answer in refused] == [403, 400, 400, 413]
     for answer in refused:

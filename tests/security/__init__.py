@@ -1,0 +1,1 @@
+"""Attacks by strangers, users and devices on the real services."""
