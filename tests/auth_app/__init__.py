@@ -1,1 +1,1 @@
-"""Tests of auth_app: one file an endpoint or module."""
+"""Tests of auth_app: one file per endpoint or module."""

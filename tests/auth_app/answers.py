@@ -1,4 +1,4 @@
-"""What every refusal looks like, and clients that the account tests share."""
+"""Checks of refusals, and clients that the account tests share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testing.process import Process
 
 
 def assert_problem(response: httpx.Response, status: int, *, code: str | None = None, naming: str = "") -> None:
-    """The response is a problem document (RFC 9457) with this status, this code and `naming` in its detail."""
+    """Check for a problem document (RFC 9457) with this status and code, and with `naming` in its detail."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body = response.json()
@@ -29,7 +29,7 @@ def assert_problem(response: httpx.Response, status: int, *, code: str | None = 
 
 @contextmanager
 def browser(server: Process, person: Person | None = None) -> Iterator[httpx.Client]:
-    """A client with a cookie jar, signed in through the login page where `person` is given."""
+    """Return a client with a cookie jar; with `person`, it is logged in through the login page."""
     with client(server.url) as http:
         if person is not None:
             response = sign_in(http, person.username, person.password)

@@ -1,4 +1,4 @@
-"""Servers that some account tests need beside the ordinary one."""
+"""Further servers for account tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testing.stack import Stack
 
 @pytest.fixture(scope="session")
 def closed_server(stack: Stack, logs: Path) -> Iterator[Process]:
-    """A server on the same accounts where registration is closed."""
+    """A server on the same accounts with closed registration."""
     with server_process({**stack.env, "ALLOW_REGISTRATION": "0"}, logs / "closed.log") as process:
         yield process
 
@@ -26,7 +26,7 @@ STRICT = {
     "CLAIM_FAILURES_PER_ADDRESS": "3",
     "HANDSHAKE_FAILURES_PER_ACCOUNT": "2",
     "HANDSHAKE_FAILURES_PER_ADDRESS": "3",
-    "FORWARDED_ALLOW_IPS": "127.0.0.1",  # so that a test can come from an address of its own
+    "FORWARDED_ALLOW_IPS": "127.0.0.1",  # lets each test use its own client address
 }
 
 
@@ -39,7 +39,7 @@ def strict_server(stack: Stack, logs: Path) -> Iterator[Process]:
 
 @pytest.fixture(scope="session")
 def strict_lonely_server(stack: Stack, logs: Path) -> Iterator[Process]:
-    """The same without Redis."""
+    """`strict_server` without Redis."""
     proxy, url = stack.redis_proxy()
     proxy.cut()
     with server_process({**stack.env, **STRICT, "REDIS_URL": url}, logs / "strict_lonely.log") as process:

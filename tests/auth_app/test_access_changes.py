@@ -24,7 +24,7 @@ def reader() -> ChangeReader:
 
 
 def mine(read: dict[int, str] | object, *changes: str) -> list[str]:
-    """Of what was read, the texts of this test: other processes make changes too."""
+    """Return the changes of this test: other processes record changes too."""
     assert isinstance(read, dict)
     return [change for change in read.values() if change in changes]
 
@@ -41,7 +41,7 @@ def test_a_change_that_commits_after_a_later_one_is_read() -> None:
     started = reader()
     early = change_record("early")
     change_record("late")
-    RecordedChange.objects.filter(pk=early).delete()  # as a reader sees it before the commit
+    RecordedChange.objects.filter(pk=early).delete()  # the view of a reader before the commit
     assert mine(started.read(), "early", "late") == ["late"]
     RecordedChange.objects.create(pk=early, change="early")
     assert mine(started.read(), "early", "late") == ["early"]
@@ -57,7 +57,7 @@ def test_a_change_that_was_uncommitted_when_the_reader_started_is_read() -> None
     assert mine(started.read(), "early", "late") == ["early"]
 
 
-def test_a_transaction_that_was_rolled_back_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reader_does_not_wait_for_a_rolled_back_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_changes, "OPEN_TRANSACTION_S", -1.0)
     started = reader()
     gone, kept = change_record("gone"), change_record("kept")
@@ -66,7 +66,7 @@ def test_a_transaction_that_was_rolled_back_is_not_waited_for(monkeypatch: pytes
     assert started._after >= kept
 
 
-def test_more_changes_than_are_read_at_once_mean_that_everything_may_have_changed(
+def test_too_many_changes_at_once_report_that_anything_may_have_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(access_changes, "OVERLAP", 0)

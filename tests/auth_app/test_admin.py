@@ -1,4 +1,4 @@
-"""What is done in the admin to users and tokens takes effect at once."""
+"""Changes to users and tokens in the admin take effect immediately."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.auth_app.answers import assert_problem, browser, csrf_field
 
 @pytest.fixture
 def admin(server: Process, alice: Person) -> Iterator[httpx.Client]:
-    """A browser in which alice, a superuser, is signed in."""
+    """A browser with the session of alice, a superuser."""
     alice.user.is_staff = alice.user.is_superuser = True
     alice.user.save()
     with browser(server, alice) as client:
@@ -28,7 +28,7 @@ def run_action(admin: httpx.Client, url: str, action: str, pk: int, **fields: st
     assert admin.post(url, data=form).status_code == 302
 
 
-def test_the_pages_can_be_seen(admin: httpx.Client, bob: Person) -> None:
+def test_the_pages_load(admin: httpx.Client, bob: Person) -> None:
     token = bob.user.access_tokens.get()
     for page in ("user/", f"user/{bob.user.pk}/change/", "accesstoken/", f"accesstoken/{token.pk}/change/"):
         answer = admin.get(f"/admin/auth_app/{page}")
@@ -48,7 +48,7 @@ def test_setting_a_password_ends_every_token(admin: httpx.Client, bob: Person) -
     assert_problem(bob.http.get("/api/auth/me"), 401)
 
 
-def test_taking_a_password_away_ends_every_token(admin: httpx.Client, bob: Person) -> None:
+def test_an_unusable_password_ends_every_token(admin: httpx.Client, bob: Person) -> None:
     form = {"usable_password": "false", "unset-password": "1"}
     answer = admin.post(f"/admin/auth_app/user/{bob.user.pk}/password/", data=form | csrf_field(admin))
     assert answer.status_code == 302

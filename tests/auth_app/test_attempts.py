@@ -1,4 +1,4 @@
-"""Every limit: so many attempts per account, so many per address, then 429 or 4429; with Redis and without."""
+"""Attempt limits per account and per address: 429 or 4429 beyond them, with and without Redis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PER_ADDRESS = 3
 Post = Callable[[str, str, dict[str, str]], httpx.Response]
 Attempt = Callable[[Post, str], httpx.Response]
 
-# What to try, given a way to post and the account; each is refused or counted every time it is done.
+# Attempts by kind, given a function to post and the account name. Each one is refused or counted.
 ATTEMPTS: dict[str, Attempt] = {
     "login": lambda post, name: post("login", name, {"username": name, "password": "wrong"}),
     "register": lambda post, name: post("register", name, {"username": name, "password": "weak"}),
@@ -26,7 +26,7 @@ ATTEMPTS: dict[str, Attempt] = {
     "claim": lambda post, name: post("/api/devices/claim", name, {"device_id": "ems_nowhere", "claim_code": "X"}),
     "ticket": lambda post, name: post("ws-ticket", name, {}),
 }
-WITHOUT_REDIS = sorted(ATTEMPTS.keys() - {"ticket"})  # a ticket is kept in Redis
+WITHOUT_REDIS = sorted(ATTEMPTS.keys() - {"ticket"})  # tickets are stored in Redis
 
 
 def fresh_address() -> str:
@@ -63,12 +63,12 @@ def assert_address_is_limited(server: Process, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(ATTEMPTS))
-def test_an_account_is_limited_wherever_it_comes_from(strict_server: Process, kind: str) -> None:
+def test_an_account_is_limited_from_all_addresses(strict_server: Process, kind: str) -> None:
     assert_account_is_limited(strict_server, kind)
 
 
 @pytest.mark.parametrize("kind", sorted(ATTEMPTS))
-def test_an_address_is_limited_whoever_comes_from_it(strict_server: Process, kind: str) -> None:
+def test_an_address_is_limited_for_all_accounts(strict_server: Process, kind: str) -> None:
     assert_address_is_limited(strict_server, kind)
 
 
@@ -88,7 +88,7 @@ def close_code(server: Process, address: str, *, token: str, path: str = "/ws/li
 
 
 @pytest.mark.parametrize("which", ["strict_server", "strict_lonely_server"])
-def test_bad_handshakes_shut_an_address_out(which: str, request: pytest.FixtureRequest, alice: Person) -> None:
+def test_bad_handshakes_block_an_address(which: str, request: pytest.FixtureRequest, alice: Person) -> None:
     server: Process = request.getfixturevalue(which)
     address = fresh_address()
     for _ in range(PER_ADDRESS):
@@ -99,7 +99,7 @@ def test_bad_handshakes_shut_an_address_out(which: str, request: pytest.FixtureR
         assert live.next()["type"] == "welcome"
 
 
-def test_sockets_for_devices_of_others_shut_an_account_out(
+def test_sockets_for_foreign_devices_block_an_account(
     strict_server: Process, alice: Person, charlie: Person, device: str
 ) -> None:
     path = f"/ws/live/{device}"
@@ -118,8 +118,8 @@ def test_good_handshakes_are_not_counted(strict_server: Process, alice: Person) 
             assert live.next()["type"] == "welcome"
 
 
-def test_nobody_chooses_an_address_for_themselves(anonymous: httpx.Client, alice: Person) -> None:
-    """The ordinary server trusts no proxy: what a client says about its address is not believed."""
+def test_forwarded_addresses_of_clients_are_ignored(anonymous: httpx.Client, alice: Person) -> None:
+    """The ordinary server trusts no proxy and ignores forwarded addresses."""
     anonymous.post(
         "/api/auth/login",
         json={"username": alice.username, "password": alice.password},

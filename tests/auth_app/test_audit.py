@@ -1,4 +1,4 @@
-"""GET /api/auth/audit: what one did, and what was tried with one's account; and the same in the admin."""
+"""GET /api/auth/audit: a user's actions, and attempts on the user's account; the same in the admin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def events(person: Person) -> list[str]:
     return [entry["event"] for entry in entries(person)]
 
 
-def test_an_entry_says_who_what_when_and_from_where(alice: Person) -> None:
+def test_an_entry_has_user_event_time_and_address(alice: Person) -> None:
     key = alice.http.post("/api/auth/tokens", json={"name": "shed", "scopes": ["read"]}).json()
     (entry,) = entries(alice)
     assert entry.pop("id") > 0
@@ -40,7 +40,7 @@ def test_an_entry_says_who_what_when_and_from_where(alice: Person) -> None:
     }  # fmt: skip
 
 
-def test_everything_that_happens_to_an_account(server: Process, anonymous: httpx.Client, alice: Person) -> None:
+def test_account_events_have_entries(server: Process, anonymous: httpx.Client, alice: Person) -> None:
     login = {"username": alice.username, "password": alice.password}
     token = anonymous.post("/api/auth/login", json=login).json()["token"]
     anonymous.post("/api/auth/logout", headers={"Authorization": f"Bearer {token}"})
@@ -55,7 +55,7 @@ def test_everything_that_happens_to_an_account(server: Process, anonymous: httpx
     assert [entry["detail"] for entry in entries(alice)][3:] == ["session", "session", "login", "login"]
 
 
-def test_a_registration(anonymous: httpx.Client, alice: Person) -> None:
+def test_a_registration_has_an_entry(anonymous: httpx.Client, alice: Person) -> None:
     name = f"new_{alice.username}"
     anonymous.post("/api/auth/register", json={"username": name, "password": "a-long-enough-one"})
     assert AuditEntry.objects.get(username=name).event == "registered"
@@ -69,18 +69,18 @@ def test_wrong_passwords_are_counted_in_one_entry(anonymous: httpx.Client, alice
         return [entry for entry in entries(alice) if entry["event"] == "login_failed"]
 
     wait_until(lambda: sum(entry["count"] for entry in failures()) == 3, "all three failures are in the log")
-    assert len(failures()) <= 2  # two where a minute ended in between
+    assert len(failures()) <= 2  # two if a minute ended in between
     assert failures()[0]["address"] == "127.0.0.1"
 
 
-def test_a_name_that_nobody_has_is_not_kept(anonymous: httpx.Client) -> None:
-    """It may be a password, typed into the wrong field."""
+def test_unknown_user_names_are_not_stored(anonymous: httpx.Client) -> None:
+    """It may be a password that was typed into the wrong field."""
     anonymous.post("/api/auth/login", json={"username": "hunter2-secret-stuff", "password": "wrong"})
     wait_until(lambda: AuditEntry.objects.filter(event="login_failed", user=None).exists(), "the failure is in the log")
     assert not AuditEntry.objects.filter(username__contains="hunter2").exists()
 
 
-def test_what_a_key_was_refused(anonymous: httpx.Client, alice: Person) -> None:
+def test_refusals_of_a_key_have_entries(anonymous: httpx.Client, alice: Person) -> None:
     key = alice.http.post("/api/auth/tokens", json={"name": "k", "scopes": ["live"]}).json()["token"]
     for url in ("/api/latest", "/api/devices"):
         anonymous.get(url, headers={"Authorization": f"Bearer {key}"})
@@ -89,14 +89,14 @@ def test_what_a_key_was_refused(anonymous: httpx.Client, alice: Person) -> None:
     assert details == {"latest: insufficient_scope", "devices: insufficient_scope"}
 
 
-def test_a_password_set_in_a_shell_is_an_entry_too(alice: Person) -> None:
+def test_a_password_set_in_a_shell_has_an_entry(alice: Person) -> None:
     alice.user.set_password("quite-another-secret")
     alice.user.save()
     entry = AuditEntry.objects.get(user=alice.user)
     assert (entry.event, entry.detail, entry.address) == ("password_changed", "set by an administrator", "")
 
 
-def test_it_comes_in_pages_newest_first(alice: Person) -> None:
+def test_entries_are_paged_newest_first(alice: Person) -> None:
     for number in range(5):
         alice.http.post("/api/auth/tokens", json={"name": f"k{number}"})
     pages, cursor = [], None
@@ -109,7 +109,7 @@ def test_it_comes_in_pages_newest_first(alice: Person) -> None:
     assert pages == [["k4", "k3"], ["k2", "k1"], ["k0"]]
 
 
-def test_a_page_that_is_just_full_is_the_last(alice: Person) -> None:
+def test_an_exactly_full_page_is_the_last(alice: Person) -> None:
     alice.http.post("/api/auth/tokens", json={"name": "k"})
     assert alice.http.get(URL, params={"limit": 1}).json()["next_cursor"] is None
 
@@ -117,20 +117,20 @@ def test_a_page_that_is_just_full_is_the_last(alice: Person) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("limit", "0"), ("limit", "201"), ("limit", "x"), ("cursor", "x"), ("cursor", "9" * 30)]
 )
-def test_a_bad_parameter_is_named(alice: Person, name: str, value: str) -> None:
+def test_an_invalid_parameter_is_named(alice: Person, name: str, value: str) -> None:
     assert_problem(alice.http.get(URL, params={name: value}), 400, naming=f"{name}: ")
 
 
-def test_one_sees_ones_own_only(alice: Person, bob: Person) -> None:
+def test_users_see_only_their_own_entries(alice: Person, bob: Person) -> None:
     alice.http.post("/api/auth/tokens", json={"name": "k"})
     assert entries(bob) == []
 
 
-def test_nobody_gets_nothing(anonymous: httpx.Client) -> None:
+def test_anonymous_requests_are_refused(anonymous: httpx.Client) -> None:
     assert_problem(anonymous.get(URL), 401)
 
 
-def test_in_the_admin_it_can_be_read_and_not_changed(server: Process, alice: Person, bob: Person) -> None:
+def test_the_admin_can_read_but_not_change_entries(server: Process, alice: Person, bob: Person) -> None:
     alice.user.is_staff = alice.user.is_superuser = True
     alice.user.save()
     bob.http.post("/api/auth/tokens", json={"name": "bobs-own-key"})

@@ -1,4 +1,4 @@
-"""Without the accounts database: a 503, quickly, and no 500."""
+"""Without the accounts database every request gets a fast 503, never a 500."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.auth_app.answers import assert_problem, csrf_field
 
 @pytest.fixture(scope="module")
 def away(stack: Stack, logs: Path) -> Iterator[httpx.Client]:
-    """A client of a server that lost its accounts database, a PostgreSQL, after it had started."""
+    """A client of a server whose accounts database, a PostgreSQL, became unavailable after the start."""
     name = sql.Identifier(f"{stack.database}_away")
     proxy, url = stack.telemetry_proxy(admin=True)
     env = {**stack.env, "DATABASE_URL": urlsplit(url)._replace(path=f"/{stack.database}_away").geturl()}
@@ -32,16 +32,16 @@ def away(stack: Stack, logs: Path) -> Iterator[httpx.Client]:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
-def test_signing_in(away: httpx.Client) -> None:
+def test_login_gets_503(away: httpx.Client) -> None:
     assert_problem(away.post("/api/auth/login", json={"username": "a", "password": "b"}), 503, code="unavailable")
 
 
 @pytest.mark.parametrize("url", ["/api/auth/me", "/api/devices", "/api/devices/ems_001"])
-def test_every_route(away: httpx.Client, url: str) -> None:
+def test_every_route_gets_503(away: httpx.Client, url: str) -> None:
     assert_problem(away.get(url, headers={"Authorization": "Bearer abc"}), 503, code="unavailable")
 
 
-def test_the_login_page(away: httpx.Client) -> None:
+def test_the_login_page_gets_503(away: httpx.Client) -> None:
     assert away.get("/login").status_code == 200
     page = away.post("/login", data={"username": "a", "password": "b", **csrf_field(away)})
     assert page.status_code == 503

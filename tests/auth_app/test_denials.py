@@ -1,4 +1,4 @@
-"""Refusals are counted in a bounded number of lines, and none is lost while the accounts database is away."""
+"""Refusals are counted in a bounded number of rows; none is lost while the accounts database is unavailable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def counts(tally: Tally) -> dict[Denial, int]:
     return {line.denial: count for line, count in tally.take()}
 
 
-def test_the_same_refusal_is_one_line() -> None:
+def test_identical_refusals_share_one_row() -> None:
     tally = Tally()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: tally.count(denial()), range(400)))
@@ -26,7 +26,7 @@ def test_the_same_refusal_is_one_line() -> None:
     assert counts(tally) == {}
 
 
-def test_what_comes_later_in_the_minute_goes_to_the_same_line() -> None:
+def test_later_refusals_of_a_minute_use_the_same_row() -> None:
     tally = Tally()
     tally.count(denial())
     ((first, _),) = tally.take()
@@ -36,7 +36,7 @@ def test_what_comes_later_in_the_minute_goes_to_the_same_line() -> None:
     assert count == 1
 
 
-def test_who_tries_many_devices_fills_few_lines_and_hides_nobody_else() -> None:
+def test_many_devices_of_one_user_fill_few_rows_and_hide_no_other_user() -> None:
     tally = Tally(per_user=3, most=10)
     for number in range(1000):
         tally.count(denial(1, f"ems_{number}"))
@@ -47,7 +47,7 @@ def test_who_tries_many_devices_fills_few_lines_and_hides_nobody_else() -> None:
     assert found[denial(2, "ems_x")] == 1
 
 
-def test_many_users_together_fill_few_lines() -> None:
+def test_many_users_together_fill_few_rows() -> None:
     tally = Tally(per_user=3, most=10)
     for user_id in range(1000):
         tally.count(denial(user_id))
@@ -57,7 +57,7 @@ def test_many_users_together_fill_few_lines() -> None:
     assert found[denial().of_all()] == 990
 
 
-def test_the_next_minute_has_lines_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_minute_has_new_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally()
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
@@ -67,7 +67,7 @@ def test_the_next_minute_has_lines_of_its_own(monkeypatch: pytest.MonkeyPatch) -
     assert [count for _, count in tally.take()] == [1, 1]
 
 
-def test_what_could_not_be_written_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_are_kept_until_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally()
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)

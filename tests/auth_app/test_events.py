@@ -1,4 +1,4 @@
-"""Who is told when access ends: what is said on Redis after the commit."""
+"""Announcements on Redis, after the commit, when access ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Heard = Callable[[str, int], bool]
 
 @pytest.fixture
 def heard(alice: Person) -> Iterator[Heard]:
-    """Waits until a change naming this id was announced."""
+    """Wait until a change that names this id is announced."""
     changes: list[dict[str, list[int]]] = []
     with redis_client_sync(settings.REDIS_URL).pubsub() as pubsub:  # type: ignore[no-untyped-call]
         pubsub.subscribe(CHANNEL)
@@ -38,36 +38,36 @@ def heard(alice: Person) -> Iterator[Heard]:
         yield hears
 
 
-def test_signing_out(heard: Heard, alice: Person) -> None:
+def test_logout_is_announced(heard: Heard, alice: Person) -> None:
     token = alice.user.access_tokens.get()
     alice.http.post("/api/auth/logout")
     assert heard("tokens", token.pk)
 
 
-def test_changing_the_password(heard: Heard, alice: Person) -> None:
+def test_a_changed_password_is_announced(heard: Heard, alice: Person) -> None:
     body = {"current_password": alice.password, "new_password": "quite-another-secret"}
     alice.http.post("/api/auth/password", json=body)
     assert heard("users", alice.user.pk)
 
 
-def test_deleting_an_api_key(heard: Heard, alice: Person) -> None:
+def test_a_deleted_api_key_is_announced(heard: Heard, alice: Person) -> None:
     key = alice.http.post("/api/auth/tokens", json={"name": "k"}).json()
     alice.http.delete(f"/api/auth/tokens/{key['id']}")
     assert heard("tokens", key["id"])
 
 
-def test_disabling_a_user(heard: Heard, alice: Person) -> None:
+def test_a_disabled_user_is_announced(heard: Heard, alice: Person) -> None:
     user_disable(user=alice.user)
     assert heard("users", alice.user.pk)
 
 
-def test_deleting_a_user(heard: Heard, alice: Person) -> None:
+def test_a_deleted_user_is_announced(heard: Heard, alice: Person) -> None:
     pk = alice.user.pk
     user_delete(user=alice.user)
     assert heard("users", pk)
 
 
-def test_a_script_that_sets_a_password(heard: Heard, alice: Person, stack: Stack) -> None:
+def test_a_password_set_by_a_script_is_announced(heard: Heard, alice: Person, stack: Stack) -> None:
     script = (
         f"from auth_app.models import User; u = User.objects.get(pk={alice.user.pk}); u.set_password('x'); u.save()"
     )
@@ -76,7 +76,7 @@ def test_a_script_that_sets_a_password(heard: Heard, alice: Person, stack: Stack
     assert alice.http.get("/api/auth/me").status_code == 401
 
 
-def test_other_changes_of_a_user_end_nothing(alice: Person) -> None:
+def test_other_changes_of_a_user_are_not_announced(alice: Person) -> None:
     alice.user.email = "new@example.org"
     alice.user.save()
     assert alice.http.get("/api/auth/me").json()["email"] == "new@example.org"

@@ -1,4 +1,4 @@
-"""The handler of hot views: what it checks, and in which order."""
+"""The handler of hot views: its checks and their order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = (
 
 
 @pytest.mark.parametrize("credentials", ["", "Authorization: Bearer wst_nobody\r\n"])
-def test_a_stranger_is_refused_before_the_body_arrives(server: Process, credentials: str) -> None:
+def test_missing_access_is_refused_before_the_body_arrives(server: Process, credentials: str) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE_S) as connection:
         connection.sendall(f"{HEAD}{credentials}\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 401 ")

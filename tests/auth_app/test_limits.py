@@ -1,4 +1,4 @@
-"""Attempt limits, against a real Redis."""
+"""Attempt limits on a real Redis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def use_up(one: Limit) -> None:
         attempt_take(one)
 
 
-def test_the_next_attempt_after_the_last_is_refused_with_the_time_to_wait() -> None:
+def test_attempts_beyond_the_limit_are_refused_with_retry_after() -> None:
     one = limit()
     use_up(one)
     with pytest.raises(TooManyAttempts) as refused:
@@ -33,7 +33,7 @@ def test_the_next_attempt_after_the_last_is_refused_with_the_time_to_wait() -> N
     assert 0 < int(refused.value.headers["Retry-After"]) <= settings.ATTEMPT_WINDOW_S
 
 
-def test_a_burst_gets_exactly_as_many_as_allowed() -> None:
+def test_a_burst_gets_exactly_the_allowed_attempts() -> None:
     one = limit(5)
 
     def passes(_: int) -> bool:
@@ -47,14 +47,14 @@ def test_a_burst_gets_exactly_as_many_as_allowed() -> None:
         assert sum(pool.map(passes, range(64))) == 5
 
 
-def test_redis_forgets_the_count_and_never_knows_the_subject() -> None:
+def test_counts_in_redis_expire_and_do_not_contain_the_subject() -> None:
     one = limit()
     attempt_take(one)
     assert one.subject not in one.key
     assert 0 < redis_client_sync(settings.REDIS_URL).pttl(one.key) <= settings.ATTEMPT_WINDOW_S * 1000
 
 
-def test_success_and_being_busy_are_given_back() -> None:
+def test_success_and_a_busy_server_do_not_count() -> None:
     one = limit(1)
     for _ in range(3):
         with failures_counted(one):
@@ -71,7 +71,7 @@ def test_a_refusal_counts() -> None:
         pytest.fail("the block must not run")
 
 
-def test_where_one_counter_is_used_up_the_others_are_not_charged() -> None:
+def test_an_exhausted_counter_does_not_charge_the_others() -> None:
     free, used = limit(1), limit(1)
     use_up(used)
     with pytest.raises(TooManyAttempts), failures_counted(free, used):
@@ -79,20 +79,20 @@ def test_where_one_counter_is_used_up_the_others_are_not_charged() -> None:
     attempt_take(free)
 
 
-def test_giving_back_what_expired_leaves_nothing_behind() -> None:
+def test_returning_an_expired_attempt_creates_no_key() -> None:
     one = limit()
     attempt_give_back(one)
     assert not redis_client_sync(settings.REDIS_URL).exists(one.key)
 
 
-def test_in_process_counters_are_bounded_and_forget_the_oldest() -> None:
+def test_in_process_counters_are_bounded_and_drop_the_oldest() -> None:
     counters = LocalCounters(size=2)
     assert [counters.take(key, 1, 60_000) for key in "abc"] == [0, 0, 0]
     assert counters.take("c", 1, 60_000) > 0
     assert counters.take("a", 1, 60_000) == 0
 
 
-def test_in_process_counters_start_again_after_the_window() -> None:
+def test_in_process_counters_restart_after_the_window() -> None:
     counters = LocalCounters()
     assert counters.take("a", 1, 0) == 0
     assert counters.take("a", 1, 0) == 0
@@ -108,12 +108,12 @@ def test_in_process_counters_start_again_after_the_window() -> None:
         ("", ""),
     ],
 )
-def test_an_ipv6_customer_counts_as_one_address(address: str, group: str) -> None:
+def test_an_ipv6_network_counts_as_one_address(address: str, group: str) -> None:
     assert address_group(address) == group
 
 
-def test_redis_is_not_asked_again_at_once_after_it_did_not_answer() -> None:
-    """Each asking may cost its time-out, and a login asks four times."""
+def test_redis_is_not_retried_immediately_after_a_failure() -> None:
+    """Each request may cost a timeout, and a login makes four."""
     absence = Absence(lasts_s=60)
     absence.require_over()
     absence.begin(RedisError("gone"))

@@ -31,7 +31,7 @@ def test_the_token_opens_the_api(anonymous: httpx.Client, alice: Person) -> None
     assert me.json() == body["user"]
 
 
-def test_the_token_says_when_it_expires(anonymous: httpx.Client, alice: Person) -> None:
+def test_the_response_contains_the_expiry(anonymous: httpx.Client, alice: Person) -> None:
     body = anonymous.post(URL, json={"username": alice.username, "password": alice.password}).json()
     expires_at = datetime.strptime(body["expires_at"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     lifetime = timedelta(days=settings.TOKEN_LIFETIME_DAYS)
@@ -49,9 +49,7 @@ def test_no_cookie_is_set(anonymous: httpx.Client, alice: Person) -> None:
     assert not anonymous.cookies
 
 
-def test_unknown_user_wrong_password_and_disabled_user_get_the_same_answer(
-    anonymous: httpx.Client, alice: Person, bob: Person
-) -> None:
+def test_all_failed_logins_get_the_same_response(anonymous: httpx.Client, alice: Person, bob: Person) -> None:
     user_disable(user=bob.user)
     attempts = [
         (f"nobody_{secrets.token_hex(4)}", alice.password),
@@ -64,9 +62,7 @@ def test_unknown_user_wrong_password_and_disabled_user_get_the_same_answer(
     assert len({answer.content for answer in answers}) == 1
 
 
-def test_an_account_is_locked_after_too_many_failures_however_its_name_is_written(
-    anonymous: httpx.Client, alice: Person
-) -> None:
+def test_an_account_is_locked_after_too_many_failures_in_any_case(anonymous: httpx.Client, alice: Person) -> None:
     limit = settings.LOGIN_FAILURES_PER_ACCOUNT
     names = [alice.username, alice.username.upper()]
     for attempt in range(limit):
@@ -78,7 +74,7 @@ def test_an_account_is_locked_after_too_many_failures_however_its_name_is_writte
 
 
 def status_when_not_busy(client: httpx.Client, username: str, password: str) -> int:
-    """Of a login; one that found no free hasher on a busy machine (503, not counted) is tried again."""
+    """Return the status of a login. Retries a 503 of a busy machine without a free hasher, which is not counted."""
 
     def status() -> int | None:
         code = client.post(URL, json={"username": username, "password": password}).status_code
@@ -87,7 +83,7 @@ def status_when_not_busy(client: httpx.Client, username: str, password: str) -> 
     return wait_until(status, "a hasher is free", deadline_s=60) or 0
 
 
-def test_a_burst_of_failures_cannot_slip_past_the_limit(anonymous: httpx.Client, alice: Person) -> None:
+def test_concurrent_failures_cannot_exceed_the_limit(anonymous: httpx.Client, alice: Person) -> None:
     limit = settings.LOGIN_FAILURES_PER_ACCOUNT
 
     def attempt(_: int) -> int:
@@ -98,7 +94,7 @@ def test_a_burst_of_failures_cannot_slip_past_the_limit(anonymous: httpx.Client,
     assert sorted(statuses) == [401] * limit + [429] * 6
 
 
-def test_signing_in_does_not_use_up_attempts(anonymous: httpx.Client, alice: Person) -> None:
+def test_successful_logins_do_not_count(anonymous: httpx.Client, alice: Person) -> None:
     def attempt(_: int) -> int:
         return status_when_not_busy(anonymous, alice.username, alice.password)
 

@@ -13,7 +13,7 @@ from tests.auth_app.answers import assert_problem, browser, csrf_header
 URL = "/api/auth/logout"
 
 
-def test_the_presented_token_ends_and_no_other(anonymous: httpx.Client, alice: Person) -> None:
+def test_only_the_presented_token_ends(anonymous: httpx.Client, alice: Person) -> None:
     other, _ = token_create(user=alice.user, kind=AccessToken.Kind.LOGIN)
     assert alice.http.post(URL).status_code == 204
     assert_problem(alice.http.get("/api/auth/me"), 401)
@@ -34,5 +34,5 @@ def test_a_session_needs_a_csrf_token(server: Process, alice: Person) -> None:
         assert client.get("/api/auth/me").status_code == 200
 
 
-def test_nobody_cannot_sign_out(anonymous: httpx.Client) -> None:
+def test_anonymous_requests_are_refused(anonymous: httpx.Client) -> None:
     assert_problem(anonymous.post(URL), 401)

@@ -1,4 +1,4 @@
-"""GET /api/auth/me, and with it every way of showing who you are."""
+"""GET /api/auth/me, with every kind of credentials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.auth_app.answers import assert_problem, browser
 URL = "/api/auth/me"
 
 
-def test_it_says_who_i_am(alice: Person) -> None:
+def test_the_response_describes_the_user(alice: Person) -> None:
     answer = alice.http.get(URL)
     assert answer.json() == {"username": alice.username, "email": "", "is_staff": False}
     assert answer.headers["cache-control"] == "no-store"
@@ -26,12 +26,12 @@ def test_the_scheme_is_not_case_sensitive(anonymous: httpx.Client, alice: Person
     assert anonymous.get(URL, headers={"Authorization": f"bEARER {alice.token}"}).status_code == 200
 
 
-def test_nobody_is_told_how_to_sign_in(anonymous: httpx.Client) -> None:
+def test_anonymous_requests_get_a_challenge(anonymous: httpx.Client) -> None:
     assert_problem(anonymous.get(URL), 401, naming="Bearer")
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer nonsense", "Basic YTpi", "Token abc", "nonsense", ""])
-def test_a_bad_authorization_header_is_refused_also_beside_a_good_session(
+def test_a_bad_authorization_header_is_refused_even_with_a_valid_session(
     server: Process, alice: Person, header: str
 ) -> None:
     with browser(server, alice) as client:
@@ -49,12 +49,12 @@ def test_a_disabled_user_is_refused(alice: Person) -> None:
     assert_problem(alice.http.get(URL), 401)
 
 
-def test_the_token_in_the_address_counts_for_nothing(anonymous: httpx.Client, alice: Person) -> None:
+def test_a_token_in_the_url_is_ignored(anonymous: httpx.Client, alice: Person) -> None:
     assert_problem(anonymous.get(URL, params={"token": alice.token, "access_token": alice.token}), 401)
 
 
 @pytest.mark.parametrize("cookie", ["", "short", "x" * 32, "../../etc/passwd", '"\\000aaaaaaaaaa"', "a" * 5000])
-def test_a_made_up_session_is_nobody(anonymous: httpx.Client, cookie: str) -> None:
+def test_an_unknown_session_is_refused(anonymous: httpx.Client, cookie: str) -> None:
     assert_problem(anonymous.get(URL, headers={"Cookie": f"sessionid={cookie}"}), 401)
     assert anonymous.get("/login", headers={"Cookie": f"sessionid={cookie}"}).status_code == 200
 
@@ -65,7 +65,7 @@ def test_a_session_ends_when_its_token_is_revoked(server: Process, alice: Person
         assert_problem(client.get(URL), 401)
 
 
-def test_json_is_the_answer_whatever_is_asked_for(alice: Person) -> None:
+def test_the_response_is_json_for_any_accept_header(alice: Person) -> None:
     answer = alice.http.get(URL, params={"format": "html"}, headers={"Accept": "text/html"})
     assert answer.headers["content-type"] == "application/json"
 

@@ -1,4 +1,4 @@
-"""What happens to rows that an older version wrote."""
+"""Migrations of rows that an older version wrote."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from testing.cast import Person
 scopes = import_module("auth_app.migrations.0003_older_keys_keep_their_abilities")
 
 
-def test_a_key_from_before_there_were_scopes_goes_on_doing_what_it_did(
-    anonymous: httpx.Client, alice: Person, device: str
-) -> None:
+def test_keys_without_scopes_keep_their_access(anonymous: httpx.Client, alice: Person, device: str) -> None:
     older, row = token_create(user=alice.user, kind=AccessToken.Kind.API_KEY, scopes=())
     _, newer = token_create(user=alice.user, kind=AccessToken.Kind.API_KEY)
     scopes.keep(apps, SimpleNamespace(connection=connection))

@@ -23,7 +23,7 @@ def make_staff(person: Person) -> None:
 def test_the_form_has_no_inline_code(anonymous: httpx.Client) -> None:
     page = anonymous.get("/login")
     assert page.status_code == 200
-    assert "<script>" not in page.text  # nothing inline
+    assert "<script>" not in page.text  # no inline code
     assert "style=" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "no-store" in page.headers["cache-control"]
@@ -34,7 +34,7 @@ def test_its_stylesheet_is_served(anonymous: httpx.Client) -> None:
     assert anonymous.get("/static/auth_app/login.css").status_code == 200
 
 
-def test_signing_in_opens_the_api_and_the_pages(server: Process, alice: Person) -> None:
+def test_login_gives_access_to_api_and_pages(server: Process, alice: Person) -> None:
     with browser(server) as client:
         answer = sign_in(client, alice.username, alice.password)
         assert answer.headers["location"] == "/"
@@ -42,7 +42,7 @@ def test_signing_in_opens_the_api_and_the_pages(server: Process, alice: Person) 
         assert alice.username in client.get("/login").text
 
 
-def test_the_session_cookie_is_kept_from_scripts(server: Process, alice: Person) -> None:
+def test_the_session_cookie_is_httponly(server: Process, alice: Person) -> None:
     with browser(server) as client:
         cookie = next(
             c
@@ -53,7 +53,7 @@ def test_the_session_cookie_is_kept_from_scripts(server: Process, alice: Person)
     assert "SameSite=Lax" in cookie
 
 
-def test_each_session_has_a_new_key_and_a_token_of_its_own(server: Process, alice: Person) -> None:
+def test_each_session_has_a_new_key_and_a_separate_token(server: Process, alice: Person) -> None:
     with browser(server, alice) as client:
         first = client.cookies["sessionid"]
         sign_in(client, alice.username, alice.password)
@@ -78,7 +78,7 @@ def test_next_stays_on_this_host(server: Process, alice: Person, wanted: str, gi
         assert sign_in(client, alice.username, alice.password, next=wanted).headers["location"] == given
 
 
-def test_a_wrong_password_is_said_and_its_text_escaped(server: Process) -> None:
+def test_a_wrong_password_shows_an_escaped_error(server: Process) -> None:
     with browser(server) as client:
         page = sign_in(client, '"><script>', "wrong")
         assert page.status_code == 401
@@ -98,7 +98,7 @@ def register(client: httpx.Client, username: str, password: str, **fields: str) 
     return client.post("/register", data=form)
 
 
-def test_registering_signs_in(server: Process) -> None:
+def test_registration_logs_in(server: Process) -> None:
     name = f"new_{secrets.token_hex(4)}"
     with browser(server) as client:
         answer = register(client, name, "a-long-enough-secret", next="/devices")
@@ -106,7 +106,7 @@ def test_registering_signs_in(server: Process) -> None:
         assert client.get("/api/auth/me").json()["username"] == name
 
 
-def test_registering_needs_a_csrf_token(anonymous: httpx.Client) -> None:
+def test_registration_needs_a_csrf_token(anonymous: httpx.Client) -> None:
     form = {"username": "somebody", "password": "a-long-enough-secret", "again": "a-long-enough-secret"}
     assert anonymous.post("/register", data=form).status_code == 403
 
@@ -120,7 +120,7 @@ def test_registering_needs_a_csrf_token(anonymous: httpx.Client) -> None:
         ({"email": "nowhere"}, "email: Enter a valid email address."),
     ],
 )
-def test_what_cannot_be_registered_is_said_and_nobody_signed_in(
+def test_a_failed_registration_shows_an_error_and_does_not_log_in(
     server: Process, fields: dict[str, str], words: str
 ) -> None:
     with browser(server) as client:
@@ -130,7 +130,7 @@ def test_what_cannot_be_registered_is_said_and_nobody_signed_in(
         assert "sessionid" not in client.cookies
 
 
-def test_where_registration_is_closed_the_form_does_not_register(closed_server: Process) -> None:
+def test_the_form_does_not_register_if_registration_is_closed(closed_server: Process) -> None:
     with browser(closed_server) as client:
         client.get("/login")
         form = {"username": "somebody", "password": "a-long-secret", "again": "a-long-secret", **csrf_field(client)}
@@ -148,7 +148,7 @@ def test_the_limits_apply(server: Process, alice: Person) -> None:
         assert int(page.headers["retry-after"]) > 0
 
 
-def test_signing_out_ends_the_session(server: Process, alice: Person) -> None:
+def test_logout_ends_the_session(server: Process, alice: Person) -> None:
     with browser(server, alice) as client:
         assert client.get("/logout").status_code == 405
         cookies = dict(client.cookies)
@@ -167,7 +167,7 @@ def test_the_admin_is_reached_through_the_login_page(server: Process, alice: Per
         assert "Site administration" in sign_in(client, alice.username, alice.password, next="/admin/").text
 
 
-def test_the_admins_own_login_does_not_sign_in(server: Process, alice: Person) -> None:
+def test_djangos_admin_login_is_disabled(server: Process, alice: Person) -> None:
     make_staff(alice)
     with browser(server) as client:
         client.get("/login")
@@ -192,7 +192,7 @@ def test_the_admins_logout_revokes_the_token(server: Process, alice: Person) -> 
     assert not alice.user.access_tokens.filter(kind="session", revoked_at=None).exists()
 
 
-def test_who_is_not_staff_is_not_let_into_the_admin_and_not_sent_in_circles(server: Process, alice: Person) -> None:
+def test_users_without_staff_rights_are_refused_without_a_redirect_loop(server: Process, alice: Person) -> None:
     with browser(server, alice) as client:
         client.follow_redirects = True
         page = client.get("/admin/")

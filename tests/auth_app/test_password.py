@@ -16,7 +16,7 @@ URL = "/api/auth/password"
 NEW = "quite-another-secret"
 
 
-def test_the_new_password_counts_and_the_old_one_does_not(anonymous: httpx.Client, alice: Person) -> None:
+def test_the_new_password_replaces_the_old_one(anonymous: httpx.Client, alice: Person) -> None:
     answer = alice.http.post(URL, json={"current_password": alice.password, "new_password": NEW})
     assert answer.status_code == 204
     login = {"username": alice.username, "password": NEW}
@@ -36,7 +36,7 @@ def test_every_other_token_ends(anonymous: httpx.Client, server: Process, alice:
         assert_problem(anonymous.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"}), 401)
 
 
-def test_a_session_that_changes_it_lives_on(server: Process, alice: Person) -> None:
+def test_the_session_that_changes_it_continues(server: Process, alice: Person) -> None:
     with browser(server, alice) as session:
         body = {"current_password": alice.password, "new_password": NEW}
         assert session.post(URL, json=body, headers=csrf_header(session)).status_code == 204
@@ -58,11 +58,11 @@ def test_a_weak_new_password_is_refused(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"current_password": "x"}, {"current_password": [], "new_password": NEW}])
-def test_a_bad_field_is_named(alice: Person, body: dict[str, object]) -> None:
+def test_an_invalid_field_is_named(alice: Person, body: dict[str, object]) -> None:
     assert_problem(alice.http.post(URL, json=body), 400, naming="_password: ")
 
 
-def test_a_form_is_refused_also_where_it_carries_the_csrf_token(server: Process, alice: Person) -> None:
+def test_form_encoding_is_refused_even_with_a_csrf_token(server: Process, alice: Person) -> None:
     with browser(server, alice) as session:
         for kind in ({"files": {"a": b"x"}}, {"data": {"a": "x"}}):
             answer = session.post(URL, headers=csrf_header(session), **kind)

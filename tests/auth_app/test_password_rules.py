@@ -1,4 +1,4 @@
-"""What a password may be, how the form takes it, and that nobody has one by default."""
+"""Password rules, the password fields of the form, and the absence of default passwords."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_form_masks_the_password_and_lets_managers_fill_it_in(anonymous: htt
     assert "onpaste" not in field[0]
 
 
-def test_a_long_password_with_blanks_counts_as_it_is(anonymous: httpx.Client) -> None:
+def test_a_long_password_with_spaces_is_used_unchanged(anonymous: httpx.Client) -> None:
     password = " correct Horse \t batterie-ß " + "x" * 100 + " "
     name = f"new_{secrets.token_hex(4)}"
     body = {"username": name, "password": password}

@@ -1,4 +1,4 @@
-"""Password hashing: bounded, and as slow for nobody as for somebody."""
+"""Password hashing: bounded concurrency, and the same duration for unknown users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.errors import Unavailable
 from testing.cast import Person
 
 
-def test_no_more_than_the_setting_hash_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_hashing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "WAIT_S", 0.05)
     with ExitStack() as slots:
         for _ in range(settings.PASSWORD_HASHERS_AT_ONCE):
@@ -25,13 +25,13 @@ def test_no_more_than_the_setting_hash_at_once(monkeypatch: pytest.MonkeyPatch) 
         pass
 
 
-def test_a_slot_is_given_back_after_an_error() -> None:
+def test_a_slot_is_released_after_an_error() -> None:
     for _ in range(settings.PASSWORD_HASHERS_AT_ONCE + 1):
         with pytest.raises(KeyError), hasher_slot():
             raise KeyError
 
 
-def test_nobody_takes_as_long_as_somebody(alice: Person) -> None:
+def test_unknown_users_take_as_long_as_known_ones(alice: Person) -> None:
     def fastest(user: object) -> float:
         times = []
         for _ in range(4):

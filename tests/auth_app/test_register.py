@@ -20,7 +20,7 @@ def new_name() -> str:
     return f"new_{secrets.token_hex(4)}"
 
 
-def test_a_registered_user_can_sign_in(anonymous: httpx.Client) -> None:
+def test_a_registered_user_can_log_in(anonymous: httpx.Client) -> None:
     body = {"username": new_name(), "password": PASSWORD, "email": "someone@Example.org", "is_staff": True}
     answer = anonymous.post(URL, json=body)
     assert answer.status_code == 201
@@ -34,14 +34,14 @@ def test_the_password_is_stored_as_an_argon2_hash(anonymous: httpx.Client) -> No
     assert User.objects.get(username=name).password.startswith("argon2$")
 
 
-def test_a_taken_name_is_refused_however_it_is_capitalised(anonymous: httpx.Client, alice: Person) -> None:
+def test_a_taken_name_is_refused_in_any_case(anonymous: httpx.Client, alice: Person) -> None:
     for name in (alice.username, alice.username.upper()):
         answer = anonymous.post(URL, json={"username": name, "password": PASSWORD})
         assert_problem(answer, 400, code="username_taken", naming="username")
 
 
 @pytest.mark.parametrize("password", ["short", "password123", "12345678901234"])
-def test_a_weak_password_is_refused_in_the_validators_words(anonymous: httpx.Client, password: str) -> None:
+def test_a_weak_password_is_refused_with_the_validators_message(anonymous: httpx.Client, password: str) -> None:
     answer = anonymous.post(URL, json={"username": new_name(), "password": password})
     assert_problem(answer, 400, code="weak_password", naming="password: This password is")
 
@@ -65,7 +65,7 @@ def test_a_weak_password_is_refused_in_the_validators_words(anonymous: httpx.Cli
         ({"email": {"a": 1}}, "email"),
     ],
 )
-def test_a_bad_field_is_named(anonymous: httpx.Client, changes: dict[str, object], field: str) -> None:
+def test_an_invalid_field_is_named(anonymous: httpx.Client, changes: dict[str, object], field: str) -> None:
     body = {"username": new_name(), "password": PASSWORD, **changes}
     assert_problem(anonymous.post(URL, json=body), 400, code="bad_request", naming=f"{field}: ")
 
@@ -98,7 +98,7 @@ def test_another_method_is_refused(anonymous: httpx.Client) -> None:
     assert answer.headers["allow"] == "POST"
 
 
-def test_it_can_be_closed(closed_server: Process) -> None:
+def test_registration_can_be_closed(closed_server: Process) -> None:
     name = new_name()
     with httpx.Client(base_url=closed_server.url) as client:
         answer = client.post(URL, json={"username": name, "password": PASSWORD})

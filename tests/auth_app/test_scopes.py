@@ -1,4 +1,4 @@
-"""What an API key may do: what it was made for, and never what a password is asked for."""
+"""Scopes of API keys: a key has its scopes only, and never replaces a password."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from testing.socket import LiveSocket
 from tests.auth_app.answers import assert_problem
 
 KEYS = "/api/auth/tokens"
-# Every route, and what a key needs for it. `D`: the device.
+# Every route by the scope that it requires. `D`: the device.
 READING = [
     ("GET", "/api/auth/me"),
     ("GET", KEYS),
@@ -72,7 +72,7 @@ def assert_lacks(answer: httpx.Response, scope: str) -> None:
     assert answer.headers["www-authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
-def test_a_key_says_what_it_is_for(alice: Person) -> None:
+def test_a_key_lists_its_scopes(alice: Person) -> None:
     assert alice.http.post(KEYS, json={"name": "k"}).json()["scopes"] == ["read", "live"]
     told = alice.http.post(KEYS, json={"name": "k", "scopes": ["manage", "read", "read"]}).json()
     assert told["scopes"] == ["read", "manage"]
@@ -80,11 +80,11 @@ def test_a_key_says_what_it_is_for(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("scopes", [[], ["write"], ["account"], "read", [5], [None], None, {"read": True}])
-def test_a_bad_scope_is_named(alice: Person, scopes: object) -> None:
+def test_an_invalid_scope_is_named(alice: Person, scopes: object) -> None:
     assert_problem(alice.http.post(KEYS, json={"name": "k", "scopes": scopes}), 400, naming="scopes: ")
 
 
-def test_a_key_that_reads(key: httpx.Client, alice: Person, device: str) -> None:
+def test_a_read_key_can_only_read(key: httpx.Client, alice: Person, device: str) -> None:
     with_scopes(key, alice, "read")
     for method, url in READING:
         assert ask(key, method, url, device).status_code == 200, url
@@ -102,7 +102,7 @@ def test_an_event_stream_needs_live(key: httpx.Client, alice: Person, device: st
         assert answer.status_code == 200
 
 
-def test_a_key_for_sockets(key: httpx.Client, alice: Person, device: str) -> None:
+def test_a_live_key_can_only_get_tickets(key: httpx.Client, alice: Person, device: str) -> None:
     with_scopes(key, alice, "live")
     for method, url in LIVE:
         assert ask(key, method, url, device).status_code == 200, url
@@ -110,7 +110,7 @@ def test_a_key_for_sockets(key: httpx.Client, alice: Person, device: str) -> Non
         assert_lacks(ask(key, method, url, device), "read")
 
 
-def test_a_key_that_manages(key: httpx.Client, alice: Person, device: str) -> None:
+def test_a_manage_key_can_only_manage(key: httpx.Client, alice: Person, device: str) -> None:
     with_scopes(key, alice, "manage")
     for method, url in MANAGING:
         if method != "DELETE":
@@ -119,7 +119,7 @@ def test_a_key_that_manages(key: httpx.Client, alice: Person, device: str) -> No
     assert_lacks(key.get("/api/devices"), "read")
 
 
-def test_a_key_made_without_scopes_reads_and_listens(key: httpx.Client, alice: Person, device: str) -> None:
+def test_a_key_without_explicit_scopes_has_read_and_live(key: httpx.Client, alice: Person, device: str) -> None:
     with_scopes(key, alice)
     for method, url in READING + LIVE:
         assert ask(key, method, url, device).status_code == 200, url
@@ -127,19 +127,19 @@ def test_a_key_made_without_scopes_reads_and_listens(key: httpx.Client, alice: P
         assert_lacks(ask(key, method, url, device), "manage")
 
 
-def test_what_asks_for_a_password_takes_no_key(key: httpx.Client, alice: Person, device: str) -> None:
+def test_routes_for_passwords_refuse_keys(key: httpx.Client, alice: Person, device: str) -> None:
     with_scopes(key, alice, "read", "live", "manage")
     for method, url in NEVER:
         assert_problem(ask(key, method, url, device), 403, code="api_key_not_accepted")
 
 
-def test_a_key_of_any_scope_can_end_itself(key: httpx.Client, alice: Person) -> None:
+def test_a_key_of_any_scope_can_revoke_itself(key: httpx.Client, alice: Person) -> None:
     with_scopes(key, alice, "live")
     assert key.post("/api/auth/logout").status_code == 204
     assert_problem(key.get("/api/devices"), 401)
 
 
-def test_what_is_missing_does_not_depend_on_the_device(key: httpx.Client, alice: Person, device: str) -> None:
+def test_a_missing_scope_is_reported_equally_for_all_devices(key: httpx.Client, alice: Person, device: str) -> None:
     with_scopes(key, alice, "live")
     answers = [key.get(f"/api/history/{asked}") for asked in (device, "ems_nowhere")]
     assert len({answer.content for answer in answers}) == 1
@@ -158,7 +158,7 @@ def test_sockets_need_live(server: Process, key: httpx.Client, alice: Person, de
         assert live.next()["type"] == "welcome"
 
 
-def test_a_key_that_is_deleted_closes_its_sockets(server: Process, alice: Person) -> None:
+def test_deleting_a_key_closes_its_sockets(server: Process, alice: Person) -> None:
     made = alice.http.post(KEYS, json={"name": "k"}).json()
     with LiveSocket(server.url, headers={"Authorization": f"Bearer {made['token']}"}) as live:
         live.until_type("welcome")
@@ -166,9 +166,7 @@ def test_a_key_that_is_deleted_closes_its_sockets(server: Process, alice: Person
         assert live.close_code() == 4401
 
 
-def test_a_ticket_has_the_scopes_of_the_key_behind_it(
-    server: Process, key: httpx.Client, alice: Person, device: str
-) -> None:
+def test_a_ticket_has_the_scopes_of_its_key(server: Process, key: httpx.Client, alice: Person, device: str) -> None:
     with_scopes(key, alice, "live")
     ticket = key.post("/api/auth/ws-ticket").json()["ticket"]
     AccessToken.objects.filter(user=alice.user, kind="api_key").update(scopes="read")
@@ -176,6 +174,6 @@ def test_a_ticket_has_the_scopes_of_the_key_behind_it(
         assert live.close_code() == 4403
 
 
-def test_a_stored_scope_that_is_not_known_grants_nothing() -> None:
+def test_an_unknown_stored_scope_grants_nothing() -> None:
     assert scopes_of_text("live admin account") == {TokenScope.LIVE}
     assert scopes_text([TokenScope.MANAGE, TokenScope.READ, TokenScope.READ, TokenScope.ACCOUNT]) == "read manage"

@@ -1,4 +1,4 @@
-"""Sessions are stored under a digest of their key: the table alone opens nothing."""
+"""Sessions are stored under a digest of their key, so the table alone gives no access."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def test_the_key_in_the_cookie_is_not_in_the_database(server: Process, alice: Pe
         assert Session.objects.filter(session_key=stored_key(key)).exists()
 
 
-def test_what_is_in_the_database_is_no_key(server: Process, alice: Person) -> None:
+def test_the_stored_digest_is_not_a_valid_key(server: Process, alice: Person) -> None:
     with browser(server, alice) as client:
         assert who(server, stored_key(client.cookies["sessionid"])) == 401
 
 
-def test_signing_out_deletes_the_row(server: Process, alice: Person) -> None:
+def test_logout_deletes_the_row(server: Process, alice: Person) -> None:
     with browser(server, alice) as client:
         stored = stored_key(client.cookies["sessionid"])
         client.post("/logout", data=csrf_field(client))
     assert not Session.objects.filter(session_key=stored).exists()
 
 
-def test_it_keeps_what_it_is_given_until_it_is_deleted() -> None:
+def test_data_is_stored_until_it_is_deleted() -> None:
     store = SessionStore()
     store["colour"] = "blue"
     store.save()
@@ -50,7 +50,7 @@ def test_it_keeps_what_it_is_given_until_it_is_deleted() -> None:
     assert SessionStore(store.session_key).get("colour") is None
 
 
-async def test_it_does_the_same_for_asynchronous_callers() -> None:
+async def test_the_async_methods_behave_alike() -> None:
     store = SessionStore()
     await store.aset("colour", "blue")
     await store.asave()

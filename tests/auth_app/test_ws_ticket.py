@@ -1,4 +1,4 @@
-"""POST /api/auth/ws-ticket, and what a ticket is good for."""
+"""POST /api/auth/ws-ticket, and the use of a ticket."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def issue(person: Person) -> str:
     return str(person.http.post(URL).json()["ticket"])
 
 
-def test_a_ticket_says_how_long_it_lives(alice: Person) -> None:
+def test_the_response_contains_the_lifetime(alice: Person) -> None:
     body = alice.http.post(URL).json()
     assert body["expires_in"] == 30
     assert len(body["ticket"]) >= 43
 
 
-def test_a_ticket_is_good_once(alice: Person) -> None:
+def test_a_ticket_is_valid_once(alice: Person) -> None:
     ticket = issue(alice)
     identity = redeem(ticket)
     assert identity is not None
@@ -58,7 +58,7 @@ def test_a_ticket_ends_with_its_token(alice: Person) -> None:
     assert redeem(ticket) is None
 
 
-def test_redis_forgets_it_and_never_knew_it(alice: Person) -> None:
+def test_redis_stores_a_digest_that_expires(alice: Person) -> None:
     ticket = issue(alice)
     client = redis_client_sync(settings.REDIS_URL)
     keys = [key.decode() for key in client.scan_iter("wattstream:ticket:*")]
@@ -67,15 +67,15 @@ def test_redis_forgets_it_and_never_knew_it(alice: Person) -> None:
     assert all(0 < client.ttl(key) <= 30 for key in keys)
 
 
-def test_a_made_up_ticket_is_worth_nothing() -> None:
+def test_an_unknown_ticket_is_refused() -> None:
     for ticket in ("", "x" * 43, "\udcff"):
         assert redeem(ticket) is None
 
 
-def test_nobody_gets_none(anonymous: httpx.Client) -> None:
+def test_anonymous_requests_are_refused(anonymous: httpx.Client) -> None:
     assert_problem(anonymous.post(URL), 401)
 
 
-def test_without_redis_it_says_so(lonely_server: Process, alice: Person) -> None:
+def test_without_redis_the_response_is_503(lonely_server: Process, alice: Person) -> None:
     headers = {"Authorization": f"Bearer {alice.token}"}
     assert_problem(httpx.post(lonely_server.url + URL, headers=headers), 503, code="unavailable")

@@ -1,1 +1,1 @@
-"""Tests of devices_app: one file an endpoint or module."""
+"""Tests of devices_app: one file per endpoint or module."""

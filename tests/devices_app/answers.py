@@ -1,4 +1,4 @@
-"""The one answer for a device of somebody else and for one that does not exist."""
+"""The identical response for a foreign and a nonexistent device."""
 
 from __future__ import annotations
 

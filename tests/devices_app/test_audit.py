@@ -1,4 +1,4 @@
-"""GET /api/devices/{device_id}/audit: what happened to a device, for whoever owned it at that time."""
+"""GET /api/devices/{device_id}/audit: the history of a device, for its owner at that time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def told(owner: Person, device: str) -> list[tuple[str, str, str]]:
 
 
 def denials(owner: Person, device: str) -> dict[tuple[str, str], int]:
-    """How often each user was refused each thing."""
+    """Return the number of refusals by user and detail."""
     found: dict[tuple[str, str], int] = {}
     for entry in entries(owner, device):
         if entry["event"] == "denied":
@@ -50,14 +50,14 @@ def denials(owner: Person, device: str) -> dict[tuple[str, str], int]:
     return found
 
 
-def test_from_the_claim_to_the_release(alice: Person, bob: Person) -> None:
+def test_claim_share_and_release_have_entries(alice: Person, bob: Person) -> None:
     device, code = device_provision(device_id=f"ems_{secrets.token_hex(5)}")
     alice.http.post("/api/devices/claim", json={"device_id": device.device_id, "claim_code": code})
     shares = f"/api/devices/{device.device_id}/shares"
     alice.http.post(shares, json={"username": bob.username})
     alice.http.post(shares, json={"username": bob.username, "expires_at": "2090-01-01T00:00:00Z"})
     alice.http.delete(f"{shares}/{bob.username}")
-    alice.http.delete(f"{shares}/{bob.username}")  # nothing happens, so nothing is written
+    alice.http.delete(f"{shares}/{bob.username}")  # changes nothing, so it adds no entry
     assert told(alice, device.device_id) == [
         ("unshared", alice.username, f"with {bob.username}"),
         ("shared", alice.username, f"with {bob.username} until 2090-01-01T00:00:00.000Z"),
@@ -69,7 +69,7 @@ def test_from_the_claim_to_the_release(alice: Person, bob: Person) -> None:
     assert alice.http.get("/api/auth/audit").json()["entries"][0]["event"] == "released"
 
 
-def test_who_takes_a_device_over_does_not_see_who_used_it_before(alice: Person, bob: Person, device: str) -> None:
+def test_a_new_owner_does_not_see_entries_of_the_previous_owner(alice: Person, bob: Person, device: str) -> None:
     alice.http.post(f"/api/devices/{device}/shares", json={"username": bob.username})
     assert alice.http.post(f"/api/devices/{device}/transfer", json={"username": bob.username}).status_code == 204
     (entry,) = entries(bob, device)
@@ -81,7 +81,7 @@ def test_who_takes_a_device_over_does_not_see_who_used_it_before(alice: Person, 
     )  # fmt: skip
 
 
-def test_a_share_that_expires(alice: Person, bob: Person, device: str) -> None:
+def test_an_expired_share_has_an_entry(alice: Person, bob: Person, device: str) -> None:
     device_share(device, bob)
     moment = (timezone.now() - timedelta(minutes=1)).replace(microsecond=0)
     Grant.objects.filter(user=bob.user).update(expires_at=moment)
@@ -106,9 +106,7 @@ REFUSED: dict[str, Callable[[httpx.Client, str], object]] = {
 }
 
 
-def test_the_owner_sees_who_was_refused_what(
-    server: Process, alice: Person, bob: Person, charlie: Person, device: str
-) -> None:
+def test_the_owner_sees_refusals(server: Process, alice: Person, bob: Person, charlie: Person, device: str) -> None:
     device_share(device, bob)
     for attempt in REFUSED.values():
         attempt(charlie.http, device)
@@ -123,7 +121,7 @@ def test_the_owner_sees_who_was_refused_what(
     wait_until(lambda: denials(alice, device) == expected, f"all refusals: {expected}")
 
 
-def test_of_devices_that_do_not_exist_only_the_admin_reads(charlie: Person) -> None:
+def test_refusals_of_unknown_devices_are_visible_only_in_the_admin(charlie: Person) -> None:
     unknown = f"ems_{secrets.token_hex(5)}"
     for asked in (unknown, "not%20a%20device"):
         assert_problem(charlie.http.get(f"/api/history/{asked}"), 403)
@@ -133,7 +131,9 @@ def test_of_devices_that_do_not_exist_only_the_admin_reads(charlie: Person) -> N
     assert not written.exclude(owner=None).exists()
 
 
-def test_what_is_done_in_the_admin(server: Process, alice: Person, bob: Person, charlie: Person, device: str) -> None:
+def test_changes_in_the_admin_have_entries(
+    server: Process, alice: Person, bob: Person, charlie: Person, device: str
+) -> None:
     charlie.user.is_staff = charlie.user.is_superuser = True
     charlie.user.save()
     row = Device.objects.get(device_id=device)
@@ -152,7 +152,7 @@ def test_what_is_done_in_the_admin(server: Process, alice: Person, bob: Person, 
     assert told(bob, device) == [("transferred", charlie.username, f"to {bob.username}, in the admin")]
 
 
-def test_it_comes_in_pages(alice: Person, bob: Person, device: str) -> None:
+def test_entries_are_paged(alice: Person, bob: Person, device: str) -> None:
     for _ in range(3):
         alice.http.post(f"/api/devices/{device}/shares", json={"username": bob.username})
     first = alice.http.get(url(device), params={"limit": 2}).json()
@@ -164,18 +164,18 @@ def test_it_comes_in_pages(alice: Person, bob: Person, device: str) -> None:
 
 
 @pytest.mark.parametrize("parameters", [{"limit": "0"}, {"cursor": "x"}])
-def test_a_bad_parameter_is_named(alice: Person, device: str, parameters: dict[str, str]) -> None:
+def test_an_invalid_parameter_is_named(alice: Person, device: str, parameters: dict[str, str]) -> None:
     assert_problem(alice.http.get(url(device), params=parameters), 400, naming=f"{next(iter(parameters))}: ")
 
 
-def test_a_viewer_may_not(bob: Person, device: str) -> None:
+def test_viewers_are_refused(bob: Person, device: str) -> None:
     device_share(device, bob)
     assert_problem(bob.http.get(url(device)), 403, code="owner_only")
 
 
-def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, device: str) -> None:
+def test_a_foreign_and_an_unknown_device_get_the_same_response(charlie: Person, device: str) -> None:
     assert_forbidden_alike(*(charlie.http.get(url(d)) for d in (device, "ems_nowhere")))
 
 
-def test_nobody_gets_nothing(anonymous: httpx.Client, device: str) -> None:
+def test_anonymous_requests_are_refused(anonymous: httpx.Client, device: str) -> None:
     assert_problem(anonymous.get(url(device)), 401)

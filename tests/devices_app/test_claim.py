@@ -19,7 +19,7 @@ URL = "/api/devices/claim"
 
 @pytest.fixture
 def unclaimed() -> tuple[str, str]:
-    """A device nobody owns, and its claim code."""
+    """The id of a device without an owner, and its claim code."""
     device, code = device_provision(device_id=f"new_{secrets.token_hex(4)}", name="garage")
     return device.device_id, code
 
@@ -28,7 +28,7 @@ def claim(person: Person, device_id: str, code: str) -> httpx.Response:
     return person.http.post(URL, json={"device_id": device_id, "claim_code": code})
 
 
-def test_the_code_makes_an_owner(alice: Person, unclaimed: tuple[str, str]) -> None:
+def test_a_valid_code_makes_the_user_the_owner(alice: Person, unclaimed: tuple[str, str]) -> None:
     answer = claim(alice, *unclaimed)
     assert answer.status_code == 201
     assert answer.json()["role"] == "owner"
@@ -36,13 +36,13 @@ def test_the_code_makes_an_owner(alice: Person, unclaimed: tuple[str, str]) -> N
     assert alice.http.get(f"/api/devices/{unclaimed[0]}").status_code == 200
 
 
-def test_the_code_may_be_typed_carelessly(alice: Person, unclaimed: tuple[str, str]) -> None:
+def test_the_code_may_contain_common_typing_variants(alice: Person, unclaimed: tuple[str, str]) -> None:
     device_id, code = unclaimed
     typed = code.lower().replace("-", " ").replace("0", "o").replace("1", "l")
     assert claim(alice, device_id, typed).status_code == 201
 
 
-def test_the_code_is_stored_as_a_hash_and_used_up(alice: Person, unclaimed: tuple[str, str]) -> None:
+def test_the_code_is_stored_as_a_hash_and_valid_once(alice: Person, unclaimed: tuple[str, str]) -> None:
     device_id, code = unclaimed
     stored = Device.objects.get(device_id=device_id).claim_digest
     assert len(stored) == 64
@@ -52,7 +52,7 @@ def test_the_code_is_stored_as_a_hash_and_used_up(alice: Person, unclaimed: tupl
     assert_problem(claim(alice, device_id, code), 403, code="claim_refused")
 
 
-def test_every_refusal_is_the_same(alice: Person, charlie: Person, device: str, unclaimed: tuple[str, str]) -> None:
+def test_all_refusals_are_identical(alice: Person, charlie: Person, device: str, unclaimed: tuple[str, str]) -> None:
     device_id, code = unclaimed
     answers = [
         claim(charlie, device_id, "WRONG-WRONG-WRONG-WRONG"),
@@ -74,13 +74,15 @@ def test_a_device_without_a_code_cannot_be_claimed(charlie: Person) -> None:
         )
 
 
-def test_the_new_owner_starts_clean(alice: Person, bob: Person, unclaimed: tuple[str, str]) -> None:
+def test_the_new_owner_gets_no_old_shares(alice: Person, bob: Person, unclaimed: tuple[str, str]) -> None:
     device_share(unclaimed[0], bob)
     claim(alice, *unclaimed)
     assert_problem(bob.http.get(f"/api/devices/{unclaimed[0]}"), 403)
 
 
-def test_of_many_at_once_one_wins(alice: Person, bob: Person, charlie: Person, unclaimed: tuple[str, str]) -> None:
+def test_one_of_many_concurrent_claims_succeeds(
+    alice: Person, bob: Person, charlie: Person, unclaimed: tuple[str, str]
+) -> None:
     with ThreadPoolExecutor(3) as pool:
         statuses = list(pool.map(lambda person: claim(person, *unclaimed).status_code, (alice, bob, charlie)))
     assert sorted(statuses) == [201, 403, 403]
@@ -104,9 +106,9 @@ def test_guessing_is_limited(charlie: Person, unclaimed: tuple[str, str]) -> Non
         ({"device_id": "a", "claim_code": "a\u0000"}, "claim_code"),
     ],
 )
-def test_a_bad_field_is_named(alice: Person, body: dict[str, object], field: str) -> None:
+def test_an_invalid_field_is_named(alice: Person, body: dict[str, object], field: str) -> None:
     assert_problem(alice.http.post(URL, json=body), 400, naming=f"{field}: ")
 
 
-def test_nobody_claims_nothing(anonymous: httpx.Client, unclaimed: tuple[str, str]) -> None:
+def test_anonymous_requests_are_refused(anonymous: httpx.Client, unclaimed: tuple[str, str]) -> None:
     assert_problem(anonymous.post(URL, json={"device_id": unclaimed[0], "claim_code": unclaimed[1]}), 401)

@@ -19,7 +19,7 @@ def test_the_owner_changes_name_and_zone(alice: Person, device: str) -> None:
     assert alice.http.get(f"{URL}/{device}").json() == answer.json()
 
 
-def test_what_is_not_given_stays(alice: Person, device: str) -> None:
+def test_omitted_fields_are_unchanged(alice: Person, device: str) -> None:
     alice.http.patch(f"{URL}/{device}", json={"name": "roof"})
     alice.http.patch(f"{URL}/{device}", json={"timezone": "Asia/Tokyo"})
     seen = alice.http.patch(f"{URL}/{device}", json={}).json()
@@ -39,18 +39,18 @@ def test_what_is_not_given_stays(alice: Person, device: str) -> None:
         ({"name": "a\u0000"}, "name"),
     ],
 )
-def test_a_bad_field_is_named(alice: Person, device: str, body: dict[str, object], field: str) -> None:
+def test_an_invalid_field_is_named(alice: Person, device: str, body: dict[str, object], field: str) -> None:
     assert_problem(alice.http.patch(f"{URL}/{device}", json=body), 400, naming=f"{field}: ")
 
 
-def test_a_viewer_may_look_but_not_touch(bob: Person, device: str) -> None:
+def test_viewers_can_read_but_not_change(bob: Person, device: str) -> None:
     device_share(device, bob)
     assert_problem(bob.http.patch(f"{URL}/{device}", json={"name": "mine"}), 403, code="owner_only")
     assert_problem(bob.http.delete(f"{URL}/{device}"), 403, code="owner_only")
     assert bob.http.get(f"{URL}/{device}").json()["name"] == ""
 
 
-def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, device: str) -> None:
+def test_a_foreign_and_an_unknown_device_get_the_same_response(charlie: Person, device: str) -> None:
     urls = (f"{URL}/{device}", f"{URL}/ems_nowhere", f"{URL}/a%00b")
     for body in ({"name": "mine"}, {"name": 5}):
         assert_forbidden_alike(*(charlie.http.patch(url, json=body) for url in urls))
@@ -58,7 +58,7 @@ def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, de
     assert Device.objects.get(device_id=device).owner is not None
 
 
-def test_a_released_device_is_seen_by_nobody(alice: Person, bob: Person, device: str) -> None:
+def test_a_released_device_is_visible_to_no_user(alice: Person, bob: Person, device: str) -> None:
     device_share(device, bob)
     assert alice.http.delete(f"{URL}/{device}").status_code == 204
     unknown = alice.http.get(f"{URL}/ems_nowhere")

@@ -58,24 +58,24 @@ def test_a_stranger_sees_nothing(charlie: Person, device: str) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["ems_nowhere", "a b", "ä", "x" * 65, "a%00b", "%ED%A0%80", ".x"])
-def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, device: str, unknown: str) -> None:
+def test_a_foreign_and_an_unknown_device_get_the_same_response(charlie: Person, device: str, unknown: str) -> None:
     assert_forbidden_alike(charlie.http.get(f"{URL}/{device}"), charlie.http.get(f"{URL}/{unknown}"))
 
 
-def test_an_expired_grant_counts_for_nothing(bob: Person, device: str) -> None:
+def test_an_expired_grant_is_ignored(bob: Person, device: str) -> None:
     device_share(device, bob)
     Grant.objects.filter(user=bob.user).update(expires_at=timezone.now() - timedelta(seconds=1))
     assert bob.http.get(URL).json() == []
     assert_problem(bob.http.get(f"{URL}/{device}"), 403)
 
 
-def test_a_device_without_an_owner_is_seen_by_nobody(bob: Person, device: str) -> None:
+def test_a_device_without_an_owner_is_visible_to_no_user(bob: Person, device: str) -> None:
     device_share(device, bob)
     Device.objects.filter(device_id=device).update(owner=None)
     assert bob.http.get(URL).json() == []
 
 
-def test_they_are_listed_once_and_in_order(alice: Person) -> None:
+def test_devices_are_listed_once_and_in_order(alice: Person) -> None:
     devices = sorted(device_create(owner=alice) for _ in range(3))
     device_share(devices[0], alice)
     assert [(seen["device_id"], seen["role"]) for seen in alice.http.get(URL).json()] == [
@@ -83,7 +83,7 @@ def test_they_are_listed_once_and_in_order(alice: Person) -> None:
     ]
 
 
-def test_a_device_heard_of_just_now_is_online(alice: Person, device: str) -> None:
+def test_a_device_with_a_recent_reading_is_online(alice: Person, device: str) -> None:
     moment = datetime.now(UTC)
     put_in_ring(device, moment)
     seen = alice.http.get(f"{URL}/{device}").json()
@@ -91,14 +91,14 @@ def test_a_device_heard_of_just_now_is_online(alice: Person, device: str) -> Non
     assert seen["last_seen"] == moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def test_a_device_that_fell_silent_is_not(alice: Person, device: str) -> None:
+def test_a_silent_device_is_offline(alice: Person, device: str) -> None:
     put_in_ring(device, datetime.now(UTC) - timedelta(seconds=settings.DEVICE_ONLINE_S + 1))
     seen = alice.http.get(f"{URL}/{device}").json()
     assert seen["online"] is False
     assert seen["last_seen"] is not None
 
 
-def test_nobody_gets_nothing(anonymous: httpx.Client, device: str) -> None:
+def test_anonymous_requests_are_refused(anonymous: httpx.Client, device: str) -> None:
     assert_problem(anonymous.get(URL), 401)
     assert_problem(anonymous.get(f"{URL}/{device}"), 401)
 

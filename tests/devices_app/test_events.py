@@ -1,4 +1,4 @@
-"""Every change of a device or a grant is announced, whoever makes it."""
+"""Every change of a device or a grant is announced, from every place that makes one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.auth_app.answers import browser, csrf_field
 
 @pytest.fixture
 def announced(device: str) -> Iterator[Callable[[], bool]]:
-    """Waits until `device` was announced since it was last asked."""
+    """A function that waits until `device` is announced again."""
     with redis_client_sync(settings.REDIS_URL).pubsub() as pubsub:  # type: ignore[no-untyped-call]
         pubsub.subscribe(CHANNEL)
         wait_until(lambda: pubsub.get_message(timeout=1), "subscribed")
@@ -36,7 +36,7 @@ def announced(device: str) -> Iterator[Callable[[], bool]]:
 
 @pytest.fixture
 def admin(server: Process, charlie: Person) -> Iterator[httpx.Client]:
-    """A browser in which charlie, a superuser, is signed in."""
+    """A browser with the session of charlie, a superuser."""
     charlie.user.is_staff = charlie.user.is_superuser = True
     charlie.user.save()
     with browser(server, charlie) as client:
@@ -44,7 +44,9 @@ def admin(server: Process, charlie: Person) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_by_its_owner(announced: Callable[[], bool], alice: Person, bob: Person, device: str) -> None:
+def test_changes_of_the_owner_are_announced(
+    announced: Callable[[], bool], alice: Person, bob: Person, device: str
+) -> None:
     device_update(user=alice.user, device_id=device, name="x")
     assert announced()
     share_set(user=alice.user, address="", device_id=device, username=bob.username, role="viewer", expires_at=None)
@@ -57,12 +59,12 @@ def test_by_its_owner(announced: Callable[[], bool], alice: Person, bob: Person,
     assert announced()
 
 
-def test_when_its_owner_is_deleted(announced: Callable[[], bool], alice: Person) -> None:
+def test_deleting_the_owner_is_announced(announced: Callable[[], bool], alice: Person) -> None:
     user_delete(user=alice.user)
     assert announced()
 
 
-def test_in_the_admin(
+def test_changes_in_the_admin_are_announced(
     announced: Callable[[], bool], admin: httpx.Client, alice: Person, bob: Person, device: str
 ) -> None:
     row = Device.objects.get(device_id=device)

@@ -1,4 +1,4 @@
-"""What is old goes: by `manage.py purge_accounts`, and by the server itself."""
+"""`manage.py purge_accounts` and the server delete old rows."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from testing.waiting import wait_until_async
 
 
 def long_ago() -> datetime:
-    """Just long enough ago for a token to be deleted."""
+    """Return a time when a token has just become old enough to delete."""
     return timezone.now() - timedelta(days=TOKENS_KEPT_DAYS, minutes=1)
 
 
 def not_long_ago() -> datetime:
-    """Ten minutes too recent, so that a test that takes long still finds it kept."""
+    """Return a time ten minutes too recent for deletion, so that even a slow test finds the row."""
     return timezone.now() - timedelta(days=TOKENS_KEPT_DAYS) + timedelta(minutes=10)
 
 
@@ -49,7 +49,7 @@ def refusal(user: User | None) -> Denial:
     return Denial("denied", user.pk if user else None, user.username if user else "", detail=secrets.token_hex(8))
 
 
-def test_the_command_deletes_what_has_ended_long_ago(stack: Stack, alice: Person, bob: Person, device: str) -> None:
+def test_the_command_deletes_old_rows(stack: Stack, alice: Person, bob: Person, device: str) -> None:
     old = {token(alice, expires_at=long_ago()).pk, token(alice, revoked_at=long_ago()).pk}
     kept = {token(alice).pk, token(alice, expires_at=not_long_ago()).pk, token(alice, revoked_at=not_long_ago()).pk}
     old_entry = entry(alice, days=settings.AUDIT_RETENTION_DAYS + 0.01)
@@ -87,7 +87,7 @@ async def test_the_housekeeper_runs_due_jobs(alice: Person) -> None:
     await housekeeper.close()
 
 
-async def test_what_was_refused_just_before_the_end_is_written(alice: Person) -> None:
+async def test_the_last_refusals_are_written_at_shutdown(alice: Person) -> None:
     last = refusal(alice.user)
     housekeeper = Housekeeper(JOBS)
     housekeeper.start()
@@ -96,18 +96,18 @@ async def test_what_was_refused_just_before_the_end_is_written(alice: Person) ->
     assert await AuditEntry.objects.filter(detail=last.detail, user=alice.user).aexists()
 
 
-def test_the_same_refusal_is_one_entry_however_often_it_is_written(alice: Person) -> None:
+def test_repeated_writes_of_a_refusal_share_one_entry(alice: Person) -> None:
     again = refusal(alice.user)
     for _ in range(3):
         tally.count(again)
         denials.denials_write()
     found = AuditEntry.objects.filter(detail=again.detail)
     assert sum(found.values_list("count", flat=True)) == 3
-    assert found.count() <= 2  # two where a minute ended in between
+    assert found.count() <= 2  # two if a minute ended in between
 
 
-def test_a_refusal_is_kept_while_the_database_cannot_take_it(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
-    """The failure is made: a database that is locked or gone raises the same."""
+def test_refusals_are_kept_while_the_database_is_unavailable(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
+    """The test raises the error that a locked or unavailable database raises."""
     kept = refusal(alice.user)
     tally.count(kept)
 
@@ -122,7 +122,7 @@ def test_a_refusal_is_kept_while_the_database_cannot_take_it(monkeypatch: pytest
     assert AuditEntry.objects.get(detail=kept.detail).count == 1
 
 
-def test_a_user_who_is_gone_by_then_holds_nothing_up(bob: Person) -> None:
+def test_refusals_of_a_deleted_user_are_written(bob: Person) -> None:
     orphan = refusal(bob.user)
     tally.count(orphan)
     bob.user.delete()

@@ -1,6 +1,6 @@
-"""A device of somebody else and one that does not exist cannot be told apart: not by an answer, nor by the work for it.
+"""A foreign device and a nonexistent one are indistinguishable: by the response and by the work of the server.
 
-Time is not measured: noise would decide. What takes time is counted instead: statements, and password hashes.
+Noise makes measured times useless. The test counts the expensive steps instead: statements and password hashes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from testing.socket import LiveSocket
 from tests.devices_app.answers import assert_forbidden_alike
 
 UNKNOWN = "ems_nowhere"
-# Every route that a device id goes into. `D`: the device.
+# Every route with a device id. `D`: the device.
 HOT: list[tuple[str, str, Any]] = [
     ("GET", "/api/history/D", None),
     ("GET", "/api/history/D?range=nonsense", None),
@@ -59,14 +59,14 @@ def put_in(device: str, url: str, body: Any) -> tuple[str, Any]:
 
 
 def statements(work: Callable[[], object]) -> list[str]:
-    """What the accounts database was asked, without the values."""
+    """Return the statements sent to the accounts database, without values."""
     with CaptureQueriesContext(connection) as captured:
         work()
     return [query["sql"].split(" WHERE ")[0] for query in captured.captured_queries]
 
 
-def test_every_device_route_is_listed_here() -> None:
-    """So that a new one is not forgotten."""
+def test_every_device_route_is_listed() -> None:
+    """A new route must be added to the lists above."""
     from django.urls import get_resolver
 
     def routes(patterns: Any, prefix: str = "") -> list[str]:
@@ -83,7 +83,7 @@ def test_every_device_route_is_listed_here() -> None:
 
 
 @pytest.mark.parametrize(("method", "url", "body"), HOT + COLD)
-def test_the_answers_are_the_same(charlie: Person, device: str, method: str, url: str, body: Any) -> None:
+def test_responses_are_identical(charlie: Person, device: str, method: str, url: str, body: Any) -> None:
     answers = []
     for asked in (device, UNKNOWN):
         path, filled = put_in(asked, url, body)
@@ -92,13 +92,13 @@ def test_the_answers_are_the_same(charlie: Person, device: str, method: str, url
     assert device not in answers[0].text
 
 
-def test_a_claim_is_refused_in_the_same_words(charlie: Person, device: str) -> None:
+def test_refused_claims_are_identical(charlie: Person, device: str) -> None:
     method, url, body = CLAIM
     answers = [charlie.http.request(method, url, json=put_in(asked, url, body)[1]) for asked in (device, UNKNOWN)]
     assert_forbidden_alike(*answers, code="claim_refused")
 
 
-def test_sockets_are_closed_the_same_way(server: Process, charlie: Person, device: str) -> None:
+def test_sockets_are_closed_identically(server: Process, charlie: Person, device: str) -> None:
     ends = set()
     for asked in (device, UNKNOWN):
         with LiveSocket(server.url, person=charlie, path=f"/ws/live/{asked}") as live:
@@ -113,14 +113,14 @@ def test_sockets_are_closed_the_same_way(server: Process, charlie: Person, devic
     assert refusals[0]["code"] == refusals[1]["code"] == "forbidden"
 
 
-def test_hot_routes_ask_the_database_the_same(charlie: Person, device: str) -> None:
-    """All of them ask `access_of` alone."""
+def test_hot_routes_send_the_same_statements(charlie: Person, device: str) -> None:
+    """All of them query with `access_of` only."""
     asked = [statements(lambda one=one: access_of(charlie.user.pk, [one])) for one in (device, UNKNOWN)]  # type: ignore[misc]
     assert asked[0] == asked[1] != []
 
 
 @pytest.mark.parametrize(("method", "url", "body"), [*COLD, CLAIM])
-def test_cold_routes_ask_the_database_the_same(charlie: Person, device: str, method: str, url: str, body: Any) -> None:
+def test_cold_routes_send_the_same_statements(charlie: Person, device: str, method: str, url: str, body: Any) -> None:
     client = Client(headers={"Host": "localhost", "Authorization": f"Bearer {charlie.token}"})
 
     def ask(asked: str) -> list[str]:
@@ -133,7 +133,7 @@ def test_cold_routes_ask_the_database_the_same(charlie: Person, device: str, met
     assert not any(sql.startswith(("INSERT", "UPDATE", "DELETE")) for sql in asked), "a refusal writes nothing"
 
 
-def test_a_claim_compares_a_code_whether_there_is_one_or_not(
+def test_a_claim_compares_codes_even_for_an_unknown_device(
     charlie: Person, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[int] = []
@@ -149,8 +149,8 @@ def test_a_claim_compares_a_code_whether_there_is_one_or_not(
     assert compared == [64, 64]
 
 
-def test_a_login_hashes_once_whether_there_is_a_user_or_not(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And for nobody with the same cost: Django's hasher has one set of parameters."""
+def test_a_login_hashes_once_even_for_an_unknown_user(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost is also the same: Django's hasher has one set of parameters."""
     hashed: list[str] = []
     for name in ("encode", "verify"):
         original = getattr(Argon2PasswordHasher, name)

@@ -1,4 +1,4 @@
-"""When a device was last heard of."""
+"""Last reading and online state of devices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOMENT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 @pytest.fixture
 def ring() -> Iterator[str]:
-    """A device id whose ring is taken away afterwards."""
+    """A device id whose ring is deleted afterwards."""
     device_id = f"ring_{secrets.token_hex(4)}"
     yield device_id
     redis_client_sync(settings.REDIS_URL).delete(ring_key(device_id))
@@ -38,33 +38,33 @@ def put(device_id: str, payload: str) -> None:
     redis_client_sync(settings.REDIS_URL).xadd(ring_key(device_id), {RING_FIELD: payload})
 
 
-def test_the_newest_entry_counts(ring: str) -> None:
+def test_the_newest_entry_is_the_last_seen_time(ring: str) -> None:
     for moment in ("2026-11-23T09:59:59.000Z", TIME):
         put(ring, f'{{"device_id": "{ring}", "time": "{moment}"}}')
     assert seen([ring, "ems_nowhere"]) == {ring: MOMENT, "ems_nowhere": None}
 
 
 @pytest.mark.parametrize("payload", ["", "{", "[]", '{"device_id": "a"}', '{"device_id": "a", "time": "soon"}'])
-def test_an_entry_that_cannot_be_read_is_nothing(ring: str, payload: str) -> None:
+def test_invalid_entries_are_ignored(ring: str, payload: str) -> None:
     put(ring, payload)
     assert seen([ring]) == {ring: None}
 
 
-def test_a_key_of_another_kind_does_not_spoil_the_others(ring: str) -> None:
+def test_a_key_of_another_type_does_not_affect_other_devices(ring: str) -> None:
     other = f"other_{secrets.token_hex(4)}"
     redis_client_sync(settings.REDIS_URL).set(ring_key(other), "text", ex=60)
     put(ring, f'{{"device_id": "{ring}", "time": "{TIME}"}}')
     assert seen([other, ring]) == {other: None, ring: MOMENT}
 
 
-def test_without_redis_nothing_is_known(ring: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_the_last_seen_time_is_unknown(ring: str, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy, url = stack.redis_proxy()
     proxy.cut()
     monkeypatch.setattr(settings, "REDIS_URL", url)
     assert seen([ring]) == {ring: None}
 
 
-def test_another_source_is_asked_about_the_rest(ring: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_sources_are_queried_for_offline_devices(ring: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put(ring, f'{{"device_id": "{ring}", "time": "{TIME}"}}')
     asked: list[str] = []
 
@@ -75,10 +75,10 @@ def test_another_source_is_asked_about_the_rest(ring: str, monkeypatch: pytest.M
     monkeypatch.setattr(presence, "_sources", [presence.ring_times])
     presence.add_source(source)
     assert seen([ring, "quiet"]) == {ring: MOMENT, "quiet": MOMENT}
-    assert asked == [ring, "quiet"]  # neither is online
+    assert asked == [ring, "quiet"]  # neither device is online
 
 
-def test_no_devices_no_questions() -> None:
+def test_an_empty_list_returns_an_empty_result() -> None:
     assert seen([]) == {}
 
 
@@ -92,9 +92,9 @@ def put_ago(device_id: str, *ago_s: float) -> None:
     ("ago_s", "online"),
     [
         ([130, 70, 10], True),
-        ([220, 160, 100], True),  # reports once per minute: a reading holds for 150 s
+        ([220, 160, 100], True),  # once per minute: a reading holds for 150 s
         ([280, 220, 160], False),
-        ([3600, 2700, 1800], True),  # every quarter of an hour: 2,250 s
+        ([3600, 2700, 1800], True),  # every quarter of an hour: a reading holds for 2,250 s
         ([4300, 3400, 2500], False),
         ([42, 41, 40], False),  # once per second: DEVICE_ONLINE_S
         ([3, 2, 1, -280], True),

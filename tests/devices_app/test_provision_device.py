@@ -20,7 +20,7 @@ def new_id() -> str:
 
 
 def provision(stack: Stack, *arguments: str) -> tuple[str, str]:
-    """The device key and the claim code it prints."""
+    """Return the printed device key and claim code."""
     printed = PRINTED.fullmatch(manage(stack.env, "provision_device", *arguments))
     assert printed is not None
     return printed[1], printed[2]
@@ -36,7 +36,7 @@ def claims(person: Person, device_id: str, code: str) -> int:
     return person.http.post("/api/devices/claim", json={"device_id": device_id, "claim_code": code}).status_code
 
 
-def test_it_prints_the_key_and_the_code_and_they_work(stack: Stack, alice: Person) -> None:
+def test_the_printed_key_and_code_work(stack: Stack, alice: Person) -> None:
     device_id = new_id()
     key, code = provision(stack, device_id, "--name", "roof")
     assert is_key_of(stack.env["INGEST_SECRET"], device_id, key)
@@ -44,7 +44,7 @@ def test_it_prints_the_key_and_the_code_and_they_work(stack: Stack, alice: Perso
     assert alice.http.get(f"/api/devices/{device_id}").json()["name"] == "roof"
 
 
-def test_with_an_owner_the_code_counts_once_they_let_go(stack: Stack, alice: Person, bob: Person) -> None:
+def test_with_an_owner_the_code_is_valid_after_the_release(stack: Stack, alice: Person, bob: Person) -> None:
     device_id = new_id()
     _, code = provision(stack, device_id, "--owner", alice.username)
     assert alice.http.get(f"/api/devices/{device_id}").json()["role"] == "owner"
@@ -68,7 +68,7 @@ def test_a_released_device_can_be_claimed_with_a_new_code(
     assert claims(bob, device, provision(stack, device, "--reissue")[1]) == 201
 
 
-def test_what_it_refuses_it_explains(stack: Stack, device: str) -> None:
+def test_refusals_are_explained(stack: Stack, device: str) -> None:
     assert "--reissue" in refused(stack, device)
     assert "1 to 64" in refused(stack, "a b")
     assert "route" in refused(stack, "claim")
@@ -77,7 +77,7 @@ def test_what_it_refuses_it_explains(stack: Stack, device: str) -> None:
     assert "admin" in refused(stack, device, "--reissue", "--name", "x")
 
 
-def test_without_the_secret_it_registers_nothing(stack: Stack) -> None:
+def test_without_the_secret_no_device_is_registered(stack: Stack) -> None:
     device_id = new_id()
     with pytest.raises(AssertionError, match="INGEST_SECRET is not set"):
         manage({**stack.env, "INGEST_SECRET": ""}, "provision_device", device_id)

@@ -22,7 +22,7 @@ def in_an_hour() -> str:
     return (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def test_a_share_lets_a_guest_in(alice: Person, bob: Person, device: str) -> None:
+def test_a_share_gives_a_guest_access(alice: Person, bob: Person, device: str) -> None:
     answer = alice.http.post(url(device), json={"username": bob.username, "role": "viewer"})
     assert answer.status_code == 201
     share = answer.json()
@@ -40,26 +40,26 @@ def test_sharing_again_changes_the_end(alice: Person, bob: Person, device: str) 
     assert Grant.objects.filter(user=bob.user).count() == 1
 
 
-def test_a_removed_share_shuts_the_guest_out(alice: Person, bob: Person, device: str) -> None:
+def test_a_removed_share_ends_the_access_of_the_guest(alice: Person, bob: Person, device: str) -> None:
     device_share(device, bob)
     assert alice.http.delete(url(device, bob.username)).status_code == 204
     assert_problem(bob.http.get(f"/api/devices/{device}"), 403)
     assert alice.http.get(url(device)).json() == []
 
 
-def test_removing_a_share_twice_is_no_error(alice: Person, device: str) -> None:
+def test_removing_a_share_is_idempotent(alice: Person, device: str) -> None:
     for name in ("nobody_here", "a%00b"):
         assert alice.http.delete(url(device, name)).status_code == 204
 
 
-def test_only_shares_that_count_are_listed(alice: Person, bob: Person, device: str) -> None:
+def test_only_active_shares_are_listed(alice: Person, bob: Person, device: str) -> None:
     grant = device_share(device, bob)
     grant.expires_at = datetime.now(UTC) - timedelta(seconds=1)
     grant.save()
     assert alice.http.get(url(device)).json() == []
 
 
-def test_with_whom_one_cannot_share(alice: Person, bob: Person, device: str) -> None:
+def test_invalid_users_are_refused(alice: Person, bob: Person, device: str) -> None:
     user_disable(user=bob.user)
     for name in ("nobody_here", alice.username, bob.username):
         assert_problem(alice.http.post(url(device), json={"username": name}), 400, naming="username: ")
@@ -80,20 +80,22 @@ def test_with_whom_one_cannot_share(alice: Person, bob: Person, device: str) -> 
         ({"expires_at": 1e300}, "expires_at"),
     ],
 )
-def test_a_bad_field_is_named(alice: Person, bob: Person, device: str, changes: dict[str, object], field: str) -> None:
+def test_an_invalid_field_is_named(
+    alice: Person, bob: Person, device: str, changes: dict[str, object], field: str
+) -> None:
     answer = alice.http.post(url(device), json={"username": bob.username, **changes})
     assert_problem(answer, 400, naming=f"{field}: ")
     assert alice.http.get(url(device)).json() == []
 
 
-def test_a_viewer_may_not_see_or_change_shares(bob: Person, charlie: Person, device: str) -> None:
+def test_viewers_cannot_read_or_change_shares(bob: Person, charlie: Person, device: str) -> None:
     device_share(device, bob)
     assert_problem(bob.http.get(url(device)), 403, code="owner_only")
     assert_problem(bob.http.post(url(device), json={"username": charlie.username}), 403, code="owner_only")
     assert_problem(bob.http.delete(url(device, bob.username)), 403, code="owner_only")
 
 
-def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, bob: Person, device: str) -> None:
+def test_a_foreign_and_an_unknown_device_get_the_same_response(charlie: Person, bob: Person, device: str) -> None:
     devices = (device, "ems_nowhere")
     assert_forbidden_alike(*(charlie.http.get(url(d)) for d in devices))
     assert_forbidden_alike(*(charlie.http.post(url(d), json={"username": bob.username}) for d in devices))
@@ -101,7 +103,7 @@ def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, bo
     assert_forbidden_alike(*(charlie.http.delete(url(d, bob.username)) for d in devices))
 
 
-def test_nobody_gets_nothing(anonymous: httpx.Client, device: str) -> None:
+def test_anonymous_requests_are_refused(anonymous: httpx.Client, device: str) -> None:
     assert_problem(anonymous.get(url(device)), 401)
 
 

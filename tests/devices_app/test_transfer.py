@@ -13,7 +13,7 @@ def url(device: str) -> str:
     return f"/api/devices/{device}/transfer"
 
 
-def test_the_new_owner_starts_clean(alice: Person, bob: Person, charlie: Person, device: str) -> None:
+def test_the_new_owner_gets_no_old_shares(alice: Person, bob: Person, charlie: Person, device: str) -> None:
     device_share(device, bob)
     device_share(device, charlie)
     assert alice.http.post(url(device), json={"username": bob.username}).status_code == 204
@@ -23,19 +23,19 @@ def test_the_new_owner_starts_clean(alice: Person, bob: Person, charlie: Person,
 
 
 @pytest.mark.parametrize("body", [{}, {"username": "nobody_here"}, {"username": 5}, {"username": "a\u0000"}])
-def test_to_whom_one_cannot_transfer(alice: Person, device: str, body: dict[str, object]) -> None:
+def test_invalid_users_are_refused(alice: Person, device: str, body: dict[str, object]) -> None:
     assert_problem(alice.http.post(url(device), json=body), 400, naming="username: ")
 
 
-def test_to_oneself_is_refused(alice: Person, device: str) -> None:
+def test_a_transfer_to_the_owner_is_refused(alice: Person, device: str) -> None:
     assert_problem(alice.http.post(url(device), json={"username": alice.username}), 400, naming="username: ")
 
 
-def test_a_viewer_may_not(bob: Person, device: str) -> None:
+def test_viewers_are_refused(bob: Person, device: str) -> None:
     device_share(device, bob)
     assert_problem(bob.http.post(url(device), json={"username": bob.username}), 403, code="owner_only")
 
 
-def test_a_foreign_and_an_unknown_device_get_the_same_answer(charlie: Person, device: str) -> None:
+def test_a_foreign_and_an_unknown_device_get_the_same_response(charlie: Person, device: str) -> None:
     body = {"username": charlie.username}
     assert_forbidden_alike(*(charlie.http.post(url(d), json=body) for d in (device, "ems_nowhere")))

@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes up from the document, good and bad ones, at a real server with real databases."""
+"""Valid and invalid requests that schemathesis generates from the document, sent to a real server."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ EXAMPLES = 12
 RUN = secrets.token_hex(4)
 OWN, SHARED, FOREIGN, SPARE = (f"fuzz_{name}_{RUN}" for name in ("own", "shared", "foreign", "spare"))
 GUEST = f"guest_{RUN}"
-# They would end what the other requests need: done with a device or a token for each request.
+# These would delete what other requests need: each request gets its own device or token.
 GIVES_AWAY = {"device_delete", "device_transfer_post"}
 SIGNS_OUT = {"api_logout_post", "password_post"}
-# Nobody guesses a claim code, or the id of an API key of theirs. tests/schema_app/test_examples.py gets these right.
+# Generated input cannot guess a claim code or the id of an own API key. tests/schema_app/test_examples.py covers both.
 BEYOND_CHANCE = {"device_claim_post", "token_delete"}
-# Attempt limits would answer for the routes behind them.
+# Attempt limits would respond instead of these routes.
 LIMITS = """LOGIN_FAILURES_PER_ACCOUNT LOGIN_FAILURES_PER_ADDRESS REGISTRATIONS_PER_ACCOUNT REGISTRATIONS_PER_ADDRESS
     CLAIM_FAILURES_PER_USER CLAIM_FAILURES_PER_ADDRESS API_KEYS_MADE_PER_ACCOUNT API_KEYS_MADE_PER_ADDRESS
     TICKETS_PER_ACCOUNT TICKETS_PER_ADDRESS"""
@@ -42,7 +42,7 @@ NO_LIMITS = dict.fromkeys(LIMITS.split(), "1000000")
 
 
 def _document() -> dict[str, Any]:
-    """The document, with devices and a user that there are: else nothing gets beyond a 403."""
+    """Return the document with existing devices and users; otherwise every request would end with a 403."""
     document = copy.deepcopy(openapi_document())
     for item in document["paths"].values():
         operations = [operation for method, operation in item.items() if method != "parameters"]
@@ -66,7 +66,7 @@ CONFIG = schemathesis.Config.from_dict(
         "seed": 1,
         "max-stream-events": 1,
         "generation": {"deterministic": True, "database": "none"},
-        # A value that the schema allows may still be refused (a window that ends before it starts).
+        # A value that the schema allows may still be refused, such as a window that ends before it starts.
         "checks": {
             "positive_data_acceptance": {"enabled": False},
             "negative_data_rejection": {"expected-statuses": [400, 401, 403, 404, 405, 413, 429]},
@@ -93,7 +93,7 @@ class Site:
         device_share(SHARED, self.owner)
 
     def headers_for(self, case: AnyCase) -> dict[str, str]:
-        """The credentials to send; what the request ends is made good first."""
+        """Return the credentials to send. First recreates what the request will delete."""
         operation_id = case.operation.definition.raw["operationId"]
         if operation_id in GIVES_AWAY and case.path_parameters.get("device_id") in (OWN, SHARED):
             Device.objects.filter(device_id=SPARE).update(owner=self.owner.user)
@@ -118,6 +118,6 @@ def site(stack: Stack, logs: Path) -> Iterator[Site]:
 
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_request_gets_an_answer_that_is_not_documented(case: AnyCase, site: Site) -> None:
+def test_every_response_is_documented(case: AnyCase, site: Site) -> None:
     response = case.call_and_validate(base_url=site.server.url, headers=site.headers_for(case), timeout=30)
     site.answered[case.operation.definition.raw["operationId"]].add(response.status_code)

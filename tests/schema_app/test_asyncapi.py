@@ -1,4 +1,4 @@
-"""docs/asyncapi.json, and that the live protocol is what it says."""
+"""docs/asyncapi.json describes the live protocol."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FRAMES = [
     frames.backlog([READING], CATALOGUE.names, (1,)),
     *(frames.error(None, code, "so it is") for code in protocol.ERROR_CODES),
 ]
-# 3.0 is an integer to JSON Schema, and none to the parser: no client writes it.
+# 3.0 is an integer in JSON Schema but not for the parser; no client writes it.
 FRACTIONS = st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer())
 INTEGERS = st.integers(-(2**63), 2**63)
 HOSTILE = st.recursive(
@@ -53,7 +53,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def test_the_committed_document_is_what_the_command_prints(stack: Stack) -> None:
+def test_the_committed_document_matches_the_output_of_the_command(stack: Stack) -> None:
     printed = manage(stack.env, "asyncapi")
     committed = (ROOT / "docs/asyncapi.json").read_text()
     assert printed == committed, "run: .venv/bin/python manage.py asyncapi > docs/asyncapi.json"
@@ -64,11 +64,11 @@ def test_the_document_is_valid_asyncapi_3() -> None:
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: json.loads(frame.payload)["type"])
-def test_a_frame_is_what_its_shape_says(frame: frames.Frame) -> None:
+def test_frames_match_their_schemas(frame: frames.Frame) -> None:
     frame_check(json.loads(frame.payload))
 
 
-def test_every_frame_and_every_close_code_has_its_place_in_the_document() -> None:
+def test_the_document_contains_every_frame_and_close_code() -> None:
     assert {json.loads(frame.payload)["type"] for frame in FRAMES} == set(SENT)
     codes = {value for name, value in vars(protocol).items() if name.startswith("CLOSE_") and isinstance(value, int)}
     assert set(protocol.CLOSE_CODES) == codes
@@ -76,8 +76,8 @@ def test_every_frame_and_every_close_code_has_its_place_in_the_document() -> Non
 
 
 @given(st.fixed_dictionaries({}, optional=FIELDS))
-def test_a_request_is_taken_if_and_only_if_it_is_what_its_shape_says(frame: dict[str, Any]) -> None:
-    """But for a `since` that is text: that the schema does not say which texts are cursors is all it leaves out."""
+def test_exactly_the_requests_that_match_their_schema_are_accepted(frame: dict[str, Any]) -> None:
+    """Except for `since` as text: the schema does not describe which texts are cursors."""
     text = json.dumps(frame)
     kind = frame.get("type")
     fits = isinstance(kind, str) and kind in RECEIVED and frame_validator(kind).is_valid(json.loads(text))
@@ -85,7 +85,7 @@ def test_a_request_is_taken_if_and_only_if_it_is_what_its_shape_says(frame: dict
 
 
 def _is_taken(text: str) -> bool | None:
-    """None, which is neither, where only the cursor is at fault."""
+    """Return whether the request is accepted; None if only the cursor is invalid."""
     try:
         request_parse(text, CATALOGUE)
     except (MalformedFrame, RequestRefused) as refused:
@@ -94,6 +94,6 @@ def _is_taken(text: str) -> bool | None:
 
 
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
-def test_whatever_text_comes_is_a_request_or_refused(text: str) -> None:
+def test_any_text_is_a_request_or_refused(text: str) -> None:
     with pytest.raises((MalformedFrame, RequestRefused)):
         request_parse(text, CATALOGUE)

@@ -1,4 +1,4 @@
-"""The examples of the document: the commands on the page, and every parameter's own."""
+"""The examples of the document: the commands of the page, and the examples of every parameter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PARAMETERS = [
 
 
 def run(command: str, url: str, token: str) -> httpx.Response:
-    """What curl would do with a command of the page. (Not every machine has curl.)"""
+    """Send the request of a curl command from the page; not every machine has curl."""
     program, *words = shlex.split(command.replace("$URL", url).replace("$TOKEN", token))
     assert program == "curl"
     address, *words = words
@@ -43,7 +43,7 @@ def run(command: str, url: str, token: str) -> httpx.Response:
     body = {"json": json.loads(given["--json"])} if "--json" in given else {}
     method = given.get("-X", "POST" if body else "GET")
     with client(url) as http, http.stream(method, address, headers=headers, **body) as answer:
-        if not answer.is_success:  # else it may be without end
+        if not answer.is_success:  # otherwise the response may be endless
             answer.read()
         return answer
 

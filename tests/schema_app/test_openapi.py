@@ -19,7 +19,7 @@ from schema_app.routes import methods_of, url_patterns
 from testing.contract import validator
 from testing.process import ROOT
 
-# Pages for browsers, and Django's own admin: no part of the API.
+# Pages for browsers and Django's admin are not part of the API.
 NOT_THE_API = re.compile(r"/|/login|/logout|/register|/devices|/account|/favicon\.ico|/admin/.*")
 
 
@@ -47,7 +47,7 @@ def test_every_route_and_method_is_described() -> None:
             assert method in documented[path]
 
 
-def test_operation_ids_and_what_an_operation_can_refuse_with_are_there() -> None:
+def test_operations_have_ids_and_documented_refusals() -> None:
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(set(ids)) == len(ids)
     for path, method, operation in operations():
@@ -69,7 +69,7 @@ def test_refusals_are_problem_documents_with_their_headers(status: str, header: 
     assert set(response["content"]) == {"application/problem+json"}
 
 
-def test_every_example_is_one_that_its_schema_takes() -> None:
+def test_every_example_matches_its_schema() -> None:
     for path, method, operation in operations():
         for parameter in operation.get("parameters", []):
             if "example" in parameter:
@@ -84,7 +84,7 @@ def _errors(schema: dict[str, Any], value: object) -> list[str]:
     return [error.message for error in validator(orjson.dumps(schema)).iter_errors(value)]
 
 
-def test_metrics_and_limits_are_those_of_this_installation() -> None:
+def test_metrics_and_limits_match_the_installation() -> None:
     operation = openapi_document()["paths"]["/api/history/{device_id}"]["get"]
     parameters = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     assert parameters["metrics"]["items"]["enum"] == list(CATALOGUE.names)
@@ -92,7 +92,7 @@ def test_metrics_and_limits_are_those_of_this_installation() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/schema", "/api/docs"])
-def test_clients_keep_it_and_ask_whether_it_is_still_the_same(anonymous: httpx.Client, path: str) -> None:
+def test_the_document_is_cached_and_revalidated(anonymous: httpx.Client, path: str) -> None:
     first = anonymous.get(path)
     assert "no-cache" in first.headers["cache-control"]
     again = anonymous.get(path, headers={"If-None-Match": first.headers["etag"]})
@@ -102,14 +102,14 @@ def test_clients_keep_it_and_ask_whether_it_is_still_the_same(anonymous: httpx.C
 
 
 @pytest.mark.parametrize("path", ["/api/schema", "/api/docs", "/livez", "/readyz"])
-def test_nothing_public_takes_a_post(anonymous: httpx.Client, path: str) -> None:
+def test_public_routes_refuse_post(anonymous: httpx.Client, path: str) -> None:
     refused = anonymous.post(path)
     assert refused.status_code == 405
     assert refused.headers["allow"] == "GET, HEAD"
 
 
 class Page(HTMLParser):
-    """What of a page a strict policy would not let through, its anchors and what links to them."""
+    """Collects parts of a page that a strict policy forbids, its anchors, and the links to them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Page(HTMLParser):
                 self.forbidden.append(f"{tag} {name}")
 
 
-def test_the_page_shows_every_operation_and_schema_and_runs_no_code(anonymous: httpx.Client) -> None:
+def test_the_page_shows_every_operation_and_schema_without_scripts(anonymous: httpx.Client) -> None:
     answer = anonymous.get("/api/docs")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     page = Page()

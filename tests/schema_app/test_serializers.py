@@ -32,7 +32,7 @@ class PageOutput(serializers.Serializer[Any]):
     at = TimeField(allow_null=True)
 
 
-def test_what_is_taken_has_its_bounds_patterns_and_defaults() -> None:
+def test_request_schemas_have_bounds_patterns_and_defaults() -> None:
     schema = serializer_schema(Everything, is_input=True)
     assert schema["required"] == ["name", "secret"]
     fields = schema["properties"]
@@ -44,7 +44,7 @@ def test_what_is_taken_has_its_bounds_patterns_and_defaults() -> None:
     assert fields["count"] == {"type": "integer", "minimum": 1, "maximum": 5, "default": 2}
 
 
-def test_what_is_given_has_every_field_and_refers_to_what_is_nested() -> None:
+def test_response_schemas_have_every_field_and_refer_to_nested_ones() -> None:
     components = Components()
     assert components.resolved(PageOutput, is_input=False) == {"$ref": "#/components/schemas/Page"}
     inner = {"$ref": "#/components/schemas/Inner"}
