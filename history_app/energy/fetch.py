@@ -72,8 +72,8 @@ async def fetch_rows(connection: Connection, device_id: str, edges: Array, now: 
 
 @asynccontextmanager
 async def _snapshot(connection: Connection) -> AsyncIterator[None]:
-    """Statements in it see one state of the database."""
-    async with connection.transaction():
+    """Statements in it see one state of the database. They are sent together until a result is fetched."""
+    async with connection.pipeline(), connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield
 
@@ -111,9 +111,8 @@ async def _tier_parts(connection: Connection, device_id: str, covered: Cover) ->
         parameters[f"{name}_lows"] = [datetime_from_us(low) for low, _ in spans]
         parameters[f"{name}_highs"] = [datetime_from_us(high) for _, high in spans]
     parts = _Parts()
-    async with connection.pipeline():
-        spans_cursor = await connection.cursor(binary=True).execute(spans_statement(), parameters)
-        rows_cursor = await connection.cursor(binary=True).execute(rows_statement(), parameters)
+    spans_cursor = await connection.cursor(binary=True).execute(spans_statement(), parameters)
+    rows_cursor = await connection.cursor(binary=True).execute(rows_statement(), parameters)
     for which, low, high in await spans_cursor.fetchall():
         parts.spans[which].append((us_from_datetime(low), us_from_datetime(high)))
     for name, *columns in await rows_cursor.fetchall():

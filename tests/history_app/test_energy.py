@@ -11,7 +11,8 @@ import pytest
 
 from history_app.parameters import PERIODS
 from history_app.planning.window import floor
-from telemetry.catalogue import DEFAULT_PATH
+from telemetry.catalogue import DEFAULT_PATH, catalogue_load
+from telemetry.ddl import schema_statements
 from telemetry.times import SECOND_US, iso_from_us
 from testing.cast import Person, device_create
 from testing.servers import server_process
@@ -210,3 +211,23 @@ def test_one_foreign_device_refuses_the_whole(alice: Person, charlie: Person, de
     refused(alice.http.get("/api/energy?metrics=load_power"), 400, "metrics")
     many = ",".join(f"ems_{index}" for index in range(51))
     refused(alice.http.get(f"/api/energy?devices={many}"), 413, "devices")
+
+
+def test_a_table_without_tiers_is_read_raw(
+    stack: Stack, logs: Path, tmp_path: Path, alice: Person, device: str
+) -> None:
+    path = tmp_path / "catalogue.toml"
+    path.write_text(DEFAULT_PATH.read_text().replace('name = "energy_data"', 'name = "energy_untiered"'))
+    start = us("2026-06-15T12:00:00Z")
+    with stack.admin() as connection:
+        for statement in schema_statements(catalogue_load(path)):
+            connection.execute(statement)
+        connection.execute("GRANT SELECT ON energy_untiered TO wattstream_reader")
+        connection.execute(
+            "INSERT INTO energy_untiered (device_id, time, load_power) VALUES (%s, %s, 3600)",
+            [device, iso_from_us(start)],
+        )
+    with server_process({**stack.env, "TELEMETRY_CATALOGUE": str(path)}, logs / "energy-untiered.log") as server:
+        for _ in range(2):
+            (day,) = ask(alice, device, at=server, start="2026-06-15", end="2026-06-16")["periods"]
+            assert day["consumed_kwh"] == pytest.approx(0.06)
