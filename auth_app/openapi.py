@@ -12,6 +12,7 @@ from auth_app.serializers import (
     LoginInput,
     PasswordInput,
     RegisterInput,
+    SessionOutput,
     UserOutput,
 )
 from core.openapi import INTEGER, NO_CONTENT, STRING, TIME, Operation, Shape, json_response, listed, record
@@ -78,6 +79,20 @@ TOKEN_DELETE = Operation(
     summary="Revoke an API key",
     responses={204: NO_CONTENT},
     refusals={404: "There is no such key among yours."},
+)
+SESSIONS = Operation(
+    summary="My logins and browser sessions",
+    responses={200: json_response("The valid ones, newest first.", listed(SessionOutput))},
+)
+SESSIONS_END = Operation(
+    summary="End all my other sessions",
+    description="Needs no password. API keys stay valid; revoke those one by one.",
+    responses={204: NO_CONTENT},
+)
+SESSION_END = Operation(
+    summary="End one of my sessions",
+    responses={204: NO_CONTENT},
+    refusals={404: "You have no such session."},
 )
 AUDIT = Operation(
     summary="What happened to my account",

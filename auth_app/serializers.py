@@ -65,6 +65,16 @@ class ApiKeyOutput(serializers.Serializer[Any]):
     expires_at = TimeField()
 
 
+class SessionOutput(serializers.Serializer[Any]):
+    """`kind`: `login` (a token) or `session` (a browser). `current`: the one that sends the request."""
+
+    id = serializers.IntegerField()
+    kind = TextField()
+    created_at = TimeField()
+    expires_at = TimeField()
+    current = serializers.BooleanField()
+
+
 class AuditEntryOutput(serializers.Serializer[Any]):
     """`user`, `device_id` and `address` are empty if unknown."""
 

@@ -12,6 +12,8 @@ api_urlpatterns = [
     path("password", views.PasswordView.as_view(), name="password"),
     path("tokens", views.ApiKeysView.as_view(), name="tokens"),
     path("tokens/<int:token_id>", views.ApiKeyView.as_view(), name="token"),
+    path("sessions", views.SessionsView.as_view(), name="sessions"),
+    path("sessions/<int:session_id>", views.SessionView.as_view(), name="session"),
     path("audit", views.AuditView.as_view(), name="account-audit"),
     path("ws-ticket", views.TicketView.as_view(), name="ws-ticket"),
 ]

@@ -14,8 +14,8 @@ from auth_app.models import AccessToken
 from auth_app.rest.fields import iso_ms
 from auth_app.rest.view import ApiView, PublicApiView
 from auth_app.scopes import TokenScope
-from auth_app.selectors import api_keys_of
-from auth_app.serializers import ApiKeyOutput, AuditPageOutput, UserOutput
+from auth_app.selectors import api_keys_of, sessions_of
+from auth_app.serializers import ApiKeyOutput, AuditPageOutput, SessionOutput, UserOutput
 from auth_app.services import password_change
 from auth_app.sessions import browser
 from auth_app.tokens import api_keys, logins
@@ -92,6 +92,34 @@ class ApiKeyView(ApiView):
     @described(openapi.TOKEN_DELETE)
     def delete(self, request: Request, token_id: int) -> Response:
         api_keys.api_key_revoke(user=self.user, token_id=token_id, address=self.address)
+        return Response(status=204)
+
+
+class SessionsView(ApiView):
+    reading = TokenScope.ACCOUNT
+    writing = TokenScope.ACCOUNT
+
+    @described(openapi.SESSIONS)
+    def get(self, request: Request) -> Response:
+        rows = [
+            {"id": token.pk, "kind": token.kind, "created_at": token.created_at, "expires_at": token.expires_at,
+             "current": token.pk == self.identity.token_id}
+            for token in sessions_of(self.user)
+        ]  # fmt: skip
+        return Response(SessionOutput(rows, many=True).data)
+
+    @described(openapi.SESSIONS_END)
+    def delete(self, request: Request) -> Response:
+        logins.sessions_end_others(user=self.user, keep=self.identity.token_id, address=self.address)
+        return Response(status=204)
+
+
+class SessionView(ApiView):
+    writing = TokenScope.ACCOUNT
+
+    @described(openapi.SESSION_END)
+    def delete(self, request: Request, session_id: int) -> Response:
+        logins.session_end(user=self.user, token_id=session_id, address=self.address)
         return Response(status=204)
 
 

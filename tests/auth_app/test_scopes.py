@@ -39,7 +39,15 @@ MANAGING = [
     ("POST", "/api/devices/D/transfer"),
     ("GET", "/api/devices/D/audit"),
 ]
-NEVER = [("POST", KEYS), ("DELETE", f"{KEYS}/1"), ("POST", "/api/auth/password"), ("GET", "/api/auth/audit")]
+NEVER = [
+    ("POST", KEYS),
+    ("DELETE", f"{KEYS}/1"),
+    ("POST", "/api/auth/password"),
+    ("GET", "/api/auth/audit"),
+    ("GET", "/api/auth/sessions"),
+    ("DELETE", "/api/auth/sessions"),
+    ("DELETE", "/api/auth/sessions/1"),
+]
 BODIES = {"/api/history/query": {"devices": ["D"], "range": "1h"}}
 
 
