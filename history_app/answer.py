@@ -19,12 +19,10 @@ from history_app.query_metrics import query
 from history_app.question import Question
 from history_app.sql import raw
 from history_app.sql.buckets import fetch_tier_buckets
-from history_app.sql.columns import Columns
 from history_app.sql.fingerprint import fetch_fingerprint
-from history_app.store.arrays import as_array, filled_forward, spread
+from history_app.store.arrays import Columns, as_array, filled_forward, spread
 from history_app.store.pool import Connection, telemetry_run
 from history_app.store.sources import sources_forget, sources_of
-from telemetry.cadence import reach_of_period_s
 from telemetry.reading import Reading
 
 # What the database answers for a tier that has been dropped, changed or revoked since the sources were read.
@@ -129,7 +127,7 @@ async def _read(connection: Connection, device_ids: Sequence[str], question: Que
             question,
             chosen.window,
             source,
-            reach_of_period_s(known.period_s),
+            known.reach_s,
             _filled(columns, chosen.window, question),
         )
         for device_id, known, columns in zip(device_ids, sources, found, strict=True)

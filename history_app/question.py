@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -34,7 +34,7 @@ class Question:
     """A validated history question.
 
     `start`, `end`, `now`: µs, half-open; `zone`: of the calendar buckets; `metrics` and `aggs` in the order of the
-    request; `resolution`: `auto` or a step of the ladder.
+    request; `resolution`: `auto` or a step of the ladder. `is_live`: whether the window reaches the present.
     """
 
     start: int
@@ -46,11 +46,10 @@ class Question:
     resolution: str
     max_points: int
     fill: str
+    is_live: bool = field(init=False)
 
-    @property
-    def is_live(self) -> bool:
-        """Whether the window reaches the present."""
-        return self.end >= self.now
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_live", self.end >= self.now)
 
 
 def question_parse(parameters: Mapping[str, str], *, default_zone: str) -> Question:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from history_app.planning.sources import Sources, length_us
-from history_app.planning.window import LADDER, RAW, STEPS, Step, Window
+from history_app.planning.sources import Sources
+from history_app.planning.window import LADDER, LATEST_US, RAW, STEPS, Step, Window
 from telemetry.catalogue import Metric
 from telemetry.tiers import Tier
 from telemetry.times import SECOND_US
@@ -42,15 +42,14 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The window, and the tiers that answer it, coarsest first; raw readings answer all of it if there are none."""
+    """The window, and the tiers that answer it, coarsest first; raw readings answer all of it if there are none.
+
+    `base`: the tier that answers most of the window.
+    """
 
     window: Window
     levels: tuple[Level, ...] = ()
-
-    @property
-    def base(self) -> Tier | None:
-        """The tier that answers most of the window."""
-        return next((level.tier for level in self.levels if not level.cut), None)
+    base: Tier | None = None
 
 
 def plan(
@@ -79,10 +78,10 @@ def plan(
             (end - start) / SECOND_US, max_points, sample_period_s, period_s, is_raw_too_long=is_raw_too_long
         )
     window = _window(start, end, step, zone, limit)
-    usable = [known.usable(window.low, metrics) for known in sources]
+    usable = [_usable(known, window.low, metrics) for known in sources]
     tiers = tuple(tier for tier in usable[0] if all(tier in others for others in usable))
     if levels := levels_of(window, tiers):
-        return Plan(window, levels)
+        return _plan(window, levels)
     if all(window.low >= known.floor for known in sources):
         return Plan(window)
     for tier in tiers:
@@ -90,8 +89,37 @@ def plan(
         for other in (zone, UTC):
             left = _window(start, end, coarser, other, limit)
             if levels := levels_of(left, tiers):
-                return Plan(left, levels)
+                return _plan(left, levels)
     return Plan(window)
+
+
+def _usable(sources: Sources, low: int, metrics: Sequence[Metric]) -> tuple[Tier, ...]:
+    """The tiers that have these metrics and have lost nothing from `low` on, finest first.
+
+    A tier loses rows only where raw readings are gone, so nothing is lost from the floor on.
+    """
+    return tuple(
+        known.tier
+        for known in sources.tiers
+        if (low >= sources.floor or not _has_aged_out(sources, known.tier, low))
+        and all(f"{metric.name}_count" in known.columns for metric in metrics)
+    )
+
+
+def _has_aged_out(sources: Sources, tier: Tier, low: int) -> bool:
+    """Whether a coarser tier has a whole bucket at or after `low` that lies before the oldest row of `tier`."""
+    oldest = sources.oldest.get(tier.table)
+    if oldest is None:
+        oldest = LATEST_US
+    if low >= oldest:
+        return False
+    coarser = [known.tier for known in sources.tiers if known.tier.seconds > tier.seconds]
+    starts = [(sources.oldest.get(other.table), other.seconds * SECOND_US) for other in coarser]
+    return any(start is not None and start + length <= oldest for start, length in starts)
+
+
+def _plan(window: Window, levels: tuple[Level, ...]) -> Plan:
+    return Plan(window, levels, next(level.tier for level in levels if not level.cut))
 
 
 def _window(start: int, end: int, step: Step, zone: ZoneInfo, limit: int) -> Window:
@@ -125,7 +153,11 @@ def levels_of(window: Window, tiers: tuple[Tier, ...]) -> tuple[Level, ...]:
     edges = window.edges
     # gcd of a range: of its start and its step.
     common = math.gcd(edges.start, edges.step) if isinstance(edges, range) else _common(edges)
-    base = max((tier for tier in tiers if common % length_us(tier) == 0), key=lambda tier: tier.seconds, default=None)
+    base = max(
+        (tier for tier in tiers if common % (tier.seconds * SECOND_US) == 0),
+        key=lambda tier: tier.seconds,
+        default=None,
+    )
     if base is None:
         return ()
     if base is tiers[-1] or window.step.seconds <= base.seconds:
@@ -141,7 +173,7 @@ def _common(edges: tuple[int, ...]) -> int:
 @lru_cache(maxsize=64)
 def _cut_levels(edges: tuple[int, ...], tiers: tuple[Tier, ...], base: Tier, step_s: float) -> tuple[Level, ...]:
     return tuple(
-        Level(tier, tuple(dict.fromkeys(edge - edge % length_us(tier) for edge in edges if edge % length_us(tier))))
+        Level(tier, tuple(dict.fromkeys(edge - rest for edge in edges if (rest := edge % (tier.seconds * SECOND_US)))))
         for tier in reversed(tiers)
         if tier.seconds <= base.seconds or tier.seconds < step_s
     )

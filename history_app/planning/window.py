@@ -30,10 +30,7 @@ class Step:
 
     name: str
     seconds: float
-
-    @property
-    def is_raw(self) -> bool:
-        return self.seconds == 0
+    is_raw: bool = False
 
     @property
     def is_calendar(self) -> bool:
@@ -45,7 +42,7 @@ class Step:
         return None if self.name in ("raw", "1mo") else int(self.seconds)
 
 
-RAW = Step("raw", 0)
+RAW = Step("raw", 0, is_raw=True)
 LADDER = (
     RAW,
     Step("1s", 1),

@@ -14,19 +14,18 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from core.catalogue import CATALOGUE
 from history_app.planning.plan import Plan
-from history_app.planning.sources import length_us
 from history_app.planning.window import EARLIEST_US
-from history_app.sql.columns import Columns, bucket_columns, in_arrays, never_null_values
 from history_app.sql.devices import fetch_each
-from history_app.sql.levels import LOG, Shape, shape_of, span_tables
-from history_app.sql.names import DEVICE, TABLE, TIME, moment, newest_rows
+from history_app.sql.levels import LOG, Shape, span_tables
+from history_app.sql.names import DEVICE, TABLE, TIME, in_arrays, never_null_values, newest_rows
+from history_app.store.arrays import Columns, bucket_columns
 from history_app.store.pool import Connection
 from telemetry.catalogue import Metric
 from telemetry.ddl import finite
 from telemetry.floor import floor_of
 from telemetry.tiers import BUCKET, COUNT, NEWEST, Tier, metric_column
 from telemetry.tiers import DEVICE as TIER_DEVICE
-from telemetry.times import SECOND_US
+from telemetry.times import SECOND_US, datetime_from_us
 
 # The rollup rebuilds the finest tier within a minute or two, and the others within a quarter of an hour.
 RECENT_US = 3_600 * SECOND_US
@@ -56,26 +55,26 @@ async def fetch_tier_buckets(
 ) -> list[Columns]:
     """The buckets of the plan's window for each device, in one snapshot."""
     window, levels = plan.window, plan.levels
-    parameters: dict[str, Any] = {"low": moment(window.low), "high": moment(window.high)}
+    parameters: dict[str, Any] = {"low": datetime_from_us(window.low), "high": datetime_from_us(window.high)}
     if window.length is not None:
         parameters |= {"low_s": window.low // SECOND_US, "length_s": window.length // SECOND_US}
     else:
-        parameters["edges"] = [moment(edge) for edge in window.edges]
+        parameters["edges"] = [datetime_from_us(edge) for edge in window.edges]
     for index, level in enumerate(levels):
         if level.cut:
-            parameters[f"cut{index}"] = [moment(start) for start in level.cut]
+            parameters[f"cut{index}"] = [datetime_from_us(start) for start in level.cut]
     text = _statement(
         metrics,
         aggs,
-        shape_of(levels),
+        tuple((level.tier, bool(level.cut)) for level in levels),
         is_uniform=window.length is not None,
-        is_exact=window.length == length_us(levels[0].tier) and not levels[0].cut,
+        is_exact=window.length == levels[0].tier.seconds * SECOND_US and not levels[0].cut,
         is_live=is_live,
     )
-    finest = length_us(levels[-1].tier)
+    finest = levels[-1].tier.seconds * SECOND_US
     for recent in ((now - RECENT_US) // finest * finest, EARLIEST_US):
         raw_low = min(max(window.low, recent), window.high)
-        bounds = {"recent": moment(recent), "raw_low": moment(raw_low)}
+        bounds = {"recent": datetime_from_us(recent), "raw_low": datetime_from_us(raw_low)}
         rows = await fetch_each(connection, device_ids, text, parameters | bounds)
         if not any(is_short for is_short, *_ in rows):
             break

@@ -13,14 +13,14 @@ from functools import lru_cache
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from core.catalogue import CATALOGUE
-from history_app.planning.plan import Level
-from history_app.planning.sources import Sources, length_us
+from history_app.planning.sources import Sources
 from history_app.planning.window import Window
-from history_app.sql.levels import LOG, Shape, shape_of, span_tables
+from history_app.sql.levels import LOG, Shape, span_tables
 from history_app.sql.names import moment
 from history_app.store.pool import Connection
 from telemetry.floor import floor_of
 from telemetry.tiers import BUCKET, DEVICE, Tier
+from telemetry.times import SECOND_US
 
 MAX_ROWS = 1_000
 
@@ -30,15 +30,15 @@ async def fetch_fingerprint(
 ) -> Hashable | None:
     """Equal for equal contents of the window; None if that takes more than MAX_ROWS rows or there are no tiers."""
     span = window.high - window.low
-    base = next((known.tier for known in sources.tiers if span <= MAX_ROWS * length_us(known.tier)), None)
+    base = next((known.tier for known in sources.tiers if span <= MAX_ROWS * known.tier.seconds * SECOND_US), None)
     if base is None:
         return None
-    levels = [Level(known.tier) for known in reversed(sources.tiers) if known.tier.seconds <= base.seconds]
-    length = length_us(base)
+    shape = tuple((known.tier, False) for known in reversed(sources.tiers) if known.tier.seconds <= base.seconds)
+    length = base.seconds * SECOND_US
     low, high = window.low // length * length, -(-window.high // length) * length
     cursor = connection.cursor(binary=True)
     parameters = {"device": device_id, "low": moment(low), "high": moment(high)}
-    await cursor.execute(_statement(shape_of(levels)), parameters)
+    await cursor.execute(_statement(shape), parameters)
     return (window.low, window.high, window.step.name, await cursor.fetchone())
 
 

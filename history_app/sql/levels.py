@@ -10,12 +10,9 @@ All of it is multirange arithmetic: `span<i>` is what level i answers, `span_raw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from core.catalogue import CATALOGUE
-from history_app.planning.plan import Level
 from telemetry.changes import changes_table
 from telemetry.floor import floor_of
 from telemetry.tiers import Tier
@@ -23,10 +20,6 @@ from telemetry.tiers import Tier
 LOG = changes_table(CATALOGUE)
 # What the text of a statement depends on: each tier, and whether edges of the window cut some of its buckets.
 Shape = tuple[tuple[Tier, bool], ...]
-
-
-def shape_of(levels: Sequence[Level]) -> Shape:
-    return tuple((level.tier, bool(level.cut)) for level in levels)
 
 
 def span_tables(shape: Shape) -> Composed:

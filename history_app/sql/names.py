@@ -43,3 +43,18 @@ def moment(us: int) -> datetime:
 def microseconds(found: datetime | None) -> int | None:
     """A selected timestamptz as µs."""
     return None if found is None else us_from_datetime(found)
+
+
+def in_arrays(columns: Sequence[Composable]) -> Composed:
+    """An array of each column."""
+    return SQL(", ").join(SQL("array_agg({})").format(column) for column in columns)
+
+
+def never_null_values(names: Sequence[Composable], aggs: Sequence[str]) -> list[Composable]:
+    """The columns of each metric's aggregates with NaN for null. A count is never null."""
+    return [name if aggs[index % len(aggs)] == "count" else never_null(name) for index, name in enumerate(names)]
+
+
+def never_null(number: Composable) -> Composable:
+    """A double precision expression, NaN for null."""
+    return SQL("coalesce({}, 'NaN')").format(number)

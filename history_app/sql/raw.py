@@ -10,10 +10,20 @@ import numpy as np
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from history_app.planning.window import LATEST_US, Window
-from history_app.sql.columns import EMPTY_COUNTS, Columns, bucket_columns, in_arrays, never_null, never_null_values
 from history_app.sql.devices import fetch_each
-from history_app.sql.names import DEVICE, TABLE, TIME, TIME_US, microseconds, moment, newest_rows
-from history_app.store.arrays import EMPTY, Array, finite_only
+from history_app.sql.names import (
+    DEVICE,
+    TABLE,
+    TIME,
+    TIME_US,
+    in_arrays,
+    microseconds,
+    moment,
+    never_null,
+    never_null_values,
+    newest_rows,
+)
+from history_app.store.arrays import EMPTY, EMPTY_COUNTS, Array, Columns, bucket_columns, finite_only
 from history_app.store.pool import Connection
 from telemetry.catalogue import Metric
 from telemetry.ddl import finite

@@ -14,7 +14,7 @@ from history_app.planning.window import EARLIEST_US, LATEST_US
 from history_app.sql.devices import fetch_each
 from history_app.sql.names import TIME_US, microseconds, moment, newest_rows
 from history_app.store.pool import Connection
-from telemetry.cadence import READINGS_FOR_PERIOD, period_s
+from telemetry.cadence import READINGS_FOR_PERIOD, period_s, reach_of_period_s
 from telemetry.floor import floor_of
 from telemetry.tiers import BUCKET, DEVICE, Tier, rollup_tiers
 from telemetry.times import us_from_datetime
@@ -52,7 +52,8 @@ async def fetch_devices(
 
 def _sources(tiers: tuple[KnownTier, ...], floor: int, newest: list[int], oldest: Sequence[Any]) -> Sources:
     starts = {known.tier.table: microseconds(start) for known, start in zip(tiers, oldest, strict=True)}
-    return Sources(tiers, floor, starts, period_s(newest))
+    period = period_s(newest)
+    return Sources(tiers, floor, starts, period, reach_of_period_s(period))
 
 
 _TABLES = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -16,8 +17,11 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
+from telemetry.times import us_from_datetime
+
 Array = np.ndarray[Any, np.dtype[Any]]
 EMPTY: Array = np.empty(0)
+EMPTY_COUNTS: Array = np.empty(0, dtype=np.int64)
 _EPOCH_2000_US = 946_684_800_000_000  # PostgreSQL counts from 2000-01-01
 _HEADER = struct.Struct(">iiIii")  # dimensions, has nulls, element type, length, lower bound: array_send in PostgreSQL
 
@@ -86,6 +90,32 @@ def as_array(integers: Sequence[int]) -> Array:
     if isinstance(integers, range):
         return np.arange(integers.start, integers.stop, integers.step, dtype=np.int64)
     return np.asarray(integers, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The rows that were found, as columns of equal length, oldest first.
+
+    `starts`: µs of each reading (raw) or of each bucket that holds one; `counts`: readings in it; `values`: one column
+    per metric and aggregate, metric by metric, NaN for null. `newest`: µs of the newest stored reading, None without.
+    """
+
+    starts: Array
+    counts: Array
+    values: Sequence[Array]
+    newest: int | None
+
+
+def bucket_columns(row: Sequence[Any], edges: Sequence[int]) -> Columns:
+    """From a row `(newest, numbers, counts, values, …)`, whose numbers count the buckets between `edges`."""
+    last, numbers, counts, *values = row
+    newest = None if last is None else us_from_datetime(last)
+    if numbers is None:
+        return Columns(EMPTY, EMPTY_COUNTS, [EMPTY] * len(values), newest)
+    starts = as_array(edges)[:-1]
+    if len(numbers) != len(starts):
+        starts = starts[numbers]
+    return Columns(starts, counts, values, newest)
 
 
 def spread(column: Array, slots: Array, length: int, *, is_count: bool) -> Array:

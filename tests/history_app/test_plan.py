@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.catalogue import CATALOGUE
 from history_app.planning.plan import Plan, TooManyBuckets, levels_of, plan
-from history_app.planning.sources import RAW_ONLY, KnownTier, Sources, length_us
+from history_app.planning.sources import RAW_ONLY, KnownTier, Sources
 from history_app.planning.window import LADDER, STEPS, Window
 from telemetry.tiers import rollup_tiers
 from telemetry.times import SECOND_US, us_from_datetime
@@ -48,7 +48,7 @@ def rows_of(asked: Window) -> Iterator[Span]:
     """The spans of the rows that the levels answer, if every row of every tier is there and right."""
     left = [(asked.low, asked.high)]
     for level in levels_of(asked, TIERS):
-        length, cut = length_us(level.tier), set(level.cut)
+        length, cut = level.tier.seconds * SECOND_US, set(level.cut)
         finer: list[Span] = []
         for low, high in left:
             for start in range(low - low % length, high, length):
