@@ -90,6 +90,7 @@ declare namespace Api {
     device_id: string;
     resolution: string;
     resolution_seconds: number;
+    reach_s: number;
     tz: string;
     start: string;
     end: string;

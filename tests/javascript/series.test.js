@@ -12,6 +12,7 @@ function history(changes, load) {
     deviceId: "ems_001",
     resolution: "5s",
     stepMs: 5_000,
+    reachMs: 60_000,
     timeZone: "UTC",
     startMs: 0,
     endMs: 10_000,
@@ -86,12 +87,12 @@ for (const [stepMs, longest] of /** @type {[number | null, number][]} */ ([
   });
 
 test("a silence between raw readings is a gap", () => {
-  const times = [0, 1_000, 2_000, 60_000];
+  const times = [0, 1_000, 61_000, 121_001];
   const series = new Series(history({ stepMs: null, times }, { avg: [1, 2, 3, 4] }));
-  assert.equal(series.gapMs, 5_000);
+  assert.equal(series.gapMs, 60_000);
   const table = series.table([{ metric: "load_power", aggregate: "avg" }]);
   assert.deepEqual(table, [
-    [0, 1_000, 2_000, 2_001, 60_000],
+    [0, 1_000, 61_000, 61_001, 121_001],
     [1, 2, 3, null, 4],
   ]);
 });

@@ -12,6 +12,7 @@ function history(deviceId, count) {
     deviceId,
     resolution: "raw",
     stepMs: null,
+    reachMs: 60_000,
     timeZone: "Europe/Berlin",
     startMs: 0,
     endMs: 60_000,

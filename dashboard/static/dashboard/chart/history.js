@@ -31,6 +31,7 @@ export const RANGES = [
  * @property {string} deviceId
  * @property {string} resolution "raw", or the length of a bucket such as "5m"
  * @property {number | null} stepMs nominal length of a bucket; null for raw readings
+ * @property {number} reachMs how far apart two readings may be to belong to one line
  * @property {string} timeZone IANA name
  * @property {number} startMs start of the window, epoch ms; rounded to whole buckets, except for raw readings
  * @property {number} endMs end of the window, likewise
@@ -66,6 +67,7 @@ function historyOf(answer, metrics) {
     deviceId: answer.device_id,
     resolution: answer.resolution,
     stepMs: isRaw ? null : answer.resolution_seconds * 1000 || MONTH_MS,
+    reachMs: answer.reach_s * 1000,
     timeZone: answer.tz,
     startMs: Date.parse(answer.start),
     endMs: Date.parse(answer.end),

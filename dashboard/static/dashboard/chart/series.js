@@ -10,7 +10,6 @@
 const HOUR_MS = 3_600_000;
 /** After a longer silence, history has to be loaded again instead of filling in empty buckets. */
 const MAX_EMPTY_BUCKETS = 1_000;
-const MIN_GAP_MS = 5_000;
 
 /** @typedef {"avg" | "min" | "max"} Aggregate */
 
@@ -56,6 +55,7 @@ export class Series {
     /** Time (ISO) of the newest reading that was appended or ignored. */
     this.through = history.cursor;
     this._columns = history.columns;
+    this._reachMs = history.reachMs;
     this._untilMs = untilMs;
     this._endMs = history.endMs; // of the newest bucket, which may be longer or shorter than a step (clock changes)
   }
@@ -75,9 +75,7 @@ export class Series {
 
   /** A longer distance between two raw readings is a gap. Infinite for buckets, whose gaps are nulls. */
   get gapMs() {
-    if (this.stepMs !== null || this.times.length < 3) return Number.POSITIVE_INFINITY;
-    const steps = this.times.slice(1).map((time, index) => time - this.times[index]);
-    return Math.max(MIN_GAP_MS, 4 * steps.sort((a, b) => a - b)[steps.length >> 1]);
+    return this.stepMs === null ? this._reachMs : Number.POSITIVE_INFINITY;
   }
 
   /** @param {string} name @param {Aggregate} [aggregate] @returns {(number | null)[]} empty for an unknown metric */
