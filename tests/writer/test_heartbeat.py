@@ -32,7 +32,7 @@ def test_beats_with_the_time_the_writer_and_its_counts(redis_client: Any, start_
     times = [us_from_iso(beat["time"]) for beat in of_one]
     assert times == sorted(set(times))
     assert times[0] > recent_us()
-    assert all(set(beat) == {"time", "writer", "stored", "queued"} for beat in of_one)
+    assert all(set(beat) == {"time", "writer", "stored", "queued", "rollup_lag_s"} for beat in of_one)
 
 
 def test_beats_again_after_redis_was_away(stack: Stack, redis_client: Any, start_writer: StartWriter) -> None:
