@@ -56,7 +56,11 @@ def guarded(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield process
 
 
-@pytest.mark.parametrize("shown", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"])
+@pytest.mark.parametrize(
+    "shown",
+    [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"],
+    ids=["none", "empty", "no token", "wrong token", "wrong scheme", "no scheme", "one more character"],
+)
 def test_a_configured_token_is_required_even_locally(shown: str | None, guarded: Process) -> None:
     headers = {} if shown is None else {"Authorization": shown}
     answer = httpx.get(f"{guarded.url}/metrics", headers=headers, timeout=20)

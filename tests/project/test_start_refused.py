@@ -42,6 +42,7 @@ def refused(done: subprocess.CompletedProcess[str], sentence: str, value: str) -
 @pytest.mark.parametrize(
     ("name", "value"),
     [*(("SECRET_KEY", value) for value in WEAK), ("INGEST_SECRET", "ab" * 40), ("METRICS_TOKEN", "hunter2")],
+    ids=lambda value: value if value.isupper() else WEAK[value],
 )
 def test_the_server_refuses_a_weak_secret(stack: Stack, name: str, value: str) -> None:
     refused(
