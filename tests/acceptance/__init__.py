@@ -1,1 +1,1 @@
-"""Promises of the product from a user's view: real devices send to the writer, people ask the server."""
+"""Acceptance tests: real devices send to the writer, users query the server."""

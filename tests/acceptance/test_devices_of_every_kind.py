@@ -1,6 +1,6 @@
-"""The kWh are right for every kind of device: sent to the real writer, asked from the real server.
+"""Correct kWh for every kind of device: sent to the real writer, read from the real server.
 
-Each device is asked at once, while its readings are only in the raw table, and again when the rollup has caught up.
+Each device is queried while its readings are only in the raw table, and again after the rollup.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from testing.waiting import wait_until
 
 DAY_S = 86_400
 HOUR_S = 3_600
-# A whole UTC day well inside the writer's limit for the past.
+# A UTC day within the writer's limit for past times.
 DAY = int(time.time()) // DAY_S * DAY_S - 40 * DAY_S
 Reading = tuple[float, dict[str, float | None]]
 
@@ -40,7 +40,7 @@ class Site:
     stack: Stack
 
     def send(self, readings: Sequence[Reading]) -> dict[str, Any]:
-        """Send readings (seconds since the epoch, values) in lists of 5,000; the last response."""
+        """Send readings (seconds since 1970, values) in lists of 5,000 and return the last response."""
         told: dict[str, Any] = {}
         for start in range(0, len(readings), 5_000):
             body = [
@@ -69,7 +69,7 @@ class Site:
         return int(found[0])
 
     def wait_rolled_up(self) -> None:
-        """Wait until the change log has nothing more to say about the device."""
+        """Wait until the change log has no rows of the device."""
         with self.stack.admin() as admin:
             query = "SELECT count(*) FROM energy_data_changes WHERE device_id = %s"
             wait_until(
@@ -86,7 +86,9 @@ class Site:
         return told
 
     def day_in_every_window(self) -> Iterator[dict[str, Any]]:
-        """The figures of DAY: asked alone, among four days, in a month of days, and as the sum of its hours."""
+        """Return the figures of DAY: queried alone, within four days, within a month of days, and as the sum of its
+        hours.
+        """
         yield self.energy("day", DAY, DAY + DAY_S)["periods"][0]
         for before, after in ((1, 3), (9, 22)):
             periods = self.energy("day", DAY - before * DAY_S, DAY + after * DAY_S)["periods"]
@@ -105,7 +107,7 @@ def every_fifteen_minutes() -> list[Reading]:
 
 
 def in_pairs() -> list[Reading]:
-    """Two readings around each odd minute's end: the hold of the second reaches to the next pair's first."""
+    """Return two readings around the end of each odd minute: the hold of the second reaches the next pair's first."""
     return [(DAY + index * 120 + second, {"load_power": 1_000.0}) for index in range(30) for second in (1, 59)]
 
 
@@ -149,7 +151,7 @@ def at_two_rates() -> list[Reading]:
     ],
     ids=["15min", "pairs", "jitter", "bursts", "solar", "grid", "slow-grid", "fast-load"],
 )
-def test_a_day_is_right_and_the_same_in_every_window(
+def test_a_day_is_correct_and_equal_in_every_window(
     site: Site, readings: Callable[[], list[Reading]], quantity: str, kwh: float, within: float
 ) -> None:
     site.send(readings())
@@ -168,7 +170,7 @@ def test_a_device_at_two_rates_is_not_self_sufficient(site: Site) -> None:
     assert day["coverage"] > 0.99
 
 
-def test_two_senders_make_one_row_and_a_corrected_spike_is_corrected_everywhere(site: Site) -> None:
+def test_two_senders_share_a_row_and_a_corrected_spike_disappears(site: Site) -> None:
     hour: list[Reading] = [(DAY + at, {"load_power": 1_000.0}) for at in range(0, HOUR_S, 60)]
     site.send([*hour, (DAY + 1_830, {"load_power": 500_000.0})])
     site.wait_rolled_up()
@@ -223,7 +225,7 @@ def test_the_smallest_invalid_unit_is_refused(site: Site) -> None:
     assert raw["metrics"]["grid_power"]["avg"] == [None, None, None]
 
 
-def test_a_reading_ahead_of_the_clock_does_not_hide_right_ones(site: Site) -> None:
+def test_a_reading_ahead_of_the_clock_does_not_hide_valid_ones(site: Site) -> None:
     now = time.time()
     site.send([(now + 280, {"load_power": 9_999.0})])
     site.send([(now - 3 + index, {"load_power": 100.0 + index}) for index in range(3)])

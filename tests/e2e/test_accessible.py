@@ -83,7 +83,7 @@ def assert_no_violations(page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/register"])
-def test_the_forms_before_signing_in(page: Page, server: Process, path: str) -> None:
+def test_the_forms_before_login(page: Page, server: Process, path: str) -> None:
     page.goto(server.url + path)
     in_both_schemes(page, assert_no_violations)
     assert_in_order(page)
@@ -94,7 +94,7 @@ def test_the_list_of_devices(devices: Page) -> None:
     assert_in_order(devices)
 
 
-def test_the_list_of_devices_when_there_are_none(page: Page, server: Process, bob: Person) -> None:
+def test_the_empty_list_of_devices(page: Page, server: Process, bob: Person) -> None:
     enter(page, server, bob, "/devices")
     expect(page.get_by_role("heading", name="No devices yet")).to_be_visible()
     in_both_schemes(page, assert_no_violations)

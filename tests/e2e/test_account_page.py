@@ -77,7 +77,7 @@ def test_a_key_is_shown_once_copied_and_works_until_it_is_revoked(account: Page,
     assert not may_enter(server, key)
 
 
-def test_a_key_may_do_what_was_ticked(account: Page, server: Process, bob: Person) -> None:
+def test_a_key_has_the_selected_scopes(account: Page, server: Process, bob: Person) -> None:
     account.get_by_label("follow live readings").uncheck()
     key = make_key(account, "reader").get_by_label("API key").input_value()
     headers = {"Authorization": f"Bearer {key}"}
@@ -88,7 +88,7 @@ def test_a_key_may_do_what_was_ticked(account: Page, server: Process, bob: Perso
     expect(key_row(account, "reader").get_by_role("cell", name="read", exact=True)).to_be_visible()
 
 
-def test_a_key_for_nothing_is_refused(account: Page, watch: Watch) -> None:
+def test_a_key_without_scopes_is_refused(account: Page, watch: Watch) -> None:
     watch.network_errors_expected = True
     for words in ("read devices and history", "follow live readings"):
         account.get_by_label(words).uncheck()
@@ -97,7 +97,7 @@ def test_a_key_for_nothing_is_refused(account: Page, watch: Watch) -> None:
     expect(problem(account)).to_have_text("This list may not be empty.")
 
 
-def test_the_account_says_what_happened_with_it(account: Page, server: Process, bob: Person) -> None:
+def test_the_page_shows_the_log_of_the_account(account: Page, server: Process, bob: Person) -> None:
     httpx.post(f"{server.url}/api/auth/login", json={"username": bob.username, "password": "wrong"}, timeout=30)
     make_key(account, "grafana").get_by_role("button", name="I have it").click()
     wait_until(lambda: "login_failed" in bob.http.get("/api/auth/audit").text, "the refusal is written down")
@@ -121,7 +121,7 @@ def test_older_entries_are_shown_on_demand(account: Page, server: Process, bob: 
     expect(activity.get_by_role("row")).to_have_count(2 * AUDIT_PAGE + 1)
 
 
-def test_a_key_that_cannot_be_made_says_why(account: Page, server: Process, bob: Person, watch: Watch) -> None:
+def test_a_failed_key_creation_shows_the_reason(account: Page, server: Process, bob: Person, watch: Watch) -> None:
     watch.network_errors_expected = True
     expect(account.get_by_text("No keys yet.")).to_be_visible()
     account.context.set_offline(True)
@@ -138,7 +138,7 @@ def change_password(page: Page, current: str, new: str, again: str) -> None:
     page.get_by_role("button", name="Change the password").click()
 
 
-def test_a_new_password_signs_everything_else_out(account: Page, server: Process, bob: Person) -> None:
+def test_a_new_password_ends_all_other_sessions(account: Page, server: Process, bob: Person) -> None:
     shown = make_key(account, "doomed")
     key = shown.get_by_label("API key").input_value()
     shown.get_by_role("button", name="I have it").click()
@@ -155,7 +155,7 @@ def test_a_new_password_signs_everything_else_out(account: Page, server: Process
     assert httpx.post(f"{server.url}/api/auth/login", json=login, timeout=30).status_code == 200
 
 
-def test_a_wrong_password_and_a_weak_one_are_said_at_their_fields(account: Page, bob: Person, watch: Watch) -> None:
+def test_wrong_and_weak_passwords_are_reported_at_their_fields(account: Page, bob: Person, watch: Watch) -> None:
     watch.network_errors_expected = True
     change_password(account, "not-my-password", NEW_PASSWORD, NEW_PASSWORD)
     expect(problem(account)).to_be_visible()

@@ -44,9 +44,7 @@ def signed_in(dashboard: DashboardPage, owner: Person, house: str) -> DashboardP
     return dashboard
 
 
-def test_shows_history_and_then_what_the_simulator_produces_after_the_page_was_opened(
-    dashboard: DashboardPage, owner: Person, house: str
-) -> None:
+def test_the_page_shows_history_and_then_live_readings(dashboard: DashboardPage, owner: Person, house: str) -> None:
     dashboard.sign_in(owner.username, owner.password)
     dashboard.wait_drawn("24h")
     assert 288 <= dashboard.points <= 289
@@ -65,7 +63,7 @@ def test_shows_history_and_then_what_the_simulator_produces_after_the_page_was_o
 
 
 @pytest.mark.parametrize("label", DRAWN)
-def test_each_range_is_drawn_in_its_resolution_and_grows(signed_in: DashboardPage, label: str) -> None:
+def test_each_range_has_its_resolution_and_grows(signed_in: DashboardPage, label: str) -> None:
     if label != "24 h":
         signed_in.choose(label)
     resolution, fewest, most = DRAWN[label]
@@ -79,7 +77,7 @@ def test_each_range_is_drawn_in_its_resolution_and_grows(signed_in: DashboardPag
     expect(pressed).to_have_text(label)
 
 
-def test_a_bucket_that_grew_live_is_what_history_says(signed_in: DashboardPage, owner: Person, house: str) -> None:
+def test_a_live_bucket_equals_that_of_history(signed_in: DashboardPage, owner: Person, house: str) -> None:
     """The values are read with the keyboard, bucket by bucket."""
     signed_in.choose("1 h")
     signed_in.wait_live()
@@ -114,7 +112,7 @@ def watts(text: str) -> float:
     return float(number) * (1000 if unit == "kW" else 1)
 
 
-def test_goes_offline_and_comes_back_with_nothing_missing_when_the_server_restarts(
+def test_the_page_reconnects_without_loss_after_a_server_restart(
     dashboard: DashboardPage, stack: Stack, writer: Process, charlie: Person, logs: Path, watch: Watch
 ) -> None:
     watch.network_errors_expected = True
@@ -147,7 +145,7 @@ def test_goes_offline_and_comes_back_with_nothing_missing_when_the_server_restar
         assert points == stored_readings(stack, young, until=through)
 
 
-def test_history_that_is_unavailable_is_said_and_asked_for_again(
+def test_unavailable_history_is_reported_and_retried(
     dashboard: DashboardPage, stack: Stack, owner: Person, house: str, logs: Path, watch: Watch
 ) -> None:
     watch.network_errors_expected = True
@@ -165,7 +163,7 @@ def test_history_that_is_unavailable_is_said_and_asked_for_again(
         expect(dashboard.notice).to_be_hidden()
 
 
-def test_a_strangers_device_is_not_listed_and_not_shown(dashboard: DashboardPage, charlie: Person, house: str) -> None:
+def test_a_foreign_device_is_neither_listed_nor_shown(dashboard: DashboardPage, charlie: Person, house: str) -> None:
     dashboard.sign_in(charlie.username, charlie.password)
     expect(dashboard.page.locator("#power")).to_contain_text("No devices yet")
     assert dashboard.devices == ["No devices"]
@@ -194,7 +192,7 @@ def test_a_guest_sees_the_house_until_the_share_ends(
     dashboard.wait(lambda: dashboard.devices == ["No devices"], "the device gone from the list")
 
 
-def test_a_device_without_readings_says_so(dashboard: DashboardPage, charlie: Person) -> None:
+def test_a_device_without_readings_shows_a_message(dashboard: DashboardPage, charlie: Person) -> None:
     make_device(charlie)
     dashboard.sign_in(charlie.username, charlie.password)
     dashboard.wait_drawn("24h")
@@ -219,7 +217,7 @@ def test_silence_is_drawn_as_a_gap(
     assert dashboard.coloured_pixels("power", "load", left=0.75, right=0.85) > 50
 
 
-def test_signing_out_ends_the_session_everywhere(signed_in: DashboardPage) -> None:
+def test_logout_ends_the_session_in_all_tabs(signed_in: DashboardPage) -> None:
     """Another tab learns of it through its socket."""
     other = DashboardPage(signed_in.page.context.new_page(), signed_in.url)
     other.page.goto(other.url)
@@ -233,7 +231,7 @@ def test_signing_out_ends_the_session_everywhere(signed_in: DashboardPage) -> No
     expect(other.page).to_have_url(f"{other.url}/login?next=/")
 
 
-def test_the_view_stays_when_the_page_is_loaded_again(signed_in: DashboardPage, house: str) -> None:
+def test_the_view_survives_a_reload(signed_in: DashboardPage, house: str) -> None:
     signed_in.choose("6 h")
     signed_in.page.reload()
     signed_in.wait_drawn("6h")
@@ -251,7 +249,7 @@ def test_a_line_can_be_hidden_and_shown_again(signed_in: DashboardPage) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fits_every_screen(signed_in: DashboardPage, scheme: str) -> None:
+def test_the_page_fits_every_screen(signed_in: DashboardPage, scheme: str) -> None:
     signed_in.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     for width in [1920, 1280, 768, 390, 320]:
         signed_in.page.set_viewport_size({"width": width, "height": 800})

@@ -49,7 +49,7 @@ def device(bob: Person) -> str:
     return make_device(bob)
 
 
-def test_who_has_no_devices_is_told_how_to_get_one(page: Page, server: Process, bob: Person) -> None:
+def test_a_user_without_devices_sees_how_to_add_one(page: Page, server: Process, bob: Person) -> None:
     enter(page, server, bob, "/devices")
     empty = page.get_by_role("region", name="No devices yet")
     expect(empty).to_contain_text("provision_device")
@@ -60,9 +60,7 @@ def test_who_has_no_devices_is_told_how_to_get_one(page: Page, server: Process, 
     expect(empty.get_by_role("button", name="Claim your first device")).to_be_focused()
 
 
-def test_a_device_is_claimed_with_its_code_and_with_no_other(
-    page: Page, server: Process, bob: Person, watch: Watch
-) -> None:
+def test_a_device_is_claimed_only_with_its_code(page: Page, server: Process, bob: Person, watch: Watch) -> None:
     watch.network_errors_expected = True
     device_id, code = provisioned()
     enter(page, server, bob, "/devices")
@@ -78,7 +76,7 @@ def test_a_device_is_claimed_with_its_code_and_with_no_other(
     assert sees(bob, device_id)
 
 
-def test_too_many_wrong_codes_are_told_when_to_go_on(page: Page, server: Process, bob: Person, watch: Watch) -> None:
+def test_too_many_wrong_codes_show_the_time_to_wait(page: Page, server: Process, bob: Person, watch: Watch) -> None:
     watch.network_errors_expected = True
     for _ in range(settings.CLAIM_FAILURES_PER_USER):
         bob.http.post("/api/devices/claim", json={"device_id": "nothing", "claim_code": "x"})
@@ -89,7 +87,7 @@ def test_too_many_wrong_codes_are_told_when_to_go_on(page: Page, server: Process
     )
 
 
-def test_a_card_says_whether_the_device_reports(
+def test_a_card_shows_whether_the_device_is_online(
     page: Page, server: Process, stack: Stack, bob: Person, device: str
 ) -> None:
     minutes = 7
@@ -122,7 +120,7 @@ def test_the_owner_renames_a_device_and_moves_it_to_another_zone(
     assert (answer["name"], answer["timezone"]) == ("House by the lake", "America/New_York")
 
 
-def test_sharing_lets_somebody_in_and_removing_the_share_shuts_them_out(
+def test_a_share_gives_access_until_it_is_removed(
     page: Page, server: Process, bob: Person, charlie: Person, device: str, watch: Watch
 ) -> None:
     watch.network_errors_expected = True
@@ -145,7 +143,7 @@ def test_sharing_lets_somebody_in_and_removing_the_share_shuts_them_out(
     assert not sees(charlie, device)
 
 
-def test_a_share_can_be_given_an_end(page: Page, server: Process, bob: Person, charlie: Person, device: str) -> None:
+def test_a_share_can_have_an_expiry(page: Page, server: Process, bob: Person, charlie: Person, device: str) -> None:
     enter(page, server, bob, "/devices")
     page.get_by_role("button", name=f"Share {device}").click()
     page.get_by_label("Username", exact=True).fill(charlie.username)
@@ -158,7 +156,7 @@ def test_a_share_can_be_given_an_end(page: Page, server: Process, bob: Person, c
     assert datetime.fromisoformat(share["expires_at"]) == end
 
 
-def test_a_guest_sees_the_device_until_the_share_expires_and_may_change_nothing(
+def test_a_guest_can_only_view_the_device_until_the_share_expires(
     page: Page, server: Process, bob: Person, charlie: Person, device: str
 ) -> None:
     enter(page, server, charlie, "/devices")
@@ -173,9 +171,7 @@ def test_a_guest_sees_the_device_until_the_share_expires_and_may_change_nothing(
     expect(page.get_by_role("heading", name="No devices yet")).to_be_visible()
 
 
-def test_a_device_says_what_happened_to_it(
-    page: Page, server: Process, bob: Person, charlie: Person, device: str
-) -> None:
+def test_a_device_shows_its_log(page: Page, server: Process, bob: Person, charlie: Person, device: str) -> None:
     bob.http.post(f"/api/devices/{device}/shares", json={"username": charlie.username}).raise_for_status()
     bob.http.delete(f"/api/devices/{device}/shares/{charlie.username}").raise_for_status()
     enter(page, server, bob, "/devices")
@@ -188,7 +184,7 @@ def test_a_device_says_what_happened_to_it(
     expect(page.get_by_role("button", name=f"History {device}")).to_be_focused()
 
 
-def test_a_transferred_device_is_the_other_ones_and_no_longer_mine(
+def test_a_transferred_device_belongs_to_the_new_owner_only(
     page: Page, server: Process, bob: Person, charlie: Person, device: str
 ) -> None:
     enter(page, server, bob, "/devices")
@@ -231,7 +227,7 @@ def test_a_released_device_is_claimed_again_with_a_new_code(
     assert sees(bob, device_id)
 
 
-def test_when_the_session_has_ended_the_form_leads_back_here(
+def test_after_an_ended_session_login_returns_to_the_page(
     page: Page, server: Process, bob: Person, device: str, watch: Watch
 ) -> None:
     watch.network_errors_expected = True
@@ -246,12 +242,12 @@ def test_when_the_session_has_ended_the_form_leads_back_here(
     expect(card(page, device)).to_be_visible()
 
 
-def test_a_stranger_is_sent_to_the_form_and_comes_back(page: Page, server: Process, bob: Person) -> None:
+def test_an_anonymous_visitor_logs_in_and_returns(page: Page, server: Process, bob: Person) -> None:
     page.goto(f"{server.url}/devices")
     expect(page).to_have_url(f"{server.url}/login?next=/devices")
 
 
-def test_a_server_that_is_out_of_reach_is_said_and_asked_again(
+def test_an_unreachable_server_is_reported_and_retried(
     page: Page, server: Process, bob: Person, device: str, watch: Watch
 ) -> None:
     watch.network_errors_expected = True

@@ -32,7 +32,7 @@ def numbers(text: str) -> float:
     return float(re.sub(r"[^0-9.]", "", text))
 
 
-def test_energy_is_what_the_api_says_and_what_is_missing_is_shown(
+def test_energy_matches_the_api_and_missing_values_are_marked(
     dashboard: DashboardPage, charlie: Person, measured: str
 ) -> None:
     page = dashboard.page
@@ -40,14 +40,14 @@ def test_energy_is_what_the_api_says_and_what_is_missing_is_shown(
     row = page.locator("#energy-rows tr", has_text="House")
     expect(row.locator("td").last).not_to_have_text("–", timeout=DEADLINE_MS)
     assert numbers(row.locator("td").last.inner_text()) == pytest.approx(year["consumed_kwh"], abs=0.01)
-    # Nothing was measured today, so no number is shown.
+    # Nothing was measured today: no number is shown.
     expect(row.locator("td").first).to_have_text("–")
     coverage = page.locator("#energy-rows .coverage td")
     expect(coverage.first).to_have_text(re.compile("^0"))
     expect(coverage.last).to_have_class("short")
 
 
-def test_reports_turn_pages_and_can_be_taken_away(dashboard: DashboardPage, charlie: Person, measured: str) -> None:
+def test_reports_are_paged_and_downloadable(dashboard: DashboardPage, charlie: Person, measured: str) -> None:
     page = dashboard.page
     page.locator("#report").scroll_into_view_if_needed()
     page.get_by_role("button", name="Years").click()
@@ -77,7 +77,7 @@ def test_reports_turn_pages_and_can_be_taken_away(dashboard: DashboardPage, char
     expect(page.get_by_role("button", name="Report after")).to_be_disabled()
 
 
-def test_figures_that_are_not_to_be_had_are_said(dashboard: DashboardPage, measured: str, watch: Watch) -> None:
+def test_unavailable_figures_are_reported(dashboard: DashboardPage, measured: str, watch: Watch) -> None:
     watch.network_errors_expected = True
     page = dashboard.page
     page.route("**/api/energy/**", lambda route: route.fulfill(

@@ -1,4 +1,4 @@
-"""docs/getting-started.md, followed to the letter: its commands in a shell, its clicks in a browser."""
+"""docs/getting-started.md, executed literally: its commands in a shell, its clicks in a browser."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ pytestmark = pytest.mark.processes
 
 PAGE = "getting-started.md"
 READY = "Ctrl-C stops everything"
-# A day of history instead of thirty, to be quick: the only thing that is not as the page has it.
+# One day of history instead of thirty saves time. Everything else is as on the page.
 LESS = ["--days", "1"]
 
 
 @pytest.fixture
 def env(stack: Stack, tmp_path: Path) -> dict[str, str]:
-    """A new terminal. The demo has accounts of its own, and its readings go into this run's databases."""
+    """A new terminal. The demo has separate accounts and stores its readings in this run's databases."""
     with Redis.from_url(stack.env["REDIS_URL"]) as client:
-        client.delete(ring_key("ems_001"))  # of an earlier run
+        client.delete(ring_key("ems_001"))  # left by an earlier run
     databases = {name: stack.env[name] for name in ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL", "REDIS_URL")}
     return clean_env(DEMO_FOLDER=str(tmp_path / "demo"), **databases)
 
 
 @pytest.fixture
 def demo(env: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    """What the demo prints; it is up."""
+    """The output of the demo after its start."""
     log = tmp_path / "demo.log"
     command = block(PAGE, "sh", "./scripts/demo\n").split() + LESS
     with log.open("w") as output:
@@ -55,7 +55,7 @@ def demo(env: dict[str, str], tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def program() -> Iterator[Path]:
-    """Where the page says that the device's program is saved."""
+    """The file in which the page saves the device's program."""
     path = ROOT / ".local/my_device.py"
     path.write_text("\n".join(blocks(PAGE, "python")))
     yield path
@@ -68,7 +68,7 @@ def found(pattern: str, text: str) -> str:
     return match[1]
 
 
-def test_the_page_leads_from_a_clone_to_the_own_devices_readings_on_the_chart(
+def test_the_page_leads_from_a_clone_to_readings_on_the_chart(
     page: Page, demo: str, env: dict[str, str], program: Path, tmp_path: Path
 ) -> None:
     address, password = found(r"page +(http://\S+)", demo), found(r"alice / (\S+)", demo)
@@ -97,7 +97,7 @@ def test_the_page_leads_from_a_clone_to_the_own_devices_readings_on_the_chart(
 
 
 def claim(page: Page, code: str) -> None:
-    """Step 3, with the words that the page has in bold."""
+    """Step 3, with the bold words of the page."""
     page.get_by_role("link", name="Devices").click()
     wait_path(page, "/devices")
     page.get_by_role("button", name="Claim a device").click()
@@ -108,7 +108,7 @@ def claim(page: Page, code: str) -> None:
 
 
 def see_it_grow(page: Page, dashboard: DashboardPage) -> None:
-    """Step 5, with the words that the page has in bold."""
+    """Step 5, with the bold words of the page."""
     page.get_by_role("link", name="Chart", exact=True).click()
     option = page.get_by_label("Device").locator("option", has_text="My house")
     page.get_by_label("Device").select_option(value=option.get_attribute("value", timeout=DEADLINE_MS))

@@ -132,7 +132,7 @@ def test_from_history_to_live_across_killed_connections(
     assert follower.page.evaluate("(id) => window.live.cursor(id)", device_id) == times_of(readings)[-1]
 
 
-def test_a_restarted_server_is_come_back_to(
+def test_the_client_reconnects_to_a_restarted_server(
     dashboard: DashboardPage, stack: Stack, charlie: Person, logs: Path, watch: Watch
 ) -> None:
     watch.network_errors_expected = True
@@ -154,7 +154,7 @@ def test_a_restarted_server_is_come_back_to(
         follower.wait_given(device_id, [*readings, *missed])
 
 
-def test_a_ticket_that_grew_old_on_the_way_is_renewed(follower: Follower, stack: Stack, device_id: str) -> None:
+def test_an_expired_ticket_is_renewed(follower: Follower, stack: Stack, device_id: str) -> None:
     def outdated(route: Route) -> None:
         """Expire the ticket: Redis drops it after 30 s."""
         answer = route.fetch()
@@ -170,7 +170,7 @@ def test_a_ticket_that_grew_old_on_the_way_is_renewed(follower: Follower, stack:
     assert [state.get("code") for state in follower["states"] if state["name"] == "offline"] == [4401]
 
 
-def test_a_fresh_ticket_that_is_refused_ends_it(follower: Follower, device_id: str) -> None:
+def test_a_refused_new_ticket_ends_the_stream(follower: Follower, device_id: str) -> None:
     follower.page.route(
         "**/api/auth/ws-ticket", lambda route: route.fulfill(status=201, json={"ticket": "no", "expires_in": 30})
     )
@@ -180,7 +180,7 @@ def test_a_fresh_ticket_that_is_refused_ends_it(follower: Follower, device_id: s
     assert follower["tickets"] == 1
 
 
-def test_a_share_that_ends_ends_this_device_only(
+def test_an_ended_share_ends_only_this_device(
     follower: Follower, stack: Stack, bob: Person, charlie: Person, device_id: str
 ) -> None:
     shared = make_device(bob)
@@ -202,7 +202,7 @@ def test_a_share_that_ends_ends_this_device_only(
     assert follower.state["name"] == "live"
 
 
-def test_many_devices_are_asked_for_together_and_one_that_is_refused_is_told_apart(
+def test_many_devices_share_a_request_and_refused_ones_are_named(
     follower: Follower, stack: Stack, bob: Person, charlie: Person
 ) -> None:
     """There are more devices than the server allows frames per second."""
@@ -217,7 +217,7 @@ def test_many_devices_are_asked_for_together_and_one_that_is_refused_is_told_apa
     assert {"offline", "ended"}.isdisjoint({state["name"] for state in follower["states"]})
 
 
-def test_what_is_missing_is_named(follower: Follower, stack: Stack, device_id: str) -> None:
+def test_gaps_are_reported(follower: Follower, stack: Stack, device_id: str) -> None:
     first, late, second = recent(device_id, 3)
     follower.follow({device_id: None})
     follower.wait_state("live")
@@ -228,7 +228,7 @@ def test_what_is_missing_is_named(follower: Follower, stack: Stack, device_id: s
     follower.wait(lambda: follower["gaps"] == [{"from": time, "to": time}], "the gap")
 
 
-def test_too_much_to_replay_is_said(dashboard: DashboardPage, stack: Stack, charlie: Person, logs: Path) -> None:
+def test_an_incomplete_replay_is_reported(dashboard: DashboardPage, stack: Stack, charlie: Person, logs: Path) -> None:
     with server_process(stack.env | {"LIVE_BACKLOG_MAX_READINGS": "50"}, logs / "client_backlog.log") as server:
         dashboard.url = server.url
         follower, device_id = Follower(dashboard, charlie), make_device(charlie)
@@ -244,7 +244,7 @@ def test_too_much_to_replay_is_said(dashboard: DashboardPage, stack: Stack, char
         follower.wait_given(device_id, [reading for reading in readings if iso_from_us(reading.us) > told["cursor"]])
 
 
-def test_a_page_that_is_hidden_lets_go_and_catches_up_when_it_is_shown(
+def test_a_hidden_page_disconnects_and_catches_up_when_shown(
     follower: Follower, proxy: TcpProxy, stack: Stack, device_id: str
 ) -> None:
     readings = recent(device_id, 60)
@@ -277,9 +277,7 @@ def be_hidden(page: Page, hidden: bool) -> None:
     )
 
 
-def test_handlers_that_are_behind_stop_the_stream_and_lose_nothing(
-    follower: Follower, stack: Stack, device_id: str
-) -> None:
+def test_slow_handlers_pause_the_stream_without_loss(follower: Follower, stack: Stack, device_id: str) -> None:
     readings = recent(device_id, 400)
     follower.follow({device_id: None}, maxWaiting=20)
     follower.wait_state("live")

@@ -62,7 +62,7 @@ def test_the_dashboard_and_the_form_work_under_their_policy(
     assert violations(collecting) == []
 
 
-def test_the_dashboard_keeps_nothing_secret_in_the_browser(
+def test_the_dashboard_stores_no_secret_in_the_browser(
     page: Page, dashboard: DashboardPage, owner: Person, house: str
 ) -> None:
     dashboard.sign_in(owner.username, owner.password)
@@ -97,7 +97,7 @@ def test_the_admins_scripts_run(collecting: Page, dashboard: DashboardPage, char
     assert violations(collecting) == []
 
 
-def test_what_is_inline_or_foreign_is_blocked(collecting: Page, dashboard: DashboardPage, watch: Watch) -> None:
+def test_inline_and_foreign_content_is_blocked(collecting: Page, dashboard: DashboardPage, watch: Watch) -> None:
     """Content that an injection could add to a page."""
     collecting.goto(f"{dashboard.url}/login")
     collecting.evaluate("""async () => {
@@ -163,7 +163,7 @@ def test_a_page_of_an_allowed_origin_reads_history_with_a_token(
     assert answer["body"]["device_id"] == house
 
 
-def test_a_page_of_another_origin_does_not(
+def test_a_page_of_another_origin_cannot_read_history(
     page: Page, server: Process, owner: Person, house: str, foreign: str, watch: Watch
 ) -> None:
     page.goto(foreign)

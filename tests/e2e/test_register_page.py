@@ -25,9 +25,7 @@ def register(page: Page, username: str, password: str, again: str) -> None:
     page.get_by_role("button", name="Create the account").click()
 
 
-def test_a_newcomer_makes_an_account_is_signed_in_and_arrives(
-    page: Page, server: Process, bob: Person, watch: Watch
-) -> None:
+def test_a_new_user_registers_and_sees_the_dashboard(page: Page, server: Process, bob: Person, watch: Watch) -> None:
     watch.network_errors_expected = True
     page.goto(f"{server.url}/devices")
     page.get_by_role("link", name="Create an account").click()
@@ -45,7 +43,7 @@ def test_a_newcomer_makes_an_account_is_signed_in_and_arrives(
     expect(page.get_by_role("banner")).to_contain_text(name)
 
 
-def test_where_registration_is_closed_nothing_leads_there_and_the_page_says_so(
+def test_closed_registration_has_no_link_and_shows_a_message(
     page: Page, stack: Stack, logs: Path, watch: Watch
 ) -> None:
     with server_process(stack.env | {"ALLOW_REGISTRATION": "0"}, logs / "closed_pages.log") as closed:

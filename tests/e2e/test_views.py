@@ -63,13 +63,13 @@ def wait_resolution(dashboard: DashboardPage, resolution: str) -> None:
     dashboard.wait(lambda: dashboard.drawn("resolution") == resolution, f"a resolution of {resolution}")
 
 
-def test_every_change_of_view_asks_for_history_once(signed_in: DashboardPage, asked: Asked) -> None:
+def test_every_change_of_view_requests_history_once(signed_in: DashboardPage, asked: Asked) -> None:
     for label in ["10 min", "7 d", "1 y"]:
         signed_in.choose(label)
         assert len(asked.take()) == 1
 
 
-def test_dragging_asks_for_the_finer_view_and_a_double_click_goes_back(signed_in: DashboardPage, asked: Asked) -> None:
+def test_dragging_zooms_in_and_a_double_click_goes_back(signed_in: DashboardPage, asked: Asked) -> None:
     page = signed_in.page
     drag(page, 0.90, 0.93)  # 45 minutes of a day
     wait_resolution(signed_in, "5s")
@@ -103,7 +103,7 @@ def test_the_keyboard_zooms_and_goes_back(signed_in: DashboardPage) -> None:
     signed_in.wait_drawn("24h")
 
 
-def test_a_period_is_read_in_the_zone_of_the_device(dashboard: DashboardPage, charlie: Person, stack: Stack) -> None:
+def test_a_period_uses_the_zone_of_the_device(dashboard: DashboardPage, charlie: Person, stack: Stack) -> None:
     """When the clocks go back, the day in Berlin has 25 hours and two o'clock occurs twice."""
     device_id = make_device(charlie)
     midnight = us_from_datetime(datetime(2025, 10, 25, 22, tzinfo=UTC))
@@ -155,7 +155,7 @@ def test_metrics_are_switched_on_and_off(signed_in: DashboardPage, asked: Asked,
     expect(page.locator("#battery_soc")).to_have_count(0)
 
 
-def test_devices_are_compared_and_one_that_is_taken_away_is_said(
+def test_devices_are_compared_and_a_revoked_one_is_reported(
     signed_in: DashboardPage, asked: Asked, stack: Stack, owner: Person, bob: Person, watch: Watch
 ) -> None:
     watch.network_errors_expected = True  # requests at the end of the share are refused
@@ -191,7 +191,7 @@ def lines(dashboard: DashboardPage) -> bool:
     )
 
 
-def test_spikes_are_seen_in_the_band(dashboard: DashboardPage, stack: Stack, charlie: Person) -> None:
+def test_spikes_are_visible_in_the_band(dashboard: DashboardPage, stack: Stack, charlie: Person) -> None:
     """The average of a bucket hides a second of 9 kW; its maximum does not."""
     device_id = make_device(charlie)
     now = now_us()
@@ -212,9 +212,7 @@ def screen_csv(page: Page) -> str:
     return content(told.value)
 
 
-def test_what_is_shown_and_every_reading_can_be_taken_away(
-    dashboard: DashboardPage, stack: Stack, charlie: Person
-) -> None:
+def test_the_view_and_all_readings_can_be_downloaded(dashboard: DashboardPage, stack: Stack, charlie: Person) -> None:
     device_id = make_device(charlie)
     now = now_us()
     store(stack, [reading_at(device_id, now - age * SECOND_US, float(age)) for age in range(3000, 0, -1)])
@@ -273,12 +271,12 @@ def value(page: Page, chart: str, line: str) -> Locator:
     return page.locator(chart).get_by_role("button", name=line).locator(".value")
 
 
-def test_charts_are_told_in_words(signed_in: DashboardPage) -> None:
+def test_charts_have_text_descriptions(signed_in: DashboardPage) -> None:
     label = signed_in.page.locator("#power .plot").get_attribute("aria-label") or ""
     assert re.match(r"Power\. Solar: from \S+\sk?W to \S+\sk?W, last \S+\sk?W; House: ", label), label
 
 
-def test_a_phone_has_buttons_for_what_a_mouse_drags(signed_in: DashboardPage, asked: Asked) -> None:
+def test_a_phone_has_buttons_for_zooming(signed_in: DashboardPage, asked: Asked) -> None:
     page = signed_in.page
     page.set_viewport_size({"width": 390, "height": 844})
     page.get_by_role("button", name="Closer").click()

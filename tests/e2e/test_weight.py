@@ -44,7 +44,7 @@ def at_home(dashboard: DashboardPage, owner: Person, house: str) -> DashboardPag
     return dashboard
 
 
-def test_the_whole_page_is_light(at_home: DashboardPage) -> None:
+def test_the_page_transfers_few_bytes(at_home: DashboardPage) -> None:
     """Bytes on the wire with an empty cache: the page, its modules, styles and the first data."""
     at_home.wait_live()
     sizes: dict[str, int] = at_home.page.evaluate(
@@ -57,14 +57,14 @@ def test_the_whole_page_is_light(at_home: DashboardPage) -> None:
     assert sum(sizes.values()) < PAGE_BYTES, sizes
 
 
-def test_nothing_jumps_while_the_page_fills(at_home: DashboardPage) -> None:
+def test_the_layout_does_not_shift_while_loading(at_home: DashboardPage) -> None:
     at_home.wait_live()
     at_home.page.locator("#energy-rows td", has_text=".").first.wait_for()
     shift, moved = at_home.page.evaluate("[window.seen.shift, window.seen.moved]")
     assert shift < 0.02, moved
 
 
-def test_readings_do_not_occupy_the_page(at_home: DashboardPage) -> None:
+def test_readings_cause_few_long_tasks(at_home: DashboardPage) -> None:
     """Ten seconds of readings in the finest view. A busy machine causes some long tasks, but not one per reading."""
     at_home.choose("10 min")
     at_home.wait_live()
@@ -76,9 +76,7 @@ def test_readings_do_not_occupy_the_page(at_home: DashboardPage) -> None:
     assert len(tasks) < 10
 
 
-def test_hours_of_readings_leave_no_more_in_memory_than_the_view(
-    dashboard: DashboardPage, stack: Stack, charlie: Person
-) -> None:
+def test_memory_is_bounded_by_the_view(dashboard: DashboardPage, stack: Stack, charlie: Person) -> None:
     """Send three hours of readings at 1 Hz through the real server, as fast as possible. Compare the heap after a
     garbage collection, once the ten minutes shown are full, with the heap two hours later."""
     device_id = make_device(charlie)

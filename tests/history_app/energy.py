@@ -1,4 +1,4 @@
-"""Helpers of the energy tests: readings by role, questions, and the answer that the oracle gives."""
+"""Helpers of the energy tests: readings by role, requests, and the expected response of the oracle."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Row = tuple[int, Mapping[str, float | None]]
 
 
 def reading(device_id: str, at: int, **powers: float | None) -> Reading:
-    """A reading of the powers by role; everything else is missing."""
+    """Return a reading of the powers by role; all other metrics are null."""
     return Reading(device_id, at, tuple(powers.get(metric.role) for metric in CATALOGUE.metrics))
 
 
 def ask(person: Person, device_id: str, *, at: Process | None = None, **parameters: Any) -> dict[str, Any]:
-    """What the server says, or the one given with `at`."""
+    """Request energy from the server, or from `at`."""
     answer = person.http.get(f"{at.url if at else ''}/api/energy/{device_id}", params=parameters)
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
@@ -38,7 +38,7 @@ def ask(person: Person, device_id: str, *, at: Process | None = None, **paramete
 def expected_sums(
     rows: Sequence[Row], low: int, high: int, now: int, catalogue: Catalogue = CATALOGUE
 ) -> dict[str, Sums]:
-    """What the oracle says of each metric with a role in one period. `rows`: by name of the metric."""
+    """Return the oracle's sums for each metric with a role in one period. `rows`: by name of the metric."""
     sums = {}
     for metric in catalogue.metrics:
         if metric.role:
@@ -50,7 +50,7 @@ def expected_sums(
 def assert_period(
     found: Mapping[str, Any], rows: Sequence[Row], low: int, high: int, now: int, catalogue: Catalogue = CATALOGUE
 ) -> None:
-    """Every field of a period is what the oracle says, to 1e-9."""
+    """Check that every field of a period equals the oracle's to 1e-9."""
     sums = expected_sums(rows, low, high, now, catalogue)
     reported = {name: one for name, one in sums.items() if one.held_s or one.highest}
     elapsed_s = (min(high, now) - low) / SECOND_US
@@ -68,7 +68,7 @@ def assert_period(
 
 
 def expected_kwh(sums: Mapping[str, Sums], catalogue: Catalogue) -> dict[str, tuple[float | None, str | None]]:
-    """kWh and source by quantity; metrics in W and kWh."""
+    """Return kWh and source by quantity, for metrics in W and kWh."""
     expected: dict[str, tuple[float | None, str | None]] = {}
     for name, quantity in QUANTITIES.items():
         expected[name] = (None, None)

@@ -1,4 +1,4 @@
-"""Readings that have aged out of the raw table: the finest tier that still covers the window answers, and says so."""
+"""Readings that have aged out of the raw table: the finest tier that covers the window answers, named in `source`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from testing.rollup import roll_up
 from testing.stack import Stack
 from testing.telemetry import readings_each_second, store
 
-# Where no other test has readings: chunks are dropped.
+# times without readings of other tests, because chunks are dropped
 OLD = us_from_iso("2001-02-03T04:05:00Z")
 RECENT = us_from_iso("2002-02-03T04:05:00Z")
 
@@ -29,7 +29,7 @@ def owner(server: Process) -> Iterator[Person]:
 
 @pytest.fixture(scope="module")
 def aged(stack: Stack, owner: Person) -> str:
-    """A device with an hour in 2001, of which only the tiers are left, and one in 2002 that is all there."""
+    """A device with an hour in 2001, of which only the tiers remain, and an hour in 2002 with raw readings."""
     device_id = device_create(owner=owner)
     for start in (OLD, RECENT):
         store(stack, readings_each_second(device_id, start, 3_600))
@@ -59,22 +59,22 @@ def test_ten_minutes_that_have_aged_out_come_from_the_finest_tier(owner: Person,
     assert body["cursor"] == iso_from_us(RECENT + 3_599 * SECOND_US)
 
 
-def test_what_is_coarser_is_answered_as_asked(owner: Person, aged: str) -> None:
+def test_coarser_resolutions_are_answered_as_requested(owner: Person, aged: str) -> None:
     body = ask(owner, aged, OLD, 3_600, resolution="5m")
     assert (body["resolution"], body["source"], sum(body["count"])) == ("5m", "energy_data_5m", 3_600)
 
 
-def test_what_has_not_aged_out_is_raw(owner: Person, aged: str) -> None:
+def test_recent_readings_are_raw(owner: Person, aged: str) -> None:
     body = ask(owner, aged, RECENT, 600)
     assert (body["resolution"], body["source"], body["points"]) == ("raw", "energy_data", 600)
 
 
-def test_a_window_that_begins_before_and_ends_after_is_whole(owner: Person, aged: str) -> None:
+def test_a_window_across_the_floor_is_complete(owner: Person, aged: str) -> None:
     body = ask(owner, aged, OLD, 366 * 86_400, resolution="1d")
     assert (body["source"], sum(body["count"])) == ("energy_data_1d", 7_200)
 
 
-def test_too_many_points_even_of_the_tier_are_refused(owner: Person, aged: str) -> None:
+def test_too_many_points_of_the_tier_are_refused(owner: Person, aged: str) -> None:
     answer = owner.http.get(
         f"/api/history/{aged}",
         params={"start": iso_from_us(OLD), "end": iso_from_us(RECENT), "resolution": "raw"},

@@ -1,4 +1,4 @@
-"""Buckets over random readings, from rollup tiers and from raw rows, compared with a plain Python oracle."""
+"""Buckets of random readings, from rollup tiers and from raw rows, compared with a plain Python oracle."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from testing.stack import Stack
 from testing.telemetry import store
 from tests.history_app.test_window import ZONES
 
-BASE = us_from_iso("2025-10-20T00:00:00Z")  # a change of clock lies within the drawn windows
+BASE = us_from_iso("2025-10-20T00:00:00Z")  # the drawn windows contain a clock change
 WIDTH = len(CATALOGUE.names)
 numbers = st.none() | st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: round(value, 6))
 
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[list[tuple[int, tuple[float | None, ...]]], int, int, Step, str]:
-    """Irregular readings with holes, and a window over (part of) them."""
+    """Draw irregular readings with holes, and a window over all or part of them."""
     step = draw(st.sampled_from(LADDER[1:]))
     span_s = max(10.0, min(step.seconds * 40, 120 * 86_400))
     offsets = draw(st.lists(st.integers(0, int(span_s * SECOND_US)), max_size=60, unique=True))
@@ -39,7 +39,7 @@ def questions(draw: st.DrawFn) -> tuple[list[tuple[int, tuple[float | None, ...]
 
 
 def oracle(rows: list[tuple[int, tuple[float | None, ...]]], low: int, high: int) -> dict[str, Any]:
-    """One bucket, [low, high), of the first metric: by hand."""
+    """Return one bucket, [low, high), of the first metric."""
     inside = [values[0] for us, values in rows if low <= us < high]
     present = [value for value in inside if value is not None]
     return {
@@ -59,7 +59,7 @@ def is_close(found: float | None, expected: float | None, scale: float) -> bool:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(question=questions())
-def test_every_bucket_is_what_the_oracle_says(
+def test_every_bucket_matches_the_oracle(
     stack: Stack,
     alice: Person,
     raw_server: Process,

@@ -25,7 +25,7 @@ def get(person: Person, device_id: str, tag: str | None = None, **parameters: An
     return person.http.get(f"/api/history/{device_id}", params=parameters, headers=headers)
 
 
-def test_who_has_the_answer_is_told_so(stack: Stack, alice: Person, device: str) -> None:
+def test_a_matching_etag_gets_304(stack: Stack, alice: Person, device: str) -> None:
     store(stack, readings_each_second(device, START, 100))
     first = get(alice, device, **CLOSED)
     tag = first.headers["etag"]
@@ -81,14 +81,14 @@ def test_a_new_reading_changes_the_tag_of_a_window_that_reaches_the_present(
     assert get(alice, device, tag, **asked).status_code == 200
 
 
-def test_another_form_has_another_tag(alice: Person, device: str) -> None:
+def test_other_representations_have_other_tags(alice: Person, device: str) -> None:
     tags = {get(alice, device, **CLOSED, **more).headers["etag"] for more in ({}, {"format": "csv"}, {"agg": "max"})}
     assert len(tags) == 3
     csv = get(alice, device, **CLOSED, format="csv")
     assert get(alice, device, csv.headers["etag"], **CLOSED, format="csv").status_code == 304
 
 
-def test_nobody_is_told_304_who_may_not_have_the_answer(alice: Person, charlie: Person, device: str) -> None:
+def test_a_304_requires_access(alice: Person, charlie: Person, device: str) -> None:
     tag = get(alice, device, **CLOSED).headers["etag"]
     assert get(charlie, device, tag, **CLOSED).status_code == 403
 
@@ -101,8 +101,8 @@ def test_if_none_match(header: str, known: bool) -> None:
     assert etag_matches(header, 'W/"a"') is known
 
 
-def test_identical_requests_at_once_share_one_query(stack: Stack, alice: Person, device: str) -> None:
-    """The table is locked, so that the first query certainly still runs when the others come."""
+def test_identical_concurrent_requests_share_one_query(stack: Stack, alice: Person, device: str) -> None:
+    """The table is locked, so that the first query still runs when the other requests arrive."""
 
     assert get(alice, device, range="10m").status_code == 200
     with ThreadPoolExecutor(5) as threads:
@@ -115,12 +115,12 @@ def test_identical_requests_at_once_share_one_query(stack: Stack, alice: Person,
         answers = [answer.result(30) for answer in same]
         assert other.result(30).status_code == 200
     assert {answer.status_code for answer in answers} == {200}
-    # The window is counted from the present to the microsecond: only a shared answer can be the same.
+    # The window ends at the current microsecond: only a shared response can be identical.
     assert len({answer.json()["start"] for answer in answers}) == 1
 
 
-def test_a_304_needs_no_answer(stack: Stack, alice: Person, device: str) -> None:
-    """The raw table, from which this answer is made, is locked: whoever needed it would wait until it is 503."""
+def test_a_304_runs_no_query(stack: Stack, alice: Person, device: str) -> None:
+    """The raw table that this response is made of is locked: a query would wait and end in a 503."""
     store(stack, readings_each_second(device, START, 600))
     asked = {**CLOSED, "resolution": "5s"}
     tag = get(alice, device, **asked).headers["etag"]
@@ -129,8 +129,8 @@ def test_a_304_needs_no_answer(stack: Stack, alice: Person, device: str) -> None
         assert get(alice, device, tag, **asked).status_code == 304
 
 
-def test_what_is_known_is_forgotten_when_anything_changes(stack: Stack, alice: Person, device: str) -> None:
-    """Each way a window can change, after a 304 that needed no answer."""
+def test_any_change_invalidates_the_tag(stack: Stack, alice: Person, device: str) -> None:
+    """Changes a window in each possible way, after a 304 without a query."""
     store(stack, readings_each_second(device, START, 100))
     changes = [
         "INSERT INTO energy_data (time, device_id, solar_power) VALUES (%(time)s, %(device)s, 5)",

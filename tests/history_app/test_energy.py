@@ -1,4 +1,4 @@
-"""GET /api/energy/{device_id} over the real server and database: fields, periods, refusals."""
+"""GET /api/energy/{device_id} on the real server and database: fields, periods, refusals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.history_app.test_history import refused, us
 
 
 def test_a_day_of_a_house(stack: Stack, alice: Person, device: str) -> None:
-    """An hour of importing 1 kW for a load of 3 kW, then an hour of sun: 4 kW, of which 1 kW is exported."""
+    """An hour with 1 kW of import for a load of 3 kW, then an hour of sun: 4 kW, of which 1 kW is exported."""
     start = us("2026-06-15T10:00:00Z")
     morning = [
         reading(device, start + second * SECOND_US, grid=1000.0, battery=-2000.0, solar=0.0, load=3000.0)
@@ -62,16 +62,16 @@ def test_a_day_of_a_house(stack: Stack, alice: Person, device: str) -> None:
     assert set(day["sources"].values()) == {"power"}
 
 
-def test_a_hold_is_cut_at_midnight_and_goes_on_in_the_next_day(stack: Stack, alice: Person, device: str) -> None:
+def test_a_hold_is_split_at_midnight(stack: Stack, alice: Person, device: str) -> None:
     midnight = us("2026-06-15T00:00:00Z")
     store(stack, [reading(device, midnight - 20 * SECOND_US, load=3600.0)])
     before, after = ask(alice, device, start="2026-06-14", end="2026-06-16")["periods"]
     assert (before["consumed_kwh"], after["consumed_kwh"]) == (pytest.approx(0.02), pytest.approx(0.04))
     assert after["coverage"] == pytest.approx(40 / 86_400)
-    assert after["peak_w"] is None  # it was measured the day before
+    assert after["peak_w"] is None  # measured the day before
 
 
-def test_without_readings_nothing_is_known(alice: Person, device: str) -> None:
+def test_without_readings_all_figures_are_null(alice: Person, device: str) -> None:
     (day,) = ask(alice, device, start="2026-06-15", end="2026-06-16")["periods"]
     assert day["coverage"] == 0.0
     assert (day["coverage_by_metric"], day["source"]) == ({}, "power")
@@ -80,7 +80,7 @@ def test_without_readings_nothing_is_known(alice: Person, device: str) -> None:
     assert {value for key, value in day.items() if key not in others} == {None}
 
 
-def test_the_period_that_is_running_is_the_default(stack: Stack, alice: Person, device: str) -> None:
+def test_the_current_period_is_the_default(stack: Stack, alice: Person, device: str) -> None:
     now = now_us()
     store(stack, [reading(device, now - 5 * SECOND_US, load=1000.0), reading(device, now + HOUR_US, load=1e6)])
     zone = ZoneInfo("UTC")
@@ -88,7 +88,7 @@ def test_the_period_that_is_running_is_the_default(stack: Stack, alice: Person, 
         (found,) = ask(alice, device, period=period)["periods"]
         assert found["start"] == iso_from_us(floor(now, step, zone))
         assert found["partial"] is True
-        # What is held reaches to the present at most, and a reading ahead of the clock does not count.
+        # A hold ends at the present at the latest, and a reading ahead of the clock does not count.
         assert 0 < found["consumed_kwh"] <= 60 * 1000 / 3.6e6
 
 
@@ -118,7 +118,7 @@ def test_periods_follow_the_calendar_of_the_zone(
     [("period=minute", "period"), ("start=never", "start"), ("end=never", "end"), ("tz=Mars", "tz"),
      ("range=1", "range"), ("metrics=solar_power", "metrics"), ("start=2026-02-01&end=2026-01-01", "start")],
 )  # fmt: skip
-def test_a_parameter_that_cannot_be_used_is_named(alice: Person, device: str, query: str, parameter: str) -> None:
+def test_an_invalid_parameter_is_named(alice: Person, device: str, query: str, parameter: str) -> None:
     refused(alice.http.get(f"/api/energy/{device}?{query}"), 400, parameter)
 
 
@@ -194,17 +194,17 @@ def test_several_devices_and_their_total(stack: Stack, alice: Person, device: st
 
 
 def _tail_kwh(watts: float) -> float:
-    """The last of minutely readings holds for 150 s rather than for 60."""
+    """The last of several minutely readings holds for 150 s instead of 60 s."""
     return watts * 90 / 3.6e6
 
 
-def test_several_devices_by_default_are_all_that_one_may_see(alice: Person, bob: Person, device: str) -> None:
+def test_the_default_devices_are_all_accessible_ones(alice: Person, bob: Person, device: str) -> None:
     assert [one["device_id"] for one in alice.http.get("/api/energy").json()["devices"]] == [device]
     nothing = bob.http.get("/api/energy").json()
     assert (nothing["devices"], nothing["total"]["coverage"], nothing["total"]["consumed_kwh"]) == ([], 0.0, None)
 
 
-def test_one_foreign_device_refuses_the_whole(alice: Person, charlie: Person, device: str) -> None:
+def test_one_foreign_device_refuses_the_request(alice: Person, charlie: Person, device: str) -> None:
     own = device_create(owner=charlie)
     refused(charlie.http.get(f"/api/energy?devices={own},{device}"), 403, "device")
     refused(alice.http.get("/api/energy?devices="), 400, "devices")

@@ -1,4 +1,4 @@
-"""Energy counters: their increase is the figure, through resets, over any gap, in every window, beside the oracle."""
+"""Energy counters: sums of increases across resets and gaps, in every window, compared with the oracle."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DAY = us("2026-05-12T00:00:00Z")
 
 @dataclass(frozen=True)
 class Metered:
-    """A server whose catalogue has counters."""
+    """A server with counters in its catalogue."""
 
     catalogue: Catalogue
     server: Process
@@ -76,7 +76,7 @@ def metered(stack: Stack, logs: Path, tmp_path_factory: pytest.TempPathFactory) 
         yield Metered(catalogue_load(path), server, stack)
 
 
-def test_the_increase_is_the_figure_and_a_reset_counts_from_zero(metered: Metered, alice: Person, device: str) -> None:
+def test_figures_are_increases_and_a_reset_counts_from_zero(metered: Metered, alice: Person, device: str) -> None:
     values = [100.0, 101.0, 103.5, 0.5, 1.0]  # an increase of 1, 2.5, 0.5 after a reset, 0.5
     metered.store(device, [
         (DAY + hour * HOUR_US, {"meter_import": value, "grid_power": 5000.0 if hour == 0 else None})
@@ -97,7 +97,7 @@ def test_the_increase_is_the_figure_and_a_reset_counts_from_zero(metered: Metere
 
 @pytest.mark.parametrize("share", [0, 1, 2])
 def test_an_increase_over_months_is_spread_evenly(metered: Metered, alice: Person, device: str, share: int) -> None:
-    """No reading lies in the window: the one before it and the one after it are 100 days apart."""
+    """No reading lies in the window: the readings before and after it are 100 days apart."""
     metered.store(device, [(DAY, {"meter_import": 50.0})])
     metered.store(device, [(DAY + 100 * DAY_US, {"meter_import": 250.0})])
     with metered.stack.admin() as connection:
@@ -110,7 +110,7 @@ def test_an_increase_over_months_is_spread_evenly(metered: Metered, alice: Perso
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_counters_and_powers_are_what_the_oracle_says(metered: Metered, alice: Person, data: st.DataObject) -> None:
+def test_counters_and_powers_match_the_oracle(metered: Metered, alice: Person, data: st.DataObject) -> None:
     made = data.draw(runs(DAY, len(NAMES)))
     rows: list[Row] = [(at, dict(zip(NAMES, values, strict=True))) for at, values in made]
     device = device_create(owner=alice)

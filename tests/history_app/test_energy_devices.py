@@ -1,4 +1,4 @@
-"""Right kWh from every kind of device, in every window, whether the rollup has done nothing, a part or all."""
+"""Correct kWh from every kind of device, in every window, before, during and after the rollup."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.history_app.test_history import us
 
 DAY = us("2026-05-12T00:00:00Z")
 Moment = Callable[[Sequence[Any]], Sequence[Any]]
-# How much of the change log the rollup has worked off when the question comes.
+# The part of the change log that the rollup has processed at the time of the request.
 MOMENTS: dict[str, Moment] = {
     "absent": lambda logged: [],
     "behind": lambda logged: logged[: len(logged) // 2],
@@ -36,7 +36,7 @@ def moment(request: pytest.FixtureRequest) -> Moment:
 
 
 def keep(stack: Stack, moment: Moment, device: str, readings: Sequence[Reading]) -> None:
-    """Store the readings in four statements, and let the rollup work up to the moment."""
+    """Store the readings in four statements, and let the rollup process the given part."""
     for part in range(4):
         store(stack, readings[part::4])
     with stack.admin() as connection:
@@ -44,7 +44,7 @@ def keep(stack: Stack, moment: Moment, device: str, readings: Sequence[Reading])
 
 
 def day_of(person: Person, device: str, day: int = DAY) -> dict[str, Any]:
-    """The figures of one day, which are the same in the windows of one, four and thirty days."""
+    """Return the figures of one day, which are equal in windows of one, four and thirty days."""
     found: list[dict[str, Any]] = []
     for before, after in ((0, 1), (2, 2), (20, 10)):
         start, end = iso_from_us(day - before * DAY_US), iso_from_us(day + after * DAY_US)
@@ -69,7 +69,7 @@ def assert_same(one: Any, other: Any) -> None:
 def test_a_reading_every_quarter_of_an_hour(stack: Stack, alice: Person, device: str, moment: Moment) -> None:
     keep(stack, moment, device, [reading(device, DAY + k * 15 * MINUTE_US, load=1000.0) for k in range(96)])
     day = day_of(alice, device)
-    # Of the first reading nothing is known yet: it holds for a minute.
+    # The interval of the first reading is unknown: it holds for one minute.
     assert day["consumed_kwh"] == pytest.approx(24 - 14 / 60)
     assert day["coverage"] == pytest.approx(1 - 14 / 1440)
 
@@ -79,7 +79,7 @@ def test_two_readings_close_together_every_other_minute(
 ) -> None:
     seconds = [minute * 60 + second for minute in range(0, 60, 2) for second in (1, 59)]
     keep(stack, moment, device, [reading(device, DAY + second * SECOND_US, load=1000.0) for second in seconds])
-    # The last one holds for 2.5 × 58 s.
+    # the last one holds for 2.5 × 58 s
     assert day_of(alice, device)["consumed_kwh"] == pytest.approx((3538 + 145) / 3600)
 
 
@@ -112,13 +112,13 @@ def test_metrics_in_separate_readings(stack: Stack, alice: Person, device: str, 
     grid = [reading(device, DAY + second * SECOND_US, grid=-1500.0) for second in range(5, 3600, 10)]
     keep(stack, moment, device, [*solar, *grid])
     day = day_of(alice, device)
-    # The last reading of each holds for a minute.
+    # the last reading of each holds for one minute
     assert day["generated_kwh"] == pytest.approx(2.0 + 2.0 * 50 / 3600)
     assert day["exported_kwh"] == pytest.approx(1.5 + 1.5 * 50 / 3600)
     assert set(day["coverage_by_metric"]) == {"solar_power", "grid_power"}
 
 
-def test_metrics_with_rhythms_of_their_own(stack: Stack, alice: Person, device: str, moment: Moment) -> None:
+def test_metrics_with_different_intervals(stack: Stack, alice: Person, device: str, moment: Moment) -> None:
     load = [reading(device, DAY + second * SECOND_US, load=1000.0) for second in range(0, 86_400, 10) if second % 60]
     both = [reading(device, DAY + second * SECOND_US, load=1000.0, grid=1000.0) for second in range(0, 86_400, 60)]
     keep(stack, moment, device, [*load, *both])
@@ -157,7 +157,7 @@ def test_a_correction_and_a_deletion_count_everywhere(stack: Stack, alice: Perso
     assert day["peak_w"] == 61000.0
 
 
-def test_readings_from_weeks_ago_that_come_late(stack: Stack, alice: Person, device: str, moment: Moment) -> None:
+def test_late_readings_from_weeks_ago(stack: Stack, alice: Person, device: str, moment: Moment) -> None:
     keep(stack, moment, device, [reading(device, DAY + k * MINUTE_US, load=1000.0) for k in range(0, 1440, 2)])
     keep(stack, moment, device, [reading(device, DAY + k * MINUTE_US, load=3000.0) for k in range(1, 1440, 2)])
     day = day_of(alice, device)

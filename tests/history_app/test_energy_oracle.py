@@ -1,4 +1,4 @@
-"""Energy beside plain Python: random readings, windows and zones, with the rollup at any point of its work."""
+"""Energy compared with plain Python: random readings, windows and zones, at any state of the rollup."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ METRICS = [metric.name for metric in CATALOGUE.metrics if metric.role]
 
 @st.composite
 def questions(draw: st.DrawFn, rows: Sequence[Row]) -> tuple[dict[str, Any], Sequence[int]]:
-    """Parameters of a question about some time around the readings, and the edges of its periods."""
+    """Draw parameters of a request around the times of the readings, and the edges of its periods."""
     zone = draw(st.sampled_from(ZONES))
     period = draw(st.sampled_from(list(PERIODS)))
     step = PERIODS[period]
@@ -52,10 +52,10 @@ def stored(device_id: str, rows: Sequence[Row]) -> list[Reading]:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), month=st.sampled_from([3, 10]))
-def test_every_period_is_what_the_oracle_says_at_every_moment(
+def test_every_period_matches_the_oracle_at_any_state_of_the_rollup(
     stack: Stack, raw_server: Process, alice: Person, data: st.DataObject, month: int
 ) -> None:
-    """Readings come in two lots, the second one late; the rollup does some of its work after each."""
+    """Readings arrive in two lots, the second late; the rollup processes a part after each."""
     base = us_from_datetime(datetime(2025, month, 24, tzinfo=ZoneInfo("Europe/Berlin")))
     made = data.draw(runs(base + data.draw(st.integers(0, 3 * DAY_US)), len(METRICS)))
     rows: list[Row] = [(at, values_of(values)) for at, values in made]

@@ -1,4 +1,4 @@
-"""GET /api/history/{device_id}/export over the real server and database, and what ends it early."""
+"""GET /api/history/{device_id}/export on the real server and database, and the reasons to end it early."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SCANNING = "datname = current_database() AND application_name = 'wattstream expo
 
 @pytest.fixture(scope="module")
 def large(stack: Stack) -> str:
-    """The id of a device with MANY readings from START on, one a second. Nobody owns it yet."""
+    """The id of a device with MANY readings from START on, one per second. It has no owner yet."""
     device_id = device_create()
     columns = ", ".join(metric.column for metric in CATALOGUE.metrics)
     values = ", ".join("random()" for _ in CATALOGUE.metrics)
@@ -51,7 +51,7 @@ def large(stack: Stack) -> str:
 
 @pytest.fixture
 def path(large: str, alice: Person) -> str:
-    """The path of the whole export of `large`, which alice may see."""
+    """The path of the complete export of `large`, which alice may read."""
     from devices_app.models import Device
 
     Device.objects.filter(device_id=large).update(owner=alice.user)
@@ -60,7 +60,7 @@ def path(large: str, alice: Person) -> str:
 
 @pytest.fixture(scope="module")
 def strict(stack: Stack, logs: Path) -> Iterator[tuple[Process, TcpProxy]]:
-    """A server that runs one export at once and waits a second for a client, and its way to the database."""
+    """A server that runs one export at a time and waits 1 s for a client, and its proxy to the database."""
     proxy, url = stack.telemetry_proxy()
     env = {**stack.env, "TELEMETRY_URL": url, "EXPORTS_AT_ONCE": "1", "EXPORT_STALL_TIMEOUT_S": "1"}
     with server_process(env, logs / "export.log") as server:
@@ -69,7 +69,7 @@ def strict(stack: Stack, logs: Path) -> Iterator[tuple[Process, TcpProxy]]:
 
 @pytest.fixture(scope="module")
 def daphne(stack: Stack, logs: Path) -> Iterator[Process]:
-    """Daphne, waiting a second for a client."""
+    """Daphne with a wait of 1 s for a client."""
     with daphne_process({**stack.env, "EXPORT_STALL_TIMEOUT_S": "1"}, logs / "export_daphne.log") as process:
         yield process
 
@@ -79,7 +79,7 @@ def client_of(person: Person, url: str) -> httpx.Client:
 
 
 def scans(stack: Stack) -> int:
-    """How many exports the database is serving."""
+    """Return the number of running export statements in the database."""
     with stack.admin() as connection:
         row = connection.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {SCANNING}").fetchone()
     assert row is not None
@@ -88,7 +88,7 @@ def scans(stack: Stack) -> int:
 
 @contextmanager
 def begun(stack: Stack, url: str, person: Person, path: str) -> Iterator[socket.socket]:
-    """A connection over which an export is on its way, of which only the first bytes have been read."""
+    """Start an export and read only its first bytes."""
     host, port = url.removeprefix("http://").split(":")
     with closing(socket.socket()) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -110,7 +110,7 @@ def rest_of(connection: socket.socket) -> bytes:
     return bytes(received)
 
 
-def test_csv_holds_every_reading_oldest_first(stack: Stack, alice: Person, device: str) -> None:
+def test_csv_contains_every_reading_oldest_first(stack: Stack, alice: Person, device: str) -> None:
     store(stack, readings_each_second(device, START, 2_501))
     answer = alice.http.get(
         f"/api/history/{device}/export",
@@ -141,7 +141,7 @@ def test_ndjson_has_the_flat_form_of_a_reading(stack: Stack, alice: Person, devi
     ]
 
 
-def test_gzip_only_where_the_client_allows_it(stack: Stack, alice: Person, device: str) -> None:
+def test_gzip_is_used_only_if_the_client_accepts_it(stack: Stack, alice: Person, device: str) -> None:
     store(stack, readings_each_second(device, START, 1_500))
     url = f"/api/history/{device}/export?start={iso_from_us(START)}"
     plain = alice.http.get(url, headers={"Accept-Encoding": "gzip;q=0, identity"})
@@ -161,12 +161,12 @@ def test_accept_encoding(header: str, accepted: bool) -> None:
     assert accepts_gzip(header) is accepted
 
 
-def test_an_empty_window_is_a_header_alone(alice: Person, device: str) -> None:
+def test_an_empty_window_returns_only_the_header(alice: Person, device: str) -> None:
     assert alice.http.get(f"/api/history/{device}/export?range=1h").text == f"time,{','.join(CATALOGUE.names)}\r\n"
     assert alice.http.get(f"/api/history/{device}/export?range=1h&format=ndjson").text == ""
 
 
-def test_head_has_the_headers_and_asks_nothing(strict: tuple[Process, TcpProxy], alice: Person,
+def test_head_returns_the_headers_without_a_query(strict: tuple[Process, TcpProxy], alice: Person,
                                                device: str) -> None:  # fmt: skip
     server, proxy = strict
     accepted = proxy.connections_accepted
@@ -183,18 +183,18 @@ def test_head_has_the_headers_and_asks_nothing(strict: tuple[Process, TcpProxy],
      ("range=soon", "range"), ("range=1h&metrics=nonsense", "metrics"), ("range=1h&tz=Mars", "tz"),
      ("start=2026-02-01&end=2026-01-01", "start"), ("range=1h&end=never", "end")],
 )  # fmt: skip
-def test_a_parameter_that_cannot_be_used_is_named(alice: Person, device: str, query: str, parameter: str) -> None:
+def test_an_invalid_parameter_is_named(alice: Person, device: str, query: str, parameter: str) -> None:
     refused(alice.http.get(f"/api/history/{device}/export?{query}"), 400, parameter)
 
 
-def test_a_stranger_and_nobody(charlie: Person, anonymous: httpx.Client, device: str) -> None:
+def test_foreign_and_anonymous_requests_are_refused(charlie: Person, anonymous: httpx.Client, device: str) -> None:
     foreign = charlie.http.get(f"/api/history/{device}/export?range=1h")
     refused(foreign, 403, "device")
     assert charlie.http.get("/api/history/no-such-device/export").content == foreign.content
     refused(anonymous.get(f"/api/history/{device}/export?range=1h"), 401, "Sign in")
 
 
-def test_a_large_export_needs_no_memory_of_its_size(server: Process, alice: Person, path: str) -> None:
+def test_a_large_export_uses_bounded_memory(server: Process, alice: Person, path: str) -> None:
     def peak_kb() -> int:
         found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())
         assert found
@@ -211,14 +211,14 @@ def test_a_large_export_needs_no_memory_of_its_size(server: Process, alice: Pers
 
 
 @pytest.mark.parametrize("under", ["server", "daphne"])
-def test_a_connection_lost_midway_is_an_error_not_an_end(
+def test_a_lost_connection_is_an_error_for_the_client(
     stack: Stack, alice: Person, path: str, under: str, request: pytest.FixtureRequest
 ) -> None:
     server: Process = request.getfixturevalue(under)
     with client_of(alice, server.url) as client, client.stream("GET", path) as answer:
         chunks = answer.iter_raw()
         next(chunks)
-        # A role may end its own connections; the owner role may not end the reader's.
+        # A role may terminate its own connections; the owner role may not terminate the reader's.
         with psycopg.connect(stack.env["TELEMETRY_URL"], connect_timeout=5) as connection:
             assert connection.execute(
                 f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {SCANNING}"
@@ -228,7 +228,7 @@ def test_a_connection_lost_midway_is_an_error_not_an_end(
     assert alice.http.get("/livez").status_code == 200
 
 
-def test_a_client_that_leaves_frees_the_connection(stack: Stack, server: Process, alice: Person, path: str) -> None:
+def test_a_disconnected_client_frees_the_connection(stack: Stack, server: Process, alice: Person, path: str) -> None:
     with begun(stack, server.url, alice, path):
         pass
     wait_until(lambda: scans(stack) == 0, "the export ended")
@@ -244,7 +244,7 @@ def test_a_client_that_stops_reading_frees_the_connection(
         assert client.get(path.split("&")[0] + "&end=2026-06-15T12:01:00Z").status_code == 200
 
 
-def test_under_daphne_too_a_slow_client_is_waited_for_and_then_cut_off(
+def test_daphne_waits_for_a_slow_client_and_then_disconnects_it(
     stack: Stack, daphne: Process, alice: Person, path: str
 ) -> None:
     with client_of(alice, daphne.url) as client:
@@ -252,7 +252,7 @@ def test_under_daphne_too_a_slow_client_is_waited_for_and_then_cut_off(
     memory = resident_bytes(daphne)
     with begun(stack, daphne.url, alice, path) as connection:
         wait_until(lambda: scans(stack) == 0, "the export ended")
-        assert resident_bytes(daphne) - memory < MANY * 170 / 2  # half of what there was to send
+        assert resident_bytes(daphne) - memory < MANY * 170 / 2  # half of the total
         with suppress(ConnectionResetError):
             assert not rest_of(connection).endswith(b"\r\n0\r\n\r\n")
 
@@ -266,9 +266,7 @@ def test_losing_access_ends_an_export(stack: Stack, server: Process, alice: Pers
     wait_until(lambda: scans(stack) == 0, "the export ended")
 
 
-def test_more_exports_than_allowed_wait_outside_and_history_goes_on(
-    stack: Stack, logs: Path, alice: Person, path: str
-) -> None:
+def test_excess_exports_are_refused_and_history_still_works(stack: Stack, logs: Path, alice: Person, path: str) -> None:
     with (
         server_process({**stack.env, "EXPORTS_AT_ONCE": "1"}, logs / "busy.log") as server,
         client_of(alice, server.url) as client,
@@ -282,7 +280,7 @@ def test_more_exports_than_allowed_wait_outside_and_history_goes_on(
         wait_until(lambda: client.get(short).status_code == 200, "the place is free again")
 
 
-def test_without_the_database_503(strict: tuple[Process, TcpProxy], alice: Person, device: str) -> None:
+def test_without_the_database_the_response_is_503(strict: tuple[Process, TcpProxy], alice: Person, device: str) -> None:
     server, proxy = strict
     with client_of(alice, server.url) as client:
         proxy.cut()

@@ -1,4 +1,4 @@
-"""What history does when the database is away, slow, or not to be touched."""
+"""History while the database is unavailable, slow, or must not be queried."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from testing.waiting import wait_until
 
 @pytest.fixture(scope="module")
 def proxied(stack: Stack, logs: Path) -> Iterator[tuple[Process, TcpProxy]]:
-    """A server of its own whose way to TimescaleDB can be cut."""
+    """A separate server with a proxy to TimescaleDB."""
     proxy, url = stack.telemetry_proxy()
     with server_process({**stack.env, "TELEMETRY_URL": url}, logs / "proxied.log") as server:
         yield server, proxy
@@ -29,13 +29,13 @@ def proxied(stack: Stack, logs: Path) -> Iterator[tuple[Process, TcpProxy]]:
 
 @pytest.fixture
 def at_proxied(proxied: tuple[Process, TcpProxy], alice: Person) -> Iterator[httpx.Client]:
-    """alice, asking that server."""
+    """alice's client of that server."""
     headers = {"Authorization": f"Bearer {alice.token}"}
     with httpx.Client(base_url=proxied[0].url, headers=headers, timeout=30) as client:
         yield client
 
 
-def test_a_stranger_is_told_no_although_the_database_is_down(
+def test_foreign_requests_get_403_even_without_the_database(
     proxied: tuple[Process, TcpProxy], charlie: Person, device: str
 ) -> None:
     server, proxy = proxied
@@ -50,10 +50,10 @@ def test_a_stranger_is_told_no_although_the_database_is_down(
         proxy.restore()
 
 
-def test_a_strangers_request_leaves_no_trace_in_the_telemetry_database(
+def test_foreign_requests_do_not_reach_the_telemetry_database(
     stack: Stack, logs: Path, alice: Person, device: str
 ) -> None:
-    """A server that has only seen strangers has not opened a single connection."""
+    """A server with requests of strangers only has opened no connection."""
     proxy, url = stack.telemetry_proxy()
     with server_process({**stack.env, "TELEMETRY_URL": url}, logs / "untouched.log") as server:
         stranger = person_create(f"stranger_{now_us()}", base_url=server.url)
@@ -67,7 +67,7 @@ def test_a_strangers_request_leaves_no_trace_in_the_telemetry_database(
         assert proxy.connections_accepted > 0
 
 
-def test_without_the_database_503_soon_and_recovery_without_a_restart(
+def test_requests_get_503_quickly_and_recover_without_a_restart(
     stack: Stack, proxied: tuple[Process, TcpProxy], at_proxied: httpx.Client, device: str
 ) -> None:
     _, proxy = proxied
@@ -91,9 +91,7 @@ def test_without_the_database_503_soon_and_recovery_without_a_restart(
     )
 
 
-def test_a_database_that_answers_nothing_is_503_not_a_hang(
-    stack: Stack, logs: Path, alice: Person, device: str
-) -> None:
+def test_a_silent_database_is_503_after_a_timeout(stack: Stack, logs: Path, alice: Person, device: str) -> None:
     proxy, url = stack.telemetry_proxy()
     env = {**stack.env, "TELEMETRY_URL": url, "HISTORY_TIMEOUT_MS": "1500"}
     with server_process(env, logs / "silent.log") as server:
@@ -108,14 +106,14 @@ def test_a_database_that_answers_nothing_is_503_not_a_hang(
             wait_until(lambda: client.get(f"/api/history/{device}").status_code == 200, "history after the silence")
 
 
-def test_a_client_that_leaves_cancels_its_query(stack: Stack, server: Process, alice: Person, device: str) -> None:
-    """The table is locked, so that the query is certainly still running when the client leaves."""
+def test_a_disconnected_client_cancels_its_query(stack: Stack, server: Process, alice: Person, device: str) -> None:
+    """The table is locked, so that the query still runs when the client disconnects."""
     with ThreadPoolExecutor(1) as thread, stack.admin() as locker, locker.transaction():
         locker.execute("LOCK TABLE energy_data IN ACCESS EXCLUSIVE MODE")
         asked = thread.submit(alice.http.get, f"/api/history/{device}?range=24h", timeout=1.5)
         wait_until(lambda: waiting_queries(stack) == 1, "the query is running")
         with pytest.raises(httpx.ReadTimeout):
             asked.result()
-        # Well before HISTORY_TIMEOUT_MS would have ended it.
+        # well before HISTORY_TIMEOUT_MS
         wait_until(lambda: waiting_queries(stack) == 0, "the query was cancelled", deadline_s=5)
     assert alice.http.get(f"/api/history/{device}?range=24h").status_code == 200

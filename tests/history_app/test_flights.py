@@ -1,4 +1,4 @@
-"""Single flight: who shares, who is left waiting, and when the work is cancelled."""
+"""Single flight: shared work, waiting callers, and cancellation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.single_flight import Flights
 
 
 class Work:
-    """Work that waits to be let go, and knows how often it was begun and whether it was cancelled."""
+    """Work that waits for a release, and records its starts and its cancellation."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -28,12 +28,12 @@ class Work:
 
 
 async def turns() -> None:
-    """Let everything that can go on go on."""
+    """Let all runnable tasks run."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-async def test_those_who_ask_the_same_at_once_share_one_flight() -> None:
+async def test_identical_concurrent_calls_share_one_flight() -> None:
     flights, work = Flights[int](), Work()
     waiters = [asyncio.create_task(flights.join("key", work)) for _ in range(5)]
     await turns()
@@ -42,10 +42,10 @@ async def test_those_who_ask_the_same_at_once_share_one_flight() -> None:
     assert work.begun == 2
     work.may_end.set()
     assert await asyncio.gather(*waiters, other) == [2] * 6
-    assert await flights.join("key", work) == 3  # nothing is kept
+    assert await flights.join("key", work) == 3  # no entry remains
 
 
-async def test_a_waiter_that_leaves_leaves_the_others_waiting() -> None:
+async def test_a_cancelled_waiter_does_not_affect_the_others() -> None:
     flights, work = Flights[int](), Work()
     first, second = (asyncio.create_task(flights.join("key", work)) for _ in range(2))
     await turns()
@@ -56,7 +56,7 @@ async def test_a_waiter_that_leaves_leaves_the_others_waiting() -> None:
     assert await second == 1
 
 
-async def test_the_last_waiter_to_leave_cancels_the_work_and_nobody_joins_it_any_more() -> None:
+async def test_the_last_cancelled_waiter_cancels_the_work() -> None:
     flights, work = Flights[int](), Work()
     waiters = [asyncio.create_task(flights.join("key", work)) for _ in range(2)]
     await turns()
@@ -68,7 +68,7 @@ async def test_the_last_waiter_to_leave_cancels_the_work_and_nobody_joins_it_any
     assert await flights.join("key", work) == 2
 
 
-async def test_a_failure_is_everyones() -> None:
+async def test_all_waiters_get_the_failure() -> None:
     flights, work = Flights[int](), Work()
     work.begun = 12
     waiters = [asyncio.create_task(flights.join("key", work)) for _ in range(3)]

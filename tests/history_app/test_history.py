@@ -1,4 +1,4 @@
-"""GET /api/history/{device_id} over the real server and database."""
+"""GET /api/history/{device_id} on the real server and database."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_three_views(
     assert list(body["metrics"]) == list(CATALOGUE.names)
 
 
-def test_a_bucket_holds_sum_over_count_minimum_and_maximum(stack: Stack, alice: Person, device: str) -> None:
+def test_a_bucket_has_average_minimum_and_maximum(stack: Stack, alice: Person, device: str) -> None:
     start = us("2026-06-15T12:00:00Z")
     store(
         stack, [reading_at(device, start + offset * SECOND_US, value) for offset, value in [(0, 1), (7, 5), (59, -3)]]
@@ -85,7 +85,7 @@ def test_the_window_is_widened_to_whole_buckets(stack: Stack, alice: Person, dev
     assert body["count"] == [60, 60]
 
 
-def test_fill_says_what_stands_where_nothing_was_measured(stack: Stack, alice: Person, device: str) -> None:
+def test_fill_determines_the_values_of_empty_buckets(stack: Stack, alice: Person, device: str) -> None:
     start = us("2026-06-15T12:00:00Z")
     store(stack, [reading_at(device, start, 1.0), reading_at(device, start + 2 * MINUTE_US, 2.0)])
     asked = {"start": iso_from_us(start), "range": None, "end": iso_from_us(start + 4 * MINUTE_US)}
@@ -145,9 +145,7 @@ def test_an_empty_device_has_no_cursor(alice: Person, device: str) -> None:
     assert body["partial_last"] is True
 
 
-def test_a_reading_stamped_ahead_of_the_clock_is_in_the_answer_or_after_the_cursor(
-    stack: Stack, alice: Person, device: str
-) -> None:
+def test_a_reading_ahead_of_the_clock_is_returned_or_after_the_cursor(stack: Stack, alice: Person, device: str) -> None:
     now = now_us()
     store(stack, [reading_at(device, now - SECOND_US), reading_at(device, now + 60 * SECOND_US)])
     body = ask(alice, device, range="10m")
@@ -155,7 +153,7 @@ def test_a_reading_stamped_ahead_of_the_clock_is_in_the_answer_or_after_the_curs
     assert body["cursor"] == iso_from_us(now - SECOND_US)
 
 
-def test_csv_has_a_line_a_bucket(stack: Stack, alice: Person, device: str) -> None:
+def test_csv_has_one_line_per_bucket(stack: Stack, alice: Person, device: str) -> None:
     start = us("2026-06-15T12:00:00Z")
     store(stack, readings_each_second(device, start, 120))
     answer = alice.http.get(
@@ -169,12 +167,12 @@ def test_csv_has_a_line_a_bucket(stack: Stack, alice: Person, device: str) -> No
     assert rows[1] == ["2026-06-15T12:00:00.000Z", "60", "7.0", "66.0"]
 
 
-def test_a_shared_device_is_seen_by_the_guest(stack: Stack, alice: Person, bob: Person, device: str) -> None:
+def test_a_guest_can_read_a_shared_device(stack: Stack, alice: Person, bob: Person, device: str) -> None:
     device_share(device, bob)
     assert ask(bob, device, range="10m")["device_id"] == device
 
 
-def test_a_strangers_device_and_an_unknown_one_get_the_same_answer(charlie: Person, device: str) -> None:
+def test_a_foreign_and_an_unknown_device_get_the_same_response(charlie: Person, device: str) -> None:
     foreign = charlie.http.get(f"/api/history/{device}")
     unknown = charlie.http.get("/api/history/no-such-device")
     malformed = charlie.http.get("/api/history/no%20such%20device!")
@@ -184,7 +182,7 @@ def test_a_strangers_device_and_an_unknown_one_get_the_same_answer(charlie: Pers
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer wst_nonsense", "Basic YTpi", "wst_nonsense"])
-def test_without_good_credentials_401(anonymous: httpx.Client, device: str, header: str | None) -> None:
+def test_missing_and_invalid_credentials_get_401(anonymous: httpx.Client, device: str, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     answer = anonymous.get(f"/api/history/{device}", headers=headers)
     refused(answer, 401, "Sign in")
@@ -212,7 +210,7 @@ def test_without_good_credentials_401(anonymous: httpx.Client, device: str, head
         ("nonsense", "1"),
     ],
 )
-def test_a_parameter_that_cannot_be_used_is_named(alice: Person, device: str, parameter: str, value: str) -> None:
+def test_an_invalid_parameter_is_named(alice: Person, device: str, parameter: str, value: str) -> None:
     refused(alice.http.get(f"/api/history/{device}", params={parameter: value}), 400, parameter)
 
 
@@ -233,7 +231,7 @@ def test_more_raw_readings_than_the_limit_names_the_export(stack: Stack, alice: 
     refused(alice.http.get(f"/api/history/{device}", params=parameters), 413, "export")
 
 
-def test_a_post_is_not_accepted(alice: Person, device: str) -> None:
+def test_post_is_refused(alice: Person, device: str) -> None:
     answer = alice.http.post(f"/api/history/{device}")
     refused(answer, 405, "GET")
     assert "GET" in answer.headers["allow"]

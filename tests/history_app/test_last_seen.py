@@ -1,4 +1,4 @@
-"""A device without a ring is still known by what is stored."""
+"""The last seen time of a device without a ring comes from the stored readings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def shown(person: Person, device: str) -> tuple[str | None, bool]:
     return listed[device]["last_seen"], listed[device]["online"]
 
 
-def test_last_seen_comes_from_the_store_where_there_is_no_ring(stack: Stack, alice: Person, device: str) -> None:
+def test_last_seen_comes_from_the_database_without_a_ring(stack: Stack, alice: Person, device: str) -> None:
     assert shown(alice, device) == (None, False)
     readings = readings_each_second(device, now_us() - 3600 * SECOND_US, 5)
     store(stack, readings)

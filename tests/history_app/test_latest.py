@@ -1,4 +1,4 @@
-"""GET /api/latest over the real server, Redis and database."""
+"""GET /api/latest on the real server, Redis and database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ask(person: Person, *devices: str) -> list[dict[str, Any]]:
     return body
 
 
-def test_the_newest_reading_of_each_in_the_order_asked(stack: Stack, alice: Person, device: str) -> None:
+def test_the_newest_reading_per_device_in_request_order(stack: Stack, alice: Person, device: str) -> None:
     stored, silent = device_create(owner=alice), device_create(owner=alice)
     now = now_us()
     publish(stack, [reading_at(device, now - SECOND_US, 1.0), reading_at(device, now, 2.0)])
@@ -46,7 +46,7 @@ def test_the_newest_reading_of_each_in_the_order_asked(stack: Stack, alice: Pers
     assert nothing == {"device_id": silent, "time": None, "age_s": None, "online": False, "values": None}
 
 
-def test_the_newest_in_time_is_not_the_last_to_arrive(stack: Stack, alice: Person, device: str) -> None:
+def test_the_newest_reading_is_the_newest_in_time(stack: Stack, alice: Person, device: str) -> None:
     now = now_us()
     publish(stack, [reading_at(device, now, 1.0), reading_at(device, now - 5 * SECOND_US, 2.0)])
     assert ask(alice, device)[0]["values"][FIRST] == 1.0
@@ -61,14 +61,14 @@ def test_a_ring_full_of_late_readings_does_not_hide_a_newer_stored_one(
     assert ask(alice, device)[0]["time"] == iso_from_us(now - 60 * SECOND_US)
 
 
-def test_without_devices_all_that_i_may_see(alice: Person, bob: Person, charlie: Person, device: str) -> None:
+def test_the_default_devices_are_all_accessible_ones(alice: Person, bob: Person, charlie: Person, device: str) -> None:
     assert ask(charlie) == []
     device_share(device, bob)
     mine = device_create(owner=bob)
     assert [entry["device_id"] for entry in ask(bob)] == sorted([device, mine])
 
 
-def test_a_share_counts_from_the_moment_it_is_announced(alice: Person, bob: Person, device: str) -> None:
+def test_a_share_is_effective_once_announced(alice: Person, bob: Person, device: str) -> None:
     assert ask(bob) == []
     made = alice.http.post(f"/api/devices/{device}/shares", json={"username": bob.username, "role": "viewer"})
     assert made.status_code == 201
@@ -87,7 +87,7 @@ def test_an_unreadable_ring_counts_as_empty(stack: Stack, alice: Person, device:
     assert [entry["time"] for entry in ask(alice, device, other)] == [iso_from_us(now)] * 2
 
 
-def test_one_device_that_is_not_mine_is_a_no_for_the_whole(alice: Person, bob: Person, device: str) -> None:
+def test_one_foreign_device_refuses_the_request(alice: Person, bob: Person, device: str) -> None:
     foreign = device_create(owner=bob)
     answers = [
         alice.http.get("/api/latest", params={"devices": f"{device},{other}"})
@@ -119,7 +119,7 @@ def test_more_devices_than_the_limit(stack: Stack, logs: Path, alice: Person) ->
 
 @pytest.fixture(scope="module")
 def proxied(stack: Stack, logs: Path) -> Iterator[tuple[str, TcpProxy, TcpProxy]]:
-    """A server whose ways to TimescaleDB and to Redis can be cut."""
+    """A server with proxies to TimescaleDB and to Redis."""
     database, telemetry_url = stack.telemetry_proxy()
     ring, redis_url = stack.redis_proxy()
     env = {**stack.env, "TELEMETRY_URL": telemetry_url, "REDIS_URL": redis_url}
@@ -127,7 +127,7 @@ def proxied(stack: Stack, logs: Path) -> Iterator[tuple[str, TcpProxy, TcpProxy]
         yield server.url, database, ring
 
 
-def test_either_store_can_be_away_but_not_both(
+def test_one_of_database_and_redis_suffices(
     stack: Stack, proxied: tuple[str, TcpProxy, TcpProxy], alice: Person, device: str
 ) -> None:
     url, database, ring = proxied

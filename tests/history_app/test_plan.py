@@ -1,4 +1,4 @@
-"""Which rows of which tiers answer a window: every moment once, no row across an edge, and few of them."""
+"""The rows of the tiers that answer a window: each moment once, no row across an edge, and few rows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def window(step: str, zone: str, days: float, end: str = "2026-11-23T10:20:07+00
 
 
 def planned(sources: list[Sources], asked: Window, *, limit: int = 100_000) -> Plan:
-    """The plan for the step, zone and span of a window."""
+    """Return the plan for the step, zone and span of a window."""
     return plan(
         sources, METRICS, asked.start, asked.end, asked.zone, resolution=asked.step.name, max_points=720, limit=limit,
         sample_period_s=1,
@@ -45,7 +45,7 @@ def planned(sources: list[Sources], asked: Window, *, limit: int = 100_000) -> P
 
 
 def rows_of(asked: Window) -> Iterator[Span]:
-    """The spans of the rows that the levels answer, if every row of every tier is there and right."""
+    """Return the spans of the rows that the levels read, if every row of every tier exists and is up to date."""
     left = [(asked.low, asked.high)]
     for level in levels_of(asked, TIERS):
         length, cut = level.tier.seconds * SECOND_US, set(level.cut)
@@ -68,9 +68,7 @@ def rows_of(asked: Window) -> Iterator[Span]:
     st.integers(1, 12),
     st.sampled_from(ZONES),
 )
-def test_the_rows_cover_the_window_once_and_lie_in_one_bucket_each(
-    start: int, step: str, buckets: int, zone: str
-) -> None:
+def test_rows_cover_the_window_once_and_do_not_cross_buckets(start: int, step: str, buckets: int, zone: str) -> None:
     chosen = STEPS[step]
     asked = Window(start, start + int(buckets * chosen.seconds * SECOND_US), chosen, ZoneInfo(zone))
     spans = sorted(rows_of(asked))
@@ -90,7 +88,7 @@ def test_the_rows_cover_the_window_once_and_lie_in_one_bucket_each(
         ("30m", 14, 2, 2, 2),
         ("1h", 30, 1, 1, 4),
         ("3h", 90, 3, 3, 6),
-        # There is no tier between an hour and a day, and no day that begins at a midnight other than UTC's.
+        # No tier lies between an hour and a day, and no daily row starts at a midnight other than that of UTC.
         ("6h", 180, 6, 6, 9),
         ("12h", 365, 12, 12, 15),
         ("1d", 365, 1, 24, 27),
@@ -136,13 +134,13 @@ def test_too_many_buckets_are_refused_before_their_edges_are_computed() -> None:
 
 
 def aged(*, raw: float, **tiers: float) -> Sources:
-    """Where the floor and the oldest rows are, in days before the end of `window`; a device of a thousand days."""
+    """The floor and the oldest rows, in days before the end of `window`; a device of a thousand days."""
     end = us("2026-11-23T00:00:00+00:00")
     oldest = {tier.table: end - int(tiers.get(f"t{tier.name}", 1000) * DAY_US) for tier in TIERS}
     return Sources(KNOWN, end - int(raw * DAY_US), oldest)
 
 
-def test_the_finest_tier_that_is_left_answers_for_raw_readings_that_have_aged_out() -> None:
+def test_the_finest_remaining_tier_replaces_aged_out_readings() -> None:
     past = "2026-08-23T10:20:07+00:00"
     for step in ("raw", "1s", "10s"):
         found = planned([aged(raw=30)], window(step, "UTC", 0.1, past))
@@ -155,13 +153,13 @@ def test_the_finest_tier_that_is_left_answers_for_raw_readings_that_have_aged_ou
     assert planned([few], window("1h", "Europe/Berlin", 1, past)).window.zone.key == "Europe/Berlin"
 
 
-def test_a_window_from_the_floor_on_is_answered_as_asked() -> None:
+def test_a_window_above_the_floor_is_answered_as_requested() -> None:
     recent = window("10s", "UTC", 1)
     assert planned([aged(raw=30)], recent) == Plan(recent)
     assert planned([aged(raw=30, t30s=1)], window("1m", "UTC", 2)).levels[-1].tier == TIERS[0]
 
 
-def test_several_devices_get_one_plan_that_all_of_them_can_answer() -> None:
+def test_several_devices_share_a_plan_that_fits_all() -> None:
     past = window("5m", "UTC", 1, "2026-08-23T10:20:07+00:00")
     whole, cut = aged(raw=1000), aged(raw=30, t30s=60, t1m=60, t5m=60)
     for sources in ([whole, cut], [cut, whole]):

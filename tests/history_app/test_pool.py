@@ -1,4 +1,4 @@
-"""The pool of connections to TimescaleDB, when a question is given up."""
+"""The connection pool of TimescaleDB when a request is cancelled."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from testing.stack import Stack
 from testing.waiting import wait_until_async
 
 
-async def test_giving_up_while_a_connection_is_checked_closes_no_socket_that_is_waited_for(
+async def test_cancelling_a_connection_check_does_not_close_a_socket_in_use(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """libuv aborts the process where that happens; psycopg's pool says that it closes a connection in use."""
+    """Otherwise libuv aborts the process, because psycopg's pool closes a connection that is in use."""
     checked: list[psycopg.AsyncConnection] = []
     ask = AsyncConnectionPool.check_connection
 

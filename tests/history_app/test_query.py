@@ -1,4 +1,4 @@
-"""POST /api/history/query over the real server and database."""
+"""POST /api/history/query on the real server and database."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def one(person: Person, device_id: str, **parameters: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def three(stack: Stack, alice: Person, bob: Person) -> list[str]:
-    """Devices with readings of their own, one of them shared with alice, one without any."""
+    """Devices with different readings: one is shared with alice, one has none."""
     first, shared, empty = device_create(owner=alice), device_create(owner=bob), device_create(owner=alice)
     device_share(shared, alice)
     store(stack, [*readings_each_second(first, START, 300), *readings_each_second(shared, START + MINUTE_US, 300)])
@@ -47,7 +47,7 @@ def three(stack: Stack, alice: Person, bob: Person) -> list[str]:
     [("1m", {"agg": "avg,min,max,count"}), ("1m", {"fill": "none"}), ("raw", {"agg": "min,max"}), ("auto", {}),
      ("1h", {"tz": "Asia/Kathmandu", "fill": "previous"})],
 )  # fmt: skip
-def test_each_device_answers_what_it_answers_alone(
+def test_each_device_gets_the_same_result_as_alone(
     alice: Person, three: list[str], resolution: str, more: dict[str, str]
 ) -> None:
     asked = {"start": iso_from_us(START), "end": iso_from_us(START + 10 * MINUTE_US), "resolution": resolution, **more}
@@ -61,7 +61,7 @@ def test_each_device_answers_what_it_answers_alone(
         }
 
 
-def test_lists_and_numbers_are_taken_as_json(alice: Person, three: list[str]) -> None:
+def test_lists_and_numbers_are_accepted_as_json(alice: Person, three: list[str]) -> None:
     body = ask(
         alice, devices=three, start=START // 1000, end=(START + MINUTE_US) // 1000, metrics=["solar_power"],
         agg=["min", "max"], max_points=6, tz=None,
@@ -71,20 +71,18 @@ def test_lists_and_numbers_are_taken_as_json(alice: Person, three: list[str]) ->
     assert set(body["devices"][0]["metrics"]["solar_power"]) == {"unit", "min", "max"}
 
 
-def test_a_device_named_twice_is_answered_once(alice: Person, device: str) -> None:
+def test_a_repeated_device_is_returned_once(alice: Person, device: str) -> None:
     assert len(ask(alice, devices=[device, device])["devices"]) == 1
 
 
-def test_the_zone_is_theirs_where_they_share_one(alice: Person) -> None:
+def test_a_zone_shared_by_all_devices_is_the_default(alice: Person) -> None:
     berlin = [device_create(owner=alice, timezone="Europe/Berlin") for _ in range(2)]
     assert ask(alice, devices=berlin)["tz"] == "Europe/Berlin"
     assert ask(alice, devices=[*berlin, device_create(owner=alice)])["tz"] == "UTC"
     assert ask(alice, devices=berlin, tz="Asia/Kathmandu")["tz"] == "Asia/Kathmandu"
 
 
-def test_auto_takes_buckets_for_all_where_one_has_too_many_readings(
-    stack: Stack, alice: Person, three: list[str]
-) -> None:
+def test_auto_uses_buckets_for_all_if_one_has_too_many_readings(stack: Stack, alice: Person, three: list[str]) -> None:
     body = ask(alice, devices=three, start=iso_from_us(START), range=None, end=iso_from_us(START + 10 * MINUTE_US),
                max_points=600)  # fmt: skip
     assert body["resolution"] == "raw"
@@ -103,7 +101,7 @@ def test_auto_takes_buckets_for_all_where_one_has_too_many_readings(
     assert body["resolution"] == "1s"
 
 
-def test_one_device_that_is_not_mine_is_a_no_for_the_whole(alice: Person, bob: Person, device: str) -> None:
+def test_one_foreign_device_refuses_the_request(alice: Person, bob: Person, device: str) -> None:
     foreign = device_create(owner=bob)
     answers = [
         alice.http.post(ROUTE, json={"devices": [device, other]}) for other in (foreign, "no-such-device", "no such!")
@@ -113,7 +111,7 @@ def test_one_device_that_is_not_mine_is_a_no_for_the_whole(alice: Person, bob: P
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b'"ems"', b"null", b"{", b"\xff", b"[" * 5000])
-def test_a_body_that_is_no_object_is_refused(alice: Person, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(alice: Person, body: bytes) -> None:
     refused(alice.http.post(ROUTE, content=body), 400, "body")
 
 
@@ -128,7 +126,7 @@ def test_a_body_that_is_no_object_is_refused(alice: Person, body: bytes) -> None
         ("tz", "Mars"), ("fill", "zero"), ("fill", 0), ("format", "csv"), ("nonsense", 1),
     ],
 )  # fmt: skip
-def test_a_field_that_cannot_be_used_is_named(alice: Person, device: str, field: str, value: object) -> None:
+def test_an_invalid_field_is_named(alice: Person, device: str, field: str, value: object) -> None:
     refused(alice.http.post(ROUTE, json={"devices": [device], field: value}), 400, field)
 
 
@@ -146,7 +144,7 @@ def test_other_errors(alice: Person, anonymous: httpx.Client, device: str) -> No
 
 @pytest.fixture(scope="module")
 def limited(stack: Stack, logs: Path) -> Iterator[str]:
-    """A server that takes three devices and 30 points together."""
+    """A server that allows three devices and 30 points per request."""
     env = {**stack.env, "HISTORY_MAX_DEVICES": "3", "HISTORY_MAX_QUERY_POINTS": "30"}
     with server_process(env, logs / "query-limits.log") as server:
         yield server.url
@@ -167,7 +165,9 @@ def test_devices_and_points_have_limits(alice: Person, three: list[str], limited
         assert (body["resolution"], body["devices"][0]["points"]) == ("1m", 10)
 
 
-def test_without_the_database_503(stack: Stack, logs: Path, alice: Person, charlie: Person, device: str) -> None:
+def test_without_the_database_the_response_is_503(
+    stack: Stack, logs: Path, alice: Person, charlie: Person, device: str
+) -> None:
     proxy, url = stack.telemetry_proxy()
     with server_process({**stack.env, "TELEMETRY_URL": url}, logs / "query-proxied.log") as server:
         proxy.cut()
@@ -182,7 +182,7 @@ def test_without_the_database_503(stack: Stack, logs: Path, alice: Person, charl
         proxy.restore()
 
 
-def test_the_answer_for_the_present_says_that_it_is_partial(stack: Stack, alice: Person, device: str) -> None:
+def test_a_response_up_to_the_present_is_marked_as_partial(stack: Stack, alice: Person, device: str) -> None:
     now = now_us()
     store(stack, readings_each_second(device, now - 10 * SECOND_US, 10))
     body = ask(alice, devices=[device], range="1h")

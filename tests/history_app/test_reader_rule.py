@@ -1,4 +1,4 @@
-"""Every answer equals the oracle at every moment of the rollup: absent, behind, half done, done, and after changes."""
+"""Every response equals the oracle at every state of the rollup: absent, behind, half done, done, and after changes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ METRICS = CATALOGUE.metrics[:2]
 AGGS = ("avg", "min", "max", "count")
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "America/Havana", "Australia/Lord_Howe")
 DAY_S = 86_400
-# Across the change to summer time of two of the zones.
+# across the change to summer time of two of the zones
 PAST = us_from_iso("2024-03-08T21:00:00Z")
 _numbers = itertools.count()
 
 
 @dataclass
 class Installation:
-    """A device in the real database, the oracle's copy of its readings, and an engine to roll up with."""
+    """A device in the real database, the oracle's copy of its readings, and a rollup engine."""
 
     stack: Stack
     runner: asyncio.Runner
@@ -47,7 +47,7 @@ class Installation:
     readings: dict[int, Values] = field(default_factory=dict)
 
     def merge(self, changes: dict[int, Values]) -> None:
-        """Store readings, or correct them."""
+        """Store or correct readings."""
         columns = [sql.Identifier(metric.column) for metric in METRICS]
         statement = sql.SQL(
             "INSERT INTO {table} ({time}, {device}, {columns}) SELECT t, %s, a, b"
@@ -80,7 +80,7 @@ class Installation:
             del self.readings[us]
 
     def roll_up(self, slices: int | None = None) -> None:
-        """All that is due, or this many slices of it; a slice is one day of the device."""
+        """Roll up all due work, or this many slices of it. A slice is one day of the device."""
         self.runner.run(self._roll_up(slices))
 
     async def _roll_up(self, slices: int | None) -> None:
@@ -150,11 +150,11 @@ ACTIONS = st.lists(st.sampled_from(["merge", "correct", "delete", "slice", "roll
 @settings(
     max_examples=40,
     deadline=None,
-    phases=[Phase.explicit, Phase.generate],  # each example is a device of its own: shrinking takes minutes
+    phases=[Phase.explicit, Phase.generate],  # each example uses a new device: shrinking takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data(), readings=READINGS, actions=ACTIONS)
-def test_every_answer_is_exact_at_every_moment(
+def test_every_response_is_exact_at_every_state_of_the_rollup(
     stack: Stack, runner: asyncio.Runner, data: st.DataObject, readings: dict[int, Values], actions: list[str]
 ) -> None:
     found = Installation(stack, runner)
@@ -179,7 +179,7 @@ def test_every_answer_is_exact_at_every_moment(
 
 @pytest.mark.parametrize("step", ["raw", "5s", "30s", "1m", "5m", "15m", "1h", "1d"])
 def test_the_present_is_exact_while_the_rollup_follows(installation: Installation, step: str) -> None:
-    """Readings up to now: the open minute and the open quarter of an hour are not in the tiers yet."""
+    """Readings up to now: the tiers do not contain the open minute and the open quarter of an hour yet."""
     now = time.time_ns() // 1000
     installation.merge({now - second * SECOND_US: (float(second), None) for second in range(1, 5_000, 7)})
     installation.check(now - 3_600 * SECOND_US, now, step)

@@ -1,4 +1,4 @@
-"""How many rows an answer reads: counted by EXPLAIN, so that it holds on any machine at any speed."""
+"""The number of rows that a response reads, counted by EXPLAIN: independent of machine and load."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ Asked = tuple[bytes, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def dense(stack: Stack) -> Iterator[str]:
-    """A device with a reading every five minutes for forty days, and a neighbour with as many. The last hour has a
-    reading per second, for the steps below five minutes."""
+    """A device with a reading every five minutes for forty days, and a neighbour with as many.
+
+    The last hour has one reading per second, for steps below five minutes.
+    """
     device_id = f"dense_{secrets.token_hex(3)}"
     for name in (device_id, device_id + "_next"):
         hour = END - END % (3_600 * SECOND_US)
@@ -50,7 +52,7 @@ def dense(stack: Stack) -> Iterator[str]:
 async def statements_of(
     monkeypatch: pytest.MonkeyPatch, device_id: str, **parameters: str
 ) -> tuple[list[Asked], Window]:
-    """The statements that answer a question from tiers, and the window of the answer."""
+    """Return the statements that answer a request from tiers, and the window of the response."""
     asked: list[Asked] = []
     fetch_each = devices.fetch_each
 
@@ -69,13 +71,13 @@ async def statements_of(
 
 
 def rows_read(stack: Stack, asked: Asked) -> dict[str, int]:
-    """By table (a chunk counts as the hypertable): rows that the scans read, including those that a filter removed."""
+    """Return the rows that the scans read, by table, including filtered rows. A chunk counts as its hypertable."""
     with psycopg.connect(stack.env["TELEMETRY_URL"], autocommit=True, connect_timeout=5) as reader:
         row = reader.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + asked[0], asked[1]).fetchone()
     assert row is not None
     counts: dict[str, int] = {}
     for node in _nodes(row[0][0]["Plan"]):
-        if "Relation Name" in node and node["Node Type"] != "Custom Scan":  # ChunkAppend, whose chunks are counted
+        if "Relation Name" in node and node["Node Type"] != "Custom Scan":  # ChunkAppend: its chunks count
             removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
             name = str(node["Relation Name"])
             table = CATALOGUE.table if name.startswith("_hyper") else name
@@ -99,11 +101,11 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ("15m", 3_000, 1, 1),
         ("30m", DAYS * 86_400, 2, 2),
         ("1h", 30 * 86_400, 1, 4),
-        # Two tiers mixed: the coarser one answers the inside of a bucket, the finer one its two ends.
+        # Two tiers: the coarser one answers the inside of a bucket, the finer one its two ends.
         ("3h", 30 * 86_400, 3, 6),
         ("6h", 30 * 86_400, 6, 9),
         ("12h", 30 * 86_400, 12, 15),
-        # Days of UTC are rows; others are made of hours.
+        # UTC days are single rows; other days consist of hours.
         ("1d", 30 * 86_400, 24, 27),
         ("1w", 28 * 86_400, 31, 35),
     ],
@@ -120,7 +122,7 @@ async def test_rows_read_for_a_bucket(
     most = whole_hours if zone in ("UTC", "Europe/Berlin") else others
     if zone == "UTC":
         most = {"1d": 1, "1w": 7}.get(step, most)
-    # Besides the buckets: the newest reading, and the finer rows at the last edge.
+    # In addition to the buckets: the newest reading, and the finer rows at the last edge.
     counts = rows_read(stack, asked)
     assert sum(counts.values()) <= most * (len(window.edges) - 1) + 9, counts
 
@@ -135,7 +137,7 @@ async def test_a_closed_window_reads_no_raw_reading(stack: Stack, dense: str, mo
 async def test_the_raw_part_of_a_view_is_bounded(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, asked_range: str
 ) -> None:
-    """One reading per second up to now, and the rollup has kept up: at most the open minute is read raw."""
+    """One reading per second up to now, rolled up: at most the open minute is read raw."""
     device_id = f"steady_{secrets.token_hex(3)}"
     now = now_us()
     readings = [reading_at(device_id, now - second * SECOND_US) for second in range(2 * 3_600)]
@@ -149,14 +151,14 @@ async def test_the_raw_part_of_a_view_is_bounded(
     assert sum(counts.values()) <= 720 + 23 + 4 + 3 + 5 + 2 + 60
 
 
-async def test_without_the_rollup_everything_is_read_raw_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_rollup_each_raw_reading_is_read_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     device_id = f"raw_{secrets.token_hex(3)}"
     store(stack, [reading_at(device_id, END - second * SECOND_US) for second in range(600)])
     asked, _ = await statements_of(monkeypatch, device_id, range="24h", end=str(END // 1000 + 1))
     assert rows_read(stack, asked[-1])[CATALOGUE.table] <= 600 + 1
 
 
-def test_the_zones_of_this_page_are_what_it_says() -> None:
+def test_the_zones_have_the_assumed_offsets() -> None:
     lengths = {zone: Window(END - DAY_US, END, STEPS["1h"], ZoneInfo(zone)).low % (3_600 * SECOND_US) // SECOND_US
                for zone in ("UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu")}  # fmt: skip
     assert lengths == {"UTC": 0, "Europe/Berlin": 0, "Asia/Kolkata": 1_800, "Asia/Kathmandu": 900}

@@ -1,4 +1,4 @@
-"""The pure window: ranges, ladder, alignment, calendar."""
+"""The pure window: ranges, steps, alignment, calendar."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def us(text: str, zone: str = "UTC") -> int:
         ("1y", "1d", 365),
     ],
 )
-def test_auto_takes_the_step_of_the_contract(asked: str, step: str, buckets: int | None) -> None:
+def test_auto_selects_the_step_of_the_contract(asked: str, step: str, buckets: int | None) -> None:
     found = automatic(asked)
     assert found.step.name == step
     if buckets is not None:
@@ -62,18 +62,18 @@ def test_auto_takes_the_step_of_the_contract(asked: str, step: str, buckets: int
 def automatic(
     asked: str, *, max_points: int = 720, period_s: float | None = None, is_raw_too_long: bool = False
 ) -> Window:
-    """The window that `auto` chooses for a range and a device that reports every `period_s`."""
+    """Return the window that `auto` selects for a range and a device that reports every `period_s`."""
     return plan(
         [Sources(period_s=period_s)], CATALOGUE.metrics, range_start(asked, NOW, UTC_ZONE), NOW, UTC_ZONE,
         resolution="auto", max_points=max_points, limit=10_000, sample_period_s=1, is_raw_too_long=is_raw_too_long,
     ).window  # fmt: skip
 
 
-def test_auto_without_a_step_that_is_coarse_enough_takes_the_coarsest() -> None:
+def test_auto_falls_back_to_the_coarsest_step() -> None:
     assert automatic("20y", max_points=1).step.name == "1mo"
 
 
-def test_more_readings_than_points_leads_to_the_next_step_that_fits() -> None:
+def test_too_many_readings_select_the_next_fitting_step() -> None:
     assert automatic("10m", is_raw_too_long=True).step.name == "1s"
     assert automatic("10m", max_points=100, is_raw_too_long=True).step.name == "10s"
 
@@ -110,7 +110,7 @@ def test_a_range_beyond_1970_is_refused(text: str) -> None:
         range_start(text, NOW, UTC_ZONE)
 
 
-def test_months_end_where_the_month_does() -> None:
+def test_months_end_with_the_calendar_month() -> None:
     assert range_start("1mo", us("2026-03-31T12:00"), UTC_ZONE) == us("2026-02-28T12:00")
     assert range_start("1y", us("2024-02-29T12:00"), UTC_ZONE) == us("2023-02-28T12:00")
 
@@ -120,8 +120,8 @@ def test_months_end_where_the_month_does() -> None:
     [
         ("2026-11-23T10:00:00Z", "2026-11-23T10:00:00"),
         ("2026-11-23T10:00:00+01:00", "2026-11-23T09:00:00"),
-        ("2026-11-23T10:00:00 01:00", "2026-11-23T09:00:00"),  # a "+" that was not escaped
-        ("2026-11-23T10:00", "2026-11-23T09:00:00"),  # read in the zone
+        ("2026-11-23T10:00:00 01:00", "2026-11-23T09:00:00"),  # an unescaped "+"
+        ("2026-11-23T10:00", "2026-11-23T09:00:00"),  # interpreted in the zone
         ("2026-11-23", "2026-11-22T23:00:00"),
         ("1795428000000", "2026-11-23T10:00:00"),
     ],
@@ -143,7 +143,7 @@ def test_a_malformed_zone_is_named(name: str) -> None:
 
 
 def lengths_h(day: str, step: str, zone: str) -> list[float]:
-    """The lengths in hours of the buckets of a local day."""
+    """Return the lengths in hours of the buckets of a local day."""
     start = us(day, zone)
     end = us_from_datetime((datetime.fromisoformat(day) + timedelta(days=1)).replace(tzinfo=ZoneInfo(zone)))
     found = Window(start, end, STEPS[step], ZoneInfo(zone)).edges
@@ -183,7 +183,7 @@ def test_weeks_begin_on_monday_and_months_on_the_first() -> None:
 
 
 def oracle_floor(moment: int, step: Step, zone: ZoneInfo) -> datetime:
-    """The wall clock cut down to the step, as a user would do it by hand."""
+    """Truncate the wall clock to the step, as a user would by hand."""
     wall = datetime_from_us(moment).astimezone(zone)
     midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
     if step.name == "1mo":
@@ -208,8 +208,8 @@ def test_a_moment_lies_in_the_bucket_of_its_wall_clock(moment: int, step: Step, 
     assert low <= moment < high
     assert window.floor(low, step, zone) == low
     assert window.ceil(low, step, zone) == low
-    # Every moment of the bucket has the same cut-down wall clock, and its neighbours have another (or the same
-    # hour comes twice).
+    # Every moment of the bucket has the same truncated wall clock, and its neighbours have another (or the same
+    # hour occurs twice).
     cut = oracle_floor(moment, step, zone).replace(tzinfo=None)
     assert oracle_floor(low, step, zone).replace(tzinfo=None) == cut
     assert oracle_floor(high - 1, step, zone).replace(tzinfo=None) == cut

@@ -26,5 +26,5 @@ def test_each_session_is_in_one_portion_and_portions_are_small(devices_each: int
         assert devices < PORTION_DEVICES
 
 
-def test_without_sessions_there_is_nothing_to_ask() -> None:
+def test_without_sessions_there_are_no_portions() -> None:
     assert list(portions([])) == []

@@ -30,7 +30,7 @@ def daphne(stack: Stack, logs: Path) -> Iterator[Process]:
         yield process
 
 
-def test_history_flows_into_live(daphne: Process, stack: Stack, alice: Person, device: str) -> None:
+def test_history_continues_with_live_readings(daphne: Process, stack: Stack, alice: Person, device: str) -> None:
     readings = readings_each_second(device, now_us() - 100 * SECOND_US, 60)
     store(stack, readings[:20])
     publish(stack, readings[:30])
@@ -57,7 +57,7 @@ def test_static_files_are_served(daphne: Process) -> None:
     assert "javascript" in answer.headers["content-type"]
 
 
-def test_a_stalled_reader_costs_bounded_memory_and_is_given_up(
+def test_a_stalled_reader_uses_bounded_memory_and_is_disconnected(
     daphne: Process, stack: Stack, alice: Person, device: str
 ) -> None:
     """Without our pacing, daphne buffers everything that the client does not read."""
@@ -84,7 +84,7 @@ def test_a_stalled_reader_costs_bounded_memory_and_is_given_up(
             each.close()
 
 
-def test_readings_dropped_for_a_slow_reader_are_named_in_gaps(
+def test_readings_dropped_for_a_slow_reader_are_reported_in_gaps(
     daphne: Process, stack: Stack, alice: Person, device: str
 ) -> None:
     with LiveSocket(daphne.url, person=alice) as slow:
@@ -114,7 +114,7 @@ def test_events_are_streamed(daphne: Process, stack: Stack, alice: Person, devic
         assert stream.times(device) == [reading.us for reading in readings]
 
 
-def test_at_sigterm_a_socket_is_closed_with_1012(stack: Stack, tmp_path: Path, alice: Person, device: str) -> None:
+def test_sigterm_closes_sockets_with_1012(stack: Stack, tmp_path: Path, alice: Person, device: str) -> None:
     with daphne_process(stack.env, tmp_path / "daphne.log") as daphne, LiveSocket(daphne.url, person=alice) as live:
         live.subscribe(device)
         live.until_type("subscribed")

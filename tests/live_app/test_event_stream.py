@@ -19,7 +19,7 @@ from testing.stack import Stack
 from testing.telemetry import now_us, publish, readings_each_second, store
 
 
-def test_history_flows_into_the_stream(server: Process, stack: Stack, alice: Person, device: str) -> None:
+def test_history_continues_with_streamed_readings(server: Process, stack: Stack, alice: Person, device: str) -> None:
     readings = readings_each_second(device, now_us() - 100 * SECOND_US, 60)
     store(stack, readings[:20])
     publish(stack, readings[:30])
@@ -32,7 +32,7 @@ def test_history_flows_into_the_stream(server: Process, stack: Stack, alice: Per
         assert [ms * 1000 for ms in answer["time"]] + stream.times(device) == [reading.us for reading in readings]
 
 
-def test_a_browser_that_reconnects_continues_where_it_was(server: Process, stack: Stack, alice: Person) -> None:
+def test_a_reconnecting_browser_continues_after_its_last_event(server: Process, stack: Stack, alice: Person) -> None:
     devices = [device_create(owner=alice) for _ in range(3)]
     base = now_us() - 100 * SECOND_US
     series = [readings_each_second(device, base + index, 30) for index, device in enumerate(devices)]
@@ -105,7 +105,7 @@ def test_without_credentials_the_stream_is_refused(server: Process, device: str)
     assert httpx.get(f"{server.url}/api/stream?devices={device}").status_code == 401
 
 
-def test_a_share_taken_away_ends_it(server: Process, alice: Person, bob: Person, device: str) -> None:
+def test_a_removed_share_ends_the_stream(server: Process, alice: Person, bob: Person, device: str) -> None:
     device_share(device, bob)
     with EventStream(server.url, bob, devices=device) as stream:
         stream.until_type("subscribed")
@@ -114,7 +114,7 @@ def test_a_share_taken_away_ends_it(server: Process, alice: Person, bob: Person,
     assert bob.http.get(f"/api/stream?devices={device}").status_code == 403
 
 
-def test_signing_out_ends_it(server: Process, alice: Person, device: str) -> None:
+def test_logout_ends_the_stream(server: Process, alice: Person, device: str) -> None:
     with EventStream(server.url, alice, devices=device) as stream:
         stream.until_type("subscribed")
         assert alice.http.post("/api/auth/logout").status_code == 204
@@ -137,9 +137,7 @@ def test_streams_and_sockets_of_one_user_are_counted_together(
                 assert third.close_code() == 4429
 
 
-def test_at_sigterm_it_ends_at_once_with_what_is_queued(
-    stack: Stack, tmp_path: Path, alice: Person, device: str
-) -> None:
+def test_sigterm_ends_the_stream_after_queued_events(stack: Stack, tmp_path: Path, alice: Person, device: str) -> None:
     """The stream ends well within the grace period; without an explicit end it would last longer."""
     readings = readings_each_second(device, now_us() - 60 * SECOND_US, 20)
     env = {**stack.env, "SHUTDOWN_GRACE_S": "600"}

@@ -29,12 +29,12 @@ def with_ticket(server: Process, ticket: str) -> LiveSocket:
     return LiveSocket(server.url, subprotocols=["wattstream.v1", f"ticket.{ticket}"])
 
 
-def test_a_program_shows_its_token(server: Process, alice: Person) -> None:
+def test_a_program_authenticates_with_a_token(server: Process, alice: Person) -> None:
     with LiveSocket(server.url, person=alice) as live:
         assert live.next() == {"type": "welcome", "protocol": 1, "user": alice.username, "heartbeat_s": 20}
 
 
-def test_a_browser_shows_a_ticket_once(server: Process, alice: Person) -> None:
+def test_a_browser_authenticates_with_a_ticket_once(server: Process, alice: Person) -> None:
     ticket = ticket_of(alice)
     with with_ticket(server, ticket) as live:
         assert live.next()["user"] == alice.username
@@ -43,7 +43,7 @@ def test_a_browser_shows_a_ticket_once(server: Process, alice: Person) -> None:
         assert again.close_code() == 4401
 
 
-def test_a_session_cookie_is_enough(server: Process, alice: Person) -> None:
+def test_a_session_cookie_is_sufficient(server: Process, alice: Person) -> None:
     with httpx.Client(base_url=server.url) as browser:
         browser.get("/login")
         form = {"username": alice.username, "password": alice.password}
@@ -93,7 +93,7 @@ def test_the_device_of_the_url_is_subscribed_on_connect(server: Process, alice: 
         }  # fmt: skip
 
 
-def test_the_device_of_the_url_is_not_yours(server: Process, charlie: Person, device: str) -> None:
+def test_a_foreign_device_in_the_url_is_refused(server: Process, charlie: Person, device: str) -> None:
     for asked in (device, "no-such-device"):
         with LiveSocket(server.url, person=charlie, path=f"/ws/live/{asked}") as live:
             assert live.close_code() == 4403

@@ -1,4 +1,4 @@
-"""If ring, stream and database do not join, the server waits for the database and finally names the hole."""
+"""If ring, stream and database do not join, the server waits for the database and finally reports the gap."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def times_of(readings: list[Reading]) -> list[int]:
     return [reading.us for reading in readings]
 
 
-def test_a_refill_that_the_database_cannot_complete_names_exactly_the_hole(
+def test_a_refill_that_the_database_cannot_complete_reports_the_gap(
     cuttable: Cuttable, stack: Stack, alice: Person, device: str, readings: list[Reading]
 ) -> None:
     store(stack, readings[:10])
@@ -83,7 +83,7 @@ def test_a_join_that_the_database_cannot_complete_starts_with_the_stream(
         assert live.times(device) == times_of(readings[30:35])
 
 
-def test_a_device_whose_first_readings_come_while_redis_is_away(
+def test_first_readings_of_a_device_during_a_redis_outage(
     cuttable: Cuttable, stack: Stack, alice: Person, device: str, readings: list[Reading]
 ) -> None:
     with LiveSocket(cuttable.server.url, person=alice) as live:

@@ -25,7 +25,7 @@ def subscribed(server: Process, person: Person, device: str) -> LiveSocket:
     return live
 
 
-def test_a_share_taken_away(server: Process, stack: Stack, alice: Person, bob: Person, device: str) -> None:
+def test_a_removed_share_is_revoked(server: Process, stack: Stack, alice: Person, bob: Person, device: str) -> None:
     device_share(device, bob)
     with subscribed(server, bob, device) as live:
         assert alice.http.delete(f"/api/devices/{device}/shares/{bob.username}").status_code == 204
@@ -39,7 +39,7 @@ def test_a_share_taken_away(server: Process, stack: Stack, alice: Person, bob: P
         assert live.until_type("error")["code"] == "forbidden"
 
 
-def test_the_one_device_of_the_url_taken_away_closes_the_socket(
+def test_losing_the_device_of_the_url_closes_the_socket(
     server: Process, alice: Person, bob: Person, device: str
 ) -> None:
     device_share(device, bob)
@@ -50,7 +50,7 @@ def test_the_one_device_of_the_url_taken_away_closes_the_socket(
         assert live.frames[-1] == {"type": "revoked", "device_id": device}
 
 
-def test_a_share_that_expires(server: Process, bob: Person, device: str) -> None:
+def test_an_expired_share_is_revoked(server: Process, bob: Person, device: str) -> None:
     device_share(device, bob)
     Grant.objects.filter(user=bob.user).update(expires_at=timezone.now() + timedelta(seconds=2))
     with subscribed(server, bob, device) as live:
@@ -58,7 +58,7 @@ def test_a_share_that_expires(server: Process, bob: Person, device: str) -> None
 
 
 @pytest.mark.parametrize("how", ["release", "transfer"])
-def test_a_device_given_away(server: Process, alice: Person, bob: Person, device: str, how: str) -> None:
+def test_a_transferred_device_is_revoked(server: Process, alice: Person, bob: Person, device: str, how: str) -> None:
     with subscribed(server, alice, device) as live:
         if how == "release":
             alice.http.delete(f"/api/devices/{device}")
@@ -68,7 +68,7 @@ def test_a_device_given_away(server: Process, alice: Person, bob: Person, device
 
 
 @pytest.mark.parametrize("how", ["logout", "token expired"])
-def test_credentials_that_end(server: Process, alice: Person, device: str, how: str) -> None:
+def test_ended_credentials_close_the_socket(server: Process, alice: Person, device: str, how: str) -> None:
     if how == "token expired":
         AccessToken.objects.filter(user=alice.user).update(expires_at=timezone.now() + timedelta(seconds=2))
     with subscribed(server, alice, device) as live:
@@ -77,7 +77,7 @@ def test_credentials_that_end(server: Process, alice: Person, device: str, how: 
         assert live.close_code() == 4401
 
 
-def test_another_sessions_password_change(server: Process, alice: Person, device: str) -> None:
+def test_a_password_change_closes_sockets_of_other_sessions(server: Process, alice: Person, device: str) -> None:
     with subscribed(server, alice, device) as live:
         login = {"username": alice.username, "password": alice.password}
         token = alice.http.post("/api/auth/login", json=login).json()["token"]

@@ -77,7 +77,7 @@ def delete_the_owner(alice: Person, bob: Person, device: str) -> None:
 
 
 @pytest.mark.parametrize("change", [unshare, shorten_the_share, release, delete_the_owner])
-def test_a_device_is_lost(
+def test_a_revoked_device_is_noticed_without_redis(
     deaf_server: Process, alice: Person, bob: Person, device: str, change: Callable[[Person, Person, str], None]
 ) -> None:
     device_share(device, bob)
@@ -103,7 +103,7 @@ def change_the_password(person: Person) -> None:
 
 
 @pytest.mark.parametrize("change", [disable, revoke, change_the_password])
-def test_credentials_are_lost(
+def test_ended_credentials_are_noticed_without_redis(
     deaf_server: Process, alice: Person, device: str, change: Callable[[Person], None]
 ) -> None:
     assert get(deaf_server, alice, "/api/auth/me") == 200
@@ -114,7 +114,7 @@ def test_credentials_are_lost(
         assert live.close_code(deadline - time.monotonic()) == 4401
 
 
-def test_only_what_was_lost_is_taken_away(deaf_server: Process, alice: Person, bob: Person) -> None:
+def test_only_revoked_devices_are_removed(deaf_server: Process, alice: Person, bob: Person) -> None:
     """With more devices than one query checks."""
     devices = [device_create(owner=alice) for _ in range(PORTION_DEVICES // 2 + 10)]
     for device_id in devices:

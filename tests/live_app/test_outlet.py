@@ -61,7 +61,7 @@ async def test_frames_go_out_in_order() -> None:
     assert await reader.all_sent() == [WELCOME, *({"second": second} for second in range(5))]
 
 
-async def test_beyond_the_bound_the_oldest_readings_are_dropped_and_one_gap_names_them() -> None:
+async def test_beyond_the_bound_the_oldest_readings_become_one_gap() -> None:
     reader = Reader()
     reader.outlet.put(Frame(WELCOME))
     reader.offer(25)
@@ -81,7 +81,7 @@ async def test_the_bound_counts_bytes_too() -> None:
     assert rest == [large, large]
 
 
-async def test_a_gap_that_is_dropped_stays_named() -> None:
+async def test_a_gap_survives_an_overflow() -> None:
     reader = Reader()
     reader.outlet.put_readings(frames.gap("a", 5, 7), "a", 5, 7)
     for _ in range(MAX_FRAMES):
@@ -90,7 +90,7 @@ async def test_a_gap_that_is_dropped_stays_named() -> None:
     assert (us_from_iso(gap["from"]), us_from_iso(gap["to"])) == (5, 7)
 
 
-async def test_a_socket_that_never_reads_is_given_up() -> None:
+async def test_a_socket_that_never_reads_is_closed() -> None:
     reader = Reader()
     reader.offer(MAX_FRAMES * TOO_SLOW_OVERFLOWS)
     assert not reader.is_too_slow
@@ -105,7 +105,7 @@ async def test_control_frames_alone_are_bounded() -> None:
     assert reader.is_too_slow
 
 
-async def test_control_frames_beyond_the_bytes_end_the_socket_at_once() -> None:
+async def test_control_frames_beyond_the_byte_bound_close_the_socket() -> None:
     reader = Reader()
     for _ in range(2):
         reader.outlet.put(Frame({"text": "x" * 4_900}))
@@ -190,7 +190,7 @@ async def test_a_transport_that_is_not_read_goes_through_the_bounded_queue() -> 
 
 
 @pytest.mark.parametrize("length", [0, 1, 110, 200, 65_000, 70_000])
-def test_a_frame_on_the_wire_is_what_a_websocket_client_reads(length: int) -> None:
+def test_frames_on_the_wire_are_valid_for_a_websocket_client(length: int) -> None:
     """Parsed by the websockets library."""
     content = {"text": "x" * length}
     client = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN, max_size=None)

@@ -89,7 +89,7 @@ def assert_all_arrived(house: House, known: list[int], live: LiveSocket, sent: l
     assert known + live.times(house.device) == house.stored() == [reading.us for reading in sent]
 
 
-def test_while_the_store_lags_the_stream(house: House, alice: Person) -> None:
+def test_history_and_live_join_while_the_store_lags(house: House, alice: Person) -> None:
     sent = house.report(20)
     wait_until(lambda: len(house.stored()) == 20, "the first readings stored")
     house.store_proxy.pause()
@@ -106,7 +106,7 @@ def test_while_the_store_lags_the_stream(house: House, alice: Person) -> None:
         assert_all_arrived(house, known, live, sent)
 
 
-def test_after_every_redis_connection_of_the_server_was_killed(house: House, alice: Person) -> None:
+def test_killed_redis_connections_of_the_server_lose_nothing(house: House, alice: Person) -> None:
     sent = house.report(10)
     wait_until(lambda: len(house.stored()) == 10, "the first readings stored")
     known, cursor = house.history(alice)
@@ -181,7 +181,7 @@ def test_a_reconnecting_client_misses_nothing(house: House, alice: Person) -> No
         assert_all_arrived(house, times, live, sent)
 
 
-def test_malformed_readings_are_dropped_and_the_stream_goes_on(house: House, alice: Person) -> None:
+def test_malformed_readings_are_dropped_and_the_stream_continues(house: House, alice: Person) -> None:
     rubbish = ["", "nonsense", "[]", "{}", '{"device_id": "other", "time": "2026-01-01T00:00:00Z"}', b"\xff\xfe"]
     with LiveSocket(house.server.url, person=alice) as live:
         live.subscribe(house.device)
@@ -199,7 +199,9 @@ def test_malformed_readings_are_dropped_and_the_stream_goes_on(house: House, ali
         assert again.times(house.device) == [reading.us for reading in sent[1:]]
 
 
-def test_redis_away_at_start_and_tickets_are_503(stack: Stack, tmp_path: Path, alice: Person, device: str) -> None:
+def test_the_server_starts_without_redis_and_tickets_get_503(
+    stack: Stack, tmp_path: Path, alice: Person, device: str
+) -> None:
     proxy, url = stack.redis_proxy()
     proxy.cut()
     with server_process({**stack.env, "REDIS_URL": url}, tmp_path / "no-redis.log") as server:
@@ -213,7 +215,7 @@ def test_redis_away_at_start_and_tickets_are_503(stack: Stack, tmp_path: Path, a
                 live.subscribe(device)
                 live.send(type="ping", id=1)
                 live.until_type("pong")
-                assert [frame["type"] for frame in live.frames] == ["welcome", "pong"]  # told nothing false
+                assert [frame["type"] for frame in live.frames] == ["welcome", "pong"]  # no false report
                 proxy.restore()
                 assert live.until_type("subscribed")["device_id"] == device
             wait_until(lambda: http.get("/readyz").status_code == 200, "ready again")

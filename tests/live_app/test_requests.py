@@ -47,7 +47,7 @@ def test_the_backlog_comes_before_any_newer_reading(server: Process, stack: Stac
         assert live.times(device) == [reading.us for reading in readings[4:]]
 
 
-def test_without_since_only_what_is_new(server: Process, stack: Stack, alice: Person, device: str) -> None:
+def test_without_since_only_new_readings_are_sent(server: Process, stack: Stack, alice: Person, device: str) -> None:
     readings = readings_each_second(device, now_us() - 60 * SECOND_US, 4)
     publish(stack, readings[:2])
     with LiveSocket(server.url, person=alice) as live:
@@ -111,7 +111,7 @@ def test_ping_is_answered(server: Process, alice: Person) -> None:
         assert live.until_type("pong") == {"type": "pong", "id": 3}
 
 
-def test_a_foreign_device_is_refused_and_the_socket_lives(server: Process, charlie: Person, device: str) -> None:
+def test_a_foreign_device_is_refused_and_the_socket_stays_open(server: Process, charlie: Person, device: str) -> None:
     mine = device_create(owner=charlie)
     with LiveSocket(server.url, person=charlie) as live:
         live.subscribe(device, "unknown", mine, request_id=5)
@@ -142,7 +142,7 @@ def test_a_foreign_device_is_refused_and_the_socket_lives(server: Process, charl
         {"type": "nonsense", "id": 1},
     ],
 )
-def test_a_request_that_cannot_be_carried_out_is_answered(
+def test_a_request_that_cannot_be_executed_gets_an_error(
     server: Process, alice: Person, request_: dict[str, object]
 ) -> None:
     with LiveSocket(server.url, person=alice) as live:
@@ -174,22 +174,20 @@ def test_any_other_id_is_refused_and_not_repeated(server: Process, alice: Person
 
 
 @pytest.mark.parametrize("kind", ["subscribe", "unsubscribe"])
-def test_more_devices_than_a_socket_may_have(server: Process, alice: Person, kind: str) -> None:
+def test_too_many_devices_per_socket_are_refused(server: Process, alice: Person, kind: str) -> None:
     with LiveSocket(server.url, person=alice) as live:
         live.send(type=kind, id=1, devices=[f"device_{number}" for number in range(201)])
         assert live.until_type("error")["code"] == "too_many"
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", "5", "{}", '{"type": 5}', b"\x00\x01"])
-def test_what_is_not_a_frame_closes_the_socket(server: Process, alice: Person, text: str | bytes) -> None:
+def test_an_invalid_frame_closes_the_socket(server: Process, alice: Person, text: str | bytes) -> None:
     with LiveSocket(server.url, person=alice) as live:
         live.send_text(text)
         assert live.close_code() == 4400
 
 
-def test_a_reading_that_comes_late_is_named_and_not_sent(
-    server: Process, stack: Stack, alice: Person, device: str
-) -> None:
+def test_a_late_reading_is_reported_as_a_gap(server: Process, stack: Stack, alice: Person, device: str) -> None:
     readings = readings_each_second(device, now_us() - 60 * SECOND_US, 5)
     with LiveSocket(server.url, person=alice) as live:
         live.subscribe(device)
@@ -202,13 +200,13 @@ def test_a_reading_that_comes_late_is_named_and_not_sent(
         assert sum(frame["type"] == "gap" for frame in live.frames) == 1
 
 
-def test_a_late_reading_that_arrived_while_the_client_was_away_is_named(
+def test_a_late_reading_during_a_disconnect_is_reported(
     server: Process, stack: Stack, alice: Person, device: str
 ) -> None:
     readings = readings_each_second(device, now_us() - 60 * SECOND_US, 6)
     publish(stack, [readings[0], readings[2], readings[3]])
     cursor = iso_from_us(readings[3].us)
-    publish(stack, [readings[1], readings[0], readings[4]])  # the first has come before: only the second is late
+    publish(stack, [readings[1], readings[0], readings[4]])  # the first was sent before: only the second is late
     with LiveSocket(server.url, person=alice) as live:
         live.subscribe(device, since=cursor)
         live.until_time(device, readings[4].us)
@@ -240,15 +238,15 @@ def test_a_frame_that_is_too_long_closes_the_socket(server: Process, alice: Pers
 
 
 def test_a_repeated_subscription_begins_once(server: Process, stack: Stack, alice: Person) -> None:
-    """Redis confirms the first subscription after the second was asked for: that is not the second's beginning.
+    """Redis confirms the first subscription after the second request: the confirmation does not belong to the second.
 
-    Nothing of this is stored, so a stream that were taken for broken would wait for the store.
+    The readings are not stored, so a stream that is considered broken would wait for the store.
     """
     devices = [device_create(owner=alice) for _ in range(40)]
     with LiveSocket(server.url, person=alice) as live:
         for request_id in range(1, 6):
             live.subscribe("ems_of_nobody", *devices, request_id=request_id)
-            live.until_type("error")  # meanwhile the others are being subscribed to
+            live.until_type("error")  # meanwhile the other devices are being subscribed to
         for _ in devices:
             live.until(lambda frame: frame["type"] == "subscribed" and frame["id"] == 5)
         readings = [readings_each_second(device, now_us(), 1)[0] for device in devices]

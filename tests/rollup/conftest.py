@@ -1,4 +1,4 @@
-"""A hypertable of its own with the whole schema, and engines on it."""
+"""A private hypertable with the whole schema, and engines on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from telemetry.catalogue import Catalogue, catalogue_load
 from testing.stack import Stack
 from tests.rollup.table import Table, schema_apply, table_drop
 
-# Names of another installation, one of them in mixed case, and a metric whose name is not its column's.
+# Names of a third-party installation: one in mixed case, and a metric whose name differs from its column's.
 CATALOGUE_TEXT = """
 [table]
 name = "{name}"
@@ -52,7 +52,7 @@ def catalogue(catalogue_path: Path) -> Catalogue:
 
 @pytest.fixture
 def table(owner_url: str, catalogue: Catalogue) -> Iterator[Table]:
-    """Empty, with tiers, log and triggers."""
+    """An empty hypertable with tiers, log and triggers."""
     with psycopg.connect(owner_url, autocommit=True, connect_timeout=5) as connection:
         schema_apply(connection, catalogue)
         yield Table(owner_url, catalogue, connection)

@@ -1,4 +1,4 @@
-"""What the rollup's tests do to a hypertable, and what its tiers must then hold."""
+"""Changes to a hypertable in the rollup's tests, and the expected content of its tiers."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Table:
-    """A hypertable with its catalogue; `connection` is the owner's, autocommit."""
+    """A hypertable with its catalogue. `connection`: of the owner, in autocommit mode."""
 
     url: str
     catalogue: Catalogue
     connection: Connection
 
     def run(self, statement: LiteralString, parameters: Sequence[object] | None = None) -> None:
-        """`statement` with the table's name for {}."""
+        """Execute `statement` with the table's name for {}."""
         self.connection.execute(SQL(statement).format(table_of(self.catalogue)), parameters)
 
     def insert(self, readings: Iterable[tuple[str, datetime, Values]]) -> None:
-        """One statement; a reading that is there already is replaced."""
+        """Insert readings with one statement; existing readings are replaced."""
         rows = list(readings)
         self.run(
             'INSERT INTO {} ("At", meter, devices, level) SELECT * FROM unnest(%s::timestamptz[], %s::text[],'
@@ -58,7 +58,7 @@ class Table:
         )
 
     def fill(self, start: str, *, seconds: int, step: int, meters: int = 2) -> None:
-        """Readings of m0, m1, … every `step` seconds: values of both signs, and nulls."""
+        """Insert readings of m0, m1, … every `step` seconds: values of both signs, and nulls."""
         self.run(
             "INSERT INTO {} (\"At\", meter, devices, level) SELECT %s::timestamptz + s * interval '1 s', 'm' || m,"
             " CASE WHEN s %% 7 = 0 THEN NULL ELSE (s %% 1000) - 500 + m END, s %% 11"
@@ -73,23 +73,23 @@ class Table:
         return [(row[0], row[1], row[2], row[3]) for row in self.connection.execute(query)]
 
     def floor(self) -> datetime | None:
-        """None: never raised."""
+        """Return the floor, or None if it was never raised."""
         query = SQL("SELECT value FROM {} WHERE key = 'floor'").format(state_table(self.catalogue))
         row = self.connection.execute(query).fetchone()
         return None if row is None else row[0]
 
     def rows(self, tier: str) -> Rows:
-        """What a tier of this name holds."""
+        """Return the rows of the tier with this name."""
         found = next(one for one in rollup_tiers(self.catalogue) if one.name == tier)
         return stored_rows(self.connection, self.catalogue, found)
 
     def roll_up(self) -> Engine:
-        """Rounds until nothing is due."""
+        """Run rounds until nothing is due."""
         return roll_up(self.url, self.catalogue)
 
 
 def schema_apply(connection: Connection, catalogue: Catalogue) -> None:
-    """As the schema command does it."""
+    """Apply the schema as the schema command does."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
         connection.execute("SET LOCAL client_min_messages = warning")
@@ -105,12 +105,12 @@ def table_drop(connection: Connection, catalogue: Catalogue) -> None:
 
 
 def engine_of(catalogue: Catalogue) -> Engine:
-    """Rolls up every minute as soon as it is over."""
+    """Return an engine that rolls up every minute as soon as it is complete."""
     return Engine(catalogue, settle_s=0, statement_timeout_s=60)
 
 
 async def rounds(engine: Engine, connection: AsyncConnection, *, most: int = 200) -> None:
-    """Rounds until one finds nothing more. Closes the connection."""
+    """Run rounds until one finds no work. Closes the connection."""
     try:
         for _ in range(most):
             if not await engine.round(connection):
@@ -121,7 +121,7 @@ async def rounds(engine: Engine, connection: AsyncConnection, *, most: int = 200
 
 
 class Watched(psycopg.AsyncConnection[tuple[Any, ...]]):
-    """Calls `before` with the number of each statement, from 1, before it is sent."""
+    """A connection that calls `before` with the number of each statement, from 1, before it sends it."""
 
     number = 0
     before: Callable[[int], None] = staticmethod(lambda number: None)
@@ -149,10 +149,10 @@ def roll_up(url: str, catalogue: Catalogue) -> Engine:
 
 
 def assert_right(url: str, catalogue: Catalogue, *, kept: Mapping[str, Rows] | None = None) -> int:
-    """Every bucket that no log row of its stage touches is what plain Python makes of the readings.
+    """Check every bucket that no log row of its stage touches against the readings, in plain Python.
 
-    `kept`: what each tier held when readings were dropped; buckets that begin below the floor are compared with it.
-    Returns how many buckets were compared.
+    `kept`: rows of each tier when readings were dropped; buckets that start below the floor are compared with it.
+    Returns the number of compared buckets.
     """
     compared = 0
     with snapshot(url) as connection:
@@ -200,7 +200,7 @@ def finite(value: float | None) -> float | None:
 
 
 def oracle(catalogue: Catalogue, readings: Iterable[tuple[str, datetime, Values]], seconds: int) -> Rows:
-    """The rows of a tier, by the definition of its columns."""
+    """Return the rows of a tier, by the definition of its columns."""
     buckets: dict[tuple[str, datetime], list[tuple[datetime, Values]]] = defaultdict(list)
     for device, at, values in readings:
         buckets[device, bucket_of(at, seconds)].append((at, values))
@@ -229,7 +229,7 @@ def stored_rows(connection: Connection, catalogue: Catalogue, tier: Tier) -> Row
 
 
 def is_touched(log: Iterable[tuple[str, datetime, datetime, int]], key: tuple[str, datetime], tier: Tier) -> bool:
-    """The reader's rule: a bucket is not right while a log row of its stage, or of an earlier one, overlaps it."""
+    """The reader's rule: a bucket is outdated while a log row of its stage or an earlier one overlaps it."""
     device, low = key
     high = low + timedelta(seconds=tier.seconds)
     return any(row[0] == device and row[3] <= tier.stage and row[1] < high and row[2] >= low for row in log)
@@ -252,7 +252,7 @@ def _assert_energy(
     readings: list[tuple[str, datetime, Values]],
     log: list[tuple[str, datetime, datetime, int]],
 ) -> None:
-    """Each row's first and last reading and its highest value; what lies between: see test_energy."""
+    """Check first reading, last reading and highest value of each row; test_energy checks the sums."""
     flows = {(device, at): values[0] for device, at, values in readings if values[0] is not None}
     for energy_tier in ENERGY_TIERS:
         tier = Tier(energy_tier.suffix, "", energy_tier.seconds)

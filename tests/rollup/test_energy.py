@@ -1,4 +1,4 @@
-"""Energy tiers beside plain Python: whatever the readings, every row says what the readings of its bucket say."""
+"""Energy tiers compared with plain Python: every row is correct for random readings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @pytest.fixture(scope="module")
 def catalogue(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
-    """A hypertable of another installation with its energy tiers."""
+    """A third-party hypertable with its energy tiers."""
     path: Path = tmp_path_factory.mktemp("energy") / "catalogue.toml"
     path.write_text(CATALOGUE_TEXT.format(name=f"flow_{secrets.token_hex(3)}"))
     catalogue = catalogue_load(path)
@@ -90,7 +90,7 @@ def bucket_of(at: int, seconds: int) -> int:
 
 
 def expected_row(readings: Series, *, is_counter: bool) -> dict[str, Any]:
-    """What a row must hold, from the readings of its bucket."""
+    """Return the expected row of a bucket from its readings."""
     times, values = [at for at, _ in readings], [value for _, value in readings]
     value, at = max((value, -at) for at, value in readings)
     row: dict[str, Any] = {
@@ -116,7 +116,7 @@ def expected_row(readings: Series, *, is_counter: bool) -> dict[str, Any]:
 
 
 def assert_tiers_right(connection: Connection, catalogue: Catalogue, device: str, rows: Sequence[Row]) -> None:
-    """Every row of every tier is what the oracle says, and no other row is there."""
+    """Check that each tier contains exactly the rows of the oracle."""
     for tier in ENERGY_TIERS:
         query = sql.SQL("SELECT {} FROM {} WHERE device_id = %s").format(
             sql.SQL(", ").join(map(sql.Identifier, COLUMN_NAMES)), energy_table(catalogue, tier)
@@ -145,7 +145,7 @@ def is_same(found: Any, expected: Any) -> bool:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=runs(START, 3), data=st.data())
-def test_rows_are_what_the_readings_of_their_bucket_say(
+def test_rows_match_the_readings_of_their_bucket(
     stack: Stack, catalogue: Catalogue, rows: list[Row], data: st.DataObject
 ) -> None:
     device = f"m_{secrets.token_hex(5)}"
@@ -153,7 +153,7 @@ def test_rows_are_what_the_readings_of_their_bucket_say(
         insert(connection, catalogue, device, rows)
         rebuild(connection, catalogue, device, [at for at, _ in rows])
         assert_tiers_right(connection, catalogue, device, rows)
-        # Some readings are deleted: only their buckets are rebuilt.
+        # some readings are deleted: only their buckets are rebuilt
         gone = data.draw(st.lists(st.sampled_from(rows), max_size=5, unique_by=lambda row: row[0]))
         connection.execute(
             sql.SQL('DELETE FROM {} WHERE meter = %s AND "At" = ANY (%s)').format(table_of(catalogue)),

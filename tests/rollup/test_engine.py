@@ -1,4 +1,4 @@
-"""The tiers are what plain Python makes of the readings, whatever happens to those, and wherever a rollup ends."""
+"""The tiers match the readings in plain Python after any change, and wherever a rollup is interrupted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def at(seconds: float) -> datetime:
     return DAY + timedelta(microseconds=round(seconds * 1e6))
 
 
-def test_a_row_says_what_its_columns_say(table: Table) -> None:
+def test_a_row_matches_the_definition_of_its_columns(table: Table) -> None:
     table.insert([("m0", at(0.000001), (5.0, None)), ("m0", at(29.999999), (-2.0, None)), ("m0", at(10), (None, None))])
     table.roll_up()
     row = (3, at(29.999999), 3.0, None, 2, 0, -2.0, None, 5.0, None)
@@ -84,8 +84,8 @@ def test_truncate_empties_tiers_log_and_floor(table: Table) -> None:
     assert_right(table.url, table.catalogue)
 
 
-def test_the_open_minute_and_the_open_quarter_of_an_hour_wait(table: Table) -> None:
-    """The clock is the server's: the assertions hold whichever minute it is."""
+def test_open_minutes_and_quarters_of_an_hour_are_not_rolled_up(table: Table) -> None:
+    """The test uses the clock of the server: the assertions hold at any minute."""
     (now,) = table.connection.execute("SELECT now()").fetchone() or (None,)
     minute = now.replace(second=0, microsecond=0)
     quarter = minute - timedelta(minutes=minute.minute % 15)
@@ -103,7 +103,7 @@ def test_the_open_minute_and_the_open_quarter_of_an_hour_wait(table: Table) -> N
     assert_right(table.url, table.catalogue)
 
 
-# Shrinking takes minutes with a database behind it, and the changes of a failure are few.
+# Shrinking with a database takes minutes, and a failure has few changes anyway.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 VALUE = st.one_of(st.none(), st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf, 1e300, 0.0]))
 MOMENT = st.one_of(
@@ -127,7 +127,7 @@ CHANGE = st.one_of(
     max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], phases=PHASES
 )
 @given(changes=st.lists(CHANGE, min_size=1, max_size=8))
-def test_after_any_changes_the_untouched_buckets_are_right(table: Table, changes: list[tuple[str, Any]]) -> None:
+def test_untouched_buckets_are_correct_after_any_change(table: Table, changes: list[tuple[str, Any]]) -> None:
     table.run("TRUNCATE {}")
     for kind, what in [*changes, ("roll up", None)]:
         change(table, kind, what)
@@ -159,7 +159,7 @@ def change(table: Table, kind: str, what: Any) -> None:
 
 
 def roll_up_killed(table: Table, fatal: int) -> bool:
-    """A rollup whose session is terminated before that statement; whether it came so far."""
+    """Terminate the session of a rollup before that statement. Return whether the rollup reached it."""
 
     async def work() -> bool:
         def kill(number: int) -> None:
@@ -180,7 +180,7 @@ def roll_up_killed(table: Table, fatal: int) -> bool:
 
 
 def test_a_rollup_may_be_killed_before_any_statement(table: Table) -> None:
-    """Readings come and go between the kills; in the end another rollup needs no more than the log."""
+    """Readings change between the kills. Another rollup then needs only the log."""
     fatal = 0
     table.fill("2026-03-01T00:00:00Z", seconds=90_000, step=301)
     while True:
@@ -199,7 +199,7 @@ def test_a_rollup_may_be_killed_before_any_statement(table: Table) -> None:
 
 
 def test_two_rollups_and_concurrent_writers(table: Table) -> None:
-    """At every moment the buckets that the log does not touch are right; when all is quiet, every bucket is."""
+    """At every moment the buckets that the log does not touch are correct; at the end every bucket is."""
     seconds = 40_000
 
     def write(seed: int) -> None:
@@ -244,7 +244,7 @@ def test_a_change_that_commits_while_its_bucket_is_rebuilt_stays_logged(table: T
     assert table.rows("1d")["m0", DAY][0] == 2
 
 
-def test_progress_counts_what_was_read_and_the_lag_is_known(table: Table) -> None:
+def test_progress_counts_readings_and_the_lag(table: Table) -> None:
     table.fill("2026-03-01T00:00:00Z", seconds=2 * 86_400, step=600)
     engine: Engine = table.roll_up()
     assert engine.progress.readings == 2 * 288

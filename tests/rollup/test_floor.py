@@ -1,4 +1,4 @@
-"""Readings that have been dropped stay counted; nothing is rebuilt from the rest of them."""
+"""Tiers keep the values of dropped readings; no bucket is rebuilt from the remaining part."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.rollup.table import Rows, Table, assert_right, engine_of, schema_appl
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 ONE_DAY = timedelta(days=1)
-# Of a round: are the chunks known, plan, lock of the shard, lock of the table, take.
+# statements of a round: check the chunks, plan, lock the shard, lock the table, take
 AFTER_TAKE = 6
 
 
@@ -32,7 +32,7 @@ def drop_chunks(table: Table, before: datetime) -> None:
 
 
 def filled(table: Table) -> dict[str, Rows]:
-    """Three days, a chunk each, rolled up."""
+    """Fill three days, one chunk each, and roll up."""
     table.fill("2026-03-01T00:00:00Z", seconds=3 * 86_400, step=600)
     table.roll_up()
     return kept_rows(table)
@@ -64,8 +64,8 @@ def test_a_late_reading_below_the_floor_is_stored_and_changes_no_tier(table: Tab
     assert kept_rows(table) == kept
 
 
-def test_the_floor_is_found_again_after_a_restart(table: Table) -> None:
-    """Chunks vanish while no rollup runs; the first thing that the next one does is to raise the floor."""
+def test_the_floor_is_raised_after_a_restart(table: Table) -> None:
+    """Chunks vanish while no rollup runs. The next rollup raises the floor first."""
     kept = filled(table)
     drop_chunks(table, DAY + 2 * ONE_DAY)
     table.insert([("m0", DAY + timedelta(hours=30), (5.0, 5.0)), ("m0", DAY + timedelta(hours=50), (5.0, 5.0))])
@@ -86,8 +86,8 @@ def test_dropping_more_raises_the_floor_and_dropping_a_late_chunk_does_not_lower
     assert table.floor() == DAY + 2 * ONE_DAY
 
 
-def test_a_half_dropped_day_is_rebuilt_from_what_its_tiers_keep(owner_url: str, catalogue: Catalogue) -> None:
-    """Chunks of six hours: a late reading in the evening counts in the day, whose morning is gone."""
+def test_a_half_dropped_day_is_rebuilt_from_its_tiers(owner_url: str, catalogue: Catalogue) -> None:
+    """Chunks of six hours: a late reading in the evening counts in the day, whose morning is dropped."""
     half = replace(catalogue, chunk_interval="6 hours")
     with psycopg.connect(owner_url, autocommit=True, connect_timeout=5) as connection:
         schema_apply(connection, half)
@@ -107,8 +107,8 @@ def test_a_half_dropped_day_is_rebuilt_from_what_its_tiers_keep(owner_url: str, 
             table_drop(connection, half)
 
 
-def test_what_is_dropped_today_does_not_hide_what_comes_next(table: Table) -> None:
-    """The current chunk ends in the future, the floor does not."""
+def test_dropping_the_current_chunk_raises_the_floor_only_to_now(table: Table) -> None:
+    """The current chunk ends in the future; the floor does not."""
     (now,) = table.connection.execute("SELECT now()").fetchone() or (None,)
     table.insert([("m0", now - timedelta(minutes=40), (1.0, 1.0))])
     table.roll_up()
@@ -120,7 +120,7 @@ def test_what_is_dropped_today_does_not_hide_what_comes_next(table: Table) -> No
 
 
 def test_a_chunk_that_vanishes_during_a_slice_is_noticed(table: Table) -> None:
-    """The slice is rolled back: its snapshot still sees the log row, but no longer the readings."""
+    """The slice is rolled back: its snapshot still contains the log row but no longer the readings."""
     kept = filled(table)
     table.insert([("m0", DAY + timedelta(hours=1, seconds=5), (1.0, 1.0))])
 
@@ -143,13 +143,13 @@ def test_a_chunk_that_vanishes_during_a_slice_is_noticed(table: Table) -> None:
     assert kept_rows(table) == kept
 
 
-def test_the_chunks_that_were_seen_are_those_that_exist(table: Table) -> None:
+def test_the_known_chunks_are_the_existing_ones(table: Table) -> None:
     filled(table)
     query = SQL("SELECT first FROM {} ORDER BY 1").format(chunks_table(table.catalogue))
     assert [row[0] for row in table.connection.execute(query)] == [DAY, DAY + ONE_DAY, DAY + 2 * ONE_DAY]
 
 
-def test_rows_of_tiers_go_only_where_readings_were_dropped(table: Table) -> None:
+def test_tier_rows_are_deleted_only_below_the_floor(table: Table) -> None:
     short = replace(table.catalogue, keep={"raw": "3 days", "30s": "3 days", "1m": "3 days"})
     filled(table)
     with psycopg.connect(table.url, autocommit=True, connect_timeout=5) as connection:

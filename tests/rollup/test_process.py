@@ -1,4 +1,4 @@
-"""`python -m rollup` as a process: help, faults of the environment, a backfill, a kill in the middle of it."""
+"""`python -m rollup` as a process: help, invalid environments, a backfill, a kill during the backfill."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def run(table: Table, path: Path, *arguments: str) -> str:
     return told
 
 
-def test_a_backfill_ends_and_says_what_it_did(table: Table, catalogue_path: Path) -> None:
+def test_a_backfill_ends_and_prints_a_summary(table: Table, catalogue_path: Path) -> None:
     table.fill("2026-03-01T00:00:00Z", seconds=2 * 86_400, step=600)
     assert "4 days of devices and 576 readings were rolled up" in run(table, catalogue_path, "--once")
     assert_right(table.url, table.catalogue)
 
 
-def test_rebuild_makes_good_what_went_wrong_from_a_day_on(table: Table, catalogue_path: Path) -> None:
+def test_rebuild_repairs_tiers_from_a_day_on(table: Table, catalogue_path: Path) -> None:
     table.fill("2026-03-01T00:00:00Z", seconds=2 * 86_400, step=600)
     table.roll_up()
     for tier in rollup_tiers(table.catalogue):
@@ -52,7 +52,7 @@ def test_rebuild_makes_good_what_went_wrong_from_a_day_on(table: Table, catalogu
     assert_right(table.url, table.catalogue)
 
 
-def test_a_rollup_that_is_killed_leaves_nothing_behind(table: Table, catalogue_path: Path) -> None:
+def test_a_killed_rollup_leaves_consistent_tiers(table: Table, catalogue_path: Path) -> None:
     table.fill("2026-03-01T00:00:00Z", seconds=20 * 86_400, step=60)
     process = start(table, catalogue_path)
     try:
@@ -77,7 +77,7 @@ def test_a_signal_ends_it_with_success(table: Table, catalogue_path: Path) -> No
     assert process.returncode == 0, told
 
 
-def test_it_goes_on_after_its_session_was_ended(table: Table, catalogue_path: Path) -> None:
+def test_the_rollup_continues_after_its_session_was_terminated(table: Table, catalogue_path: Path) -> None:
     process = start(table, catalogue_path)
     try:
         table.fill("2026-03-01T00:00:00Z", seconds=3_600, step=60)
@@ -104,7 +104,7 @@ def test_it_goes_on_after_its_session_was_ended(table: Table, catalogue_path: Pa
         ({"TELEMETRY_CATALOGUE": "/nowhere.toml"}, "/nowhere.toml cannot be read"),
     ],
 )
-def test_a_wrong_environment_is_named(env: dict[str, str], detail: str) -> None:
+def test_an_invalid_environment_is_named(env: dict[str, str], detail: str) -> None:
     base = {**os.environ, "TELEMETRY_ADMIN_URL": "postgresql://127.0.0.1/none"}
     command = [sys.executable, "-m", "rollup"]
     done = subprocess.run(

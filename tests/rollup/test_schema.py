@@ -1,4 +1,4 @@
-"""The schema on a table that has readings already, or whose catalogue changes; what other roles need."""
+"""The schema on a table with existing readings or with a changed catalogue, and the privileges of other roles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def bare_table(owner_url: str, catalogue: Catalogue) -> Iterator[Table]:
-    """Three days of readings of two meters, as they were before there was a rollup."""
+    """Three days of readings of two meters, without a rollup."""
     with psycopg.connect(owner_url, autocommit=True, connect_timeout=5) as connection:
         for statement in schema_statements(catalogue):
             connection.execute(statement)
@@ -31,7 +31,7 @@ def bare_table(owner_url: str, catalogue: Catalogue) -> Iterator[Table]:
         table_drop(connection, catalogue)
 
 
-def test_readings_that_were_there_before_are_logged_per_device_and_day(bare_table: Table) -> None:
+def test_existing_readings_are_logged_per_device_and_day(bare_table: Table) -> None:
     for _ in range(2):
         schema_apply(bare_table.connection, bare_table.catalogue)
         assert len(bare_table.log()) == 6
@@ -43,7 +43,7 @@ def test_readings_that_were_there_before_are_logged_per_device_and_day(bare_tabl
     assert assert_right(bare_table.url, bare_table.catalogue) > 1000
 
 
-def test_a_new_metric_needs_no_rebuild_unless_its_column_was_there(table: Table, catalogue_path: Path) -> None:
+def test_a_new_metric_needs_a_rebuild_only_for_an_existing_column(table: Table, catalogue_path: Path) -> None:
     table.fill("2026-03-01T00:00:00Z", seconds=7_200, step=60)
     table.roll_up()
     text = catalogue_path.read_text()
@@ -66,7 +66,7 @@ def test_a_new_metric_needs_no_rebuild_unless_its_column_was_there(table: Table,
 
 
 def test_tiers_of_earlier_versions_keep_their_rows(table: Table) -> None:
-    """Their triggers go, and so do the columns that nobody reads any more."""
+    """Their triggers and unused columns are dropped."""
     name = table.catalogue.table
     for statement in (
         f"ALTER TABLE {name}_1h ADD COLUMN flow_pos double precision NOT NULL",
@@ -82,7 +82,7 @@ def test_tiers_of_earlier_versions_keep_their_rows(table: Table) -> None:
     assert {day.year: row[0] for (_, day), row in table.rows("1h").items()} == {2025: 7, 2026: 1}
 
 
-def test_a_writer_needs_no_right_on_log_and_tiers(table: Table) -> None:
+def test_a_writer_needs_no_privileges_on_log_and_tiers(table: Table) -> None:
     role = f"inserter_{secrets.token_hex(4)}"
     with psycopg.connect(table.url, autocommit=True, connect_timeout=5) as owner:
         owner.execute(SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(Identifier(role), Literal(role)))

@@ -1,4 +1,4 @@
-"""Writers for the simulator to send to."""
+"""Writers for the simulator."""
 
 from __future__ import annotations
 

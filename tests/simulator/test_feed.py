@@ -60,7 +60,7 @@ def test_sends_each_whole_second_of_the_house(stack: Stack, writer: Process, tmp
         assert row == {name: values[name][0] for name in METRICS}
 
 
-def test_begins_after_the_newest_stored_reading(stack: Stack, writer: Process, tmp_path: Path) -> None:
+def test_starts_after_the_newest_stored_reading(stack: Stack, writer: Process, tmp_path: Path) -> None:
     device = device_of(stack, writer)
     first_us = (int(time.time()) - CATCH_UP_S) * SECOND_US
     device.send(first_us)
@@ -72,7 +72,7 @@ def test_begins_after_the_newest_stored_reading(stack: Stack, writer: Process, t
     assert_every_second(times)
 
 
-def test_sends_what_was_missed_while_the_writer_was_away(stack: Stack, tmp_path: Path) -> None:
+def test_missed_readings_are_sent_after_an_outage_of_the_writer(stack: Stack, tmp_path: Path) -> None:
     log = tmp_path / "writer.log"
     with writer_process(stack.env, log) as first:
         device = device_of(stack, first)
@@ -101,7 +101,7 @@ def test_waits_for_a_writer_whose_queue_is_full(stack: Stack, start_writer: Star
     assert_every_second(list(device.stored()))
 
 
-def test_another_secret_ends_it_with_one_sentence(stack: Stack, writer: Process) -> None:
+def test_a_wrong_secret_ends_the_process_with_one_sentence(stack: Stack, writer: Process) -> None:
     device = device_of(stack, writer)
     done = subprocess.run(
         command(device),

@@ -40,7 +40,7 @@ def device(stack: Stack, writer: Process) -> Device:
     return Device(f"sim_{secrets.token_hex(4)}", "", stack, writer)
 
 
-def test_fills_the_span_with_the_house_and_a_second_run_finds_nothing_to_do(stack: Stack, device: Device) -> None:
+def test_a_span_is_filled_and_a_second_run_loads_nothing(stack: Stack, device: Device) -> None:
     said = load(stack, "--days", "1", "--until", UNTIL, "--device", device.device_id)
     assert said.startswith("loaded 86,400 of 86,400 readings, ")
     stored = device.stored()
@@ -54,7 +54,7 @@ def test_fills_the_span_with_the_house_and_a_second_run_finds_nothing_to_do(stac
     assert again == "nothing to load: all readings are stored\n"
 
 
-def test_loads_only_what_is_missing_before_and_after(stack: Stack, device: Device) -> None:
+def test_only_missing_readings_before_and_after_are_loaded(stack: Stack, device: Device) -> None:
     load(stack, "--days", "1", "--until", UNTIL, "--device", device.device_id)
     said = load(stack, "--days", "2", "--until", "2026-03-05T07:00:00Z", "--device", device.device_id)
     assert said.startswith(f"loaded {DAY_S + 3600 - 3600:,} of")
@@ -62,7 +62,7 @@ def test_loads_only_what_is_missing_before_and_after(stack: Stack, device: Devic
     assert times == [(UNTIL_S + 3600 - 2 * DAY_S + offset) * SECOND_US for offset in range(2 * DAY_S)]
 
 
-def test_a_wrong_device_id_is_refused(stack: Stack) -> None:
+def test_an_invalid_device_id_is_refused(stack: Stack) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "simulator", "load", "--device", "a b"],
         cwd=ROOT,

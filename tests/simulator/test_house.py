@@ -1,4 +1,4 @@
-"""The house: believable, its powers add up, and always the same."""
+"""The house: realistic, consistent powers, and deterministic."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_powers_add_up(device_id: str, day: int) -> None:
 
 @each_device
 @each_day
-def test_the_charge_integrates_the_power_and_keeps_its_bounds(device_id: str, day: int) -> None:
+def test_the_charge_integrates_the_power_within_its_bounds(device_id: str, day: int) -> None:
     house = House(device_id)
     now = house.day(day)
     soc, power = now["battery_soc"], now["battery_power"]
@@ -57,7 +57,7 @@ def test_the_battery_keeps_the_grid_at_zero_as_long_as_it_can(device_id: str, da
 
 @each_device
 @each_day
-def test_the_sun_shines_by_day_only(device_id: str, day: int) -> None:
+def test_there_is_solar_power_only_by_day(device_id: str, day: int) -> None:
     house = House(device_id)
     height, sun = sun_height(house.latitude, house.longitude, day), house.day(day)["solar_power"]
     assert (sun[height <= 0] == 0).all()
@@ -66,7 +66,7 @@ def test_the_sun_shines_by_day_only(device_id: str, day: int) -> None:
 
 
 @each_device
-def test_summer_gives_more_than_winter(device_id: str) -> None:
+def test_summer_has_more_solar_energy_than_winter(device_id: str) -> None:
     house = House(device_id)
     week_kwh = [sum(house.day(first + n)["solar_power"].sum() / 3.6e6 for n in range(7)) for first in (WINTER, SUMMER)]
     assert week_kwh[1] > 2 * week_kwh[0] > 0
@@ -74,7 +74,7 @@ def test_summer_gives_more_than_winter(device_id: str) -> None:
 
 @each_device
 @each_day
-def test_values_are_those_of_a_house(device_id: str, day: int) -> None:
+def test_values_are_realistic(device_id: str, day: int) -> None:
     now = House(device_id).day(day)
     assert now["load_power"].min() > 30
     assert 4 < now["load_power"].sum() / 3.6e6 < 30  # kWh
@@ -85,20 +85,20 @@ def test_values_are_those_of_a_house(device_id: str, day: int) -> None:
 
 @each_device
 @each_day
-def test_midnight_is_not_seen(device_id: str, day: int) -> None:
+def test_values_are_continuous_across_midnight(device_id: str, day: int) -> None:
     house = House(device_id)
     for name, most in {"battery_soc": 0.1, "grid_frequency": 0.02, "battery_voltage": 3.0, "grid_voltage": 4.0}.items():
         assert abs(house.day(day)[name][0] - house.day(day - 1)[name][-1]) < most, name
 
 
-def test_the_same_device_is_the_same_house_and_another_is_not() -> None:
+def test_houses_are_deterministic_and_differ_by_device() -> None:
     first, again, other = House("ems_001"), House("ems_001"), House("ems_002")
     for name in METRICS:
         assert (first.day(SUMMER)[name] == again.day(SUMMER)[name]).all()
         assert (first.day(SUMMER)[name] != other.day(SUMMER)[name]).any()
 
 
-def test_pieces_are_the_same_as_the_whole_in_any_order() -> None:
+def test_pieces_equal_the_whole_in_any_order() -> None:
     start, end = SUMMER * DAY_S + 80_000, (SUMMER + 2) * DAY_S + 5_000
     whole = list(House("ems_001").seconds(start, end))
     assert [first for first, _ in whole] == [start, (SUMMER + 1) * DAY_S, (SUMMER + 2) * DAY_S]
@@ -111,8 +111,8 @@ def test_pieces_are_the_same_as_the_whole_in_any_order() -> None:
 
 
 @pytest.mark.parametrize("device_id", [f"house_{number}" for number in range(4)])
-def test_the_charge_at_midnight_does_not_depend_on_where_one_begins(device_id: str) -> None:
-    """Each day begins where the one before ended: the look back finds the one state there is."""
+def test_the_charge_at_midnight_is_independent_of_the_start(device_id: str) -> None:
+    """Each day starts with the final state of the day before: the look-back finds the only consistent state."""
     house = House(device_id)
     for day in range(WINTER, WINTER + 200, 7):
         ended = house.day(day)["battery_soc"][-1]

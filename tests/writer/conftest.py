@@ -1,4 +1,4 @@
-"""Devices for the writer's tests, and writers of their own where a test takes something away from them."""
+"""Devices for the writer's tests, and separate writers for tests that disturb them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.writer.support import Device, device_new
 
 
 class StartWriter(Protocol):
-    """Starts a writer with these variables beside the stack's."""
+    """Starts a writer with these variables in addition to the stack's."""
 
     def __call__(self, **env: str) -> Process: ...
 
@@ -29,7 +29,7 @@ def device_of_writer(stack: Stack, writer: Process) -> Device:
 
 @pytest.fixture
 def start_writer(stack: Stack, tmp_path: Path) -> Iterator[StartWriter]:
-    """A writer of the test's own; stopped after it."""
+    """Start separate writers; they stop after the test."""
     with ExitStack() as running:
 
         def start(**env: str) -> Process:

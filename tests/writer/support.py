@@ -1,4 +1,4 @@
-"""What the writer's tests share: devices that send, and looks at what became of it."""
+"""Helpers of the writer's tests: devices that send, and the stored and published results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Json = dict[str, Any]
 
 
 def recent_us(seconds_ago: int = 3600) -> int:
-    """A whole second in the recent past, so that readings after it are not ahead of the clock."""
+    """Return a whole second in the recent past (µs), so that subsequent readings are not ahead of the clock."""
     return (int(time.time()) - seconds_ago) * SECOND_US
 
 
 def reading(device_id: str, us: int, **values: float | None) -> Json:
-    """A flat reading as a device sends it."""
+    """Return a flat reading as a device sends it."""
     return {"device_id": device_id, "time": iso_from_us(us), **(values or {"load_power": 1.0})}
 
 
@@ -42,13 +42,13 @@ def accepted(
     adjusted: Sequence[Json] = (),
     ignored: Sequence[str] = (),
 ) -> Json:
-    """The response to readings of which `count` are accepted."""
+    """Return the response for `count` accepted readings."""
     return {"accepted": count, "refused": [*refused], "adjusted": [*adjusted], "ignored": [*ignored]}
 
 
 @dataclass
 class Device:
-    """A device with its key, and the writer that it sends to."""
+    """A device with its key and its writer."""
 
     device_id: str
     key: str
@@ -65,14 +65,14 @@ class Device:
         return httpx.post(f"{self.writer.url}/ingest", content=content, headers=headers, timeout=30, **more)
 
     def send(self, first_us: int, count: int = 1, **values: float | None) -> None:
-        """Send `count` readings, one a second, which all have to be accepted."""
+        """Send `count` readings, one per second. All must be accepted."""
         readings = [reading(self.device_id, first_us + index * SECOND_US, **values) for index in range(count)]
         answer = self.post(readings)
         assert answer.status_code == 200, answer.text
         assert answer.json() == accepted(count)
 
     def stored(self) -> dict[int, dict[str, float | None]]:
-        """Every stored row: metrics by time in µs."""
+        """Return all stored rows: metrics by time in µs."""
         query = SQL("SELECT * FROM {} WHERE device_id = %s ORDER BY time")
         from telemetry.ddl import table_of
 
@@ -84,20 +84,20 @@ class Device:
         return {us_from_datetime(row["time"]): {name: row[name] for name in CATALOGUE.names} for row in rows}
 
     def ring(self) -> list[int]:
-        """The times (µs) in the device's ring, in the order in which they were added."""
+        """Return the times (µs) in the device's ring, in the order of insertion."""
         with redis.Redis.from_url(self.stack.env["REDIS_URL"]) as client:
             entries: Any = client.xrange(ring_key(self.device_id))
             return [us_from_iso(orjson.loads(fields[b"reading"])["time"]) for _, fields in entries]
 
 
 def device_new(stack: Stack, writer: Process) -> Device:
-    """A device that has not sent anything yet."""
+    """Return a device that has not sent any reading."""
     device_id = f"dev_{secrets.token_hex(5)}"
     return Device(device_id, device_key(stack.env["INGEST_SECRET"], device_id), stack, writer)
 
 
 def metric(writer: Process, name: str) -> int:
-    """The value of one of the writer's metrics."""
+    """Return the value of one of the writer's metrics."""
     text = httpx.get(f"{writer.url}/metrics", timeout=10).text
     found = re.search(rf"^wattstream_writer_{re.escape(name)} ([\d.e+]+)$", text, re.MULTILINE)
     return int(float(found[1])) if found else 0

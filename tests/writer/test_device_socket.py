@@ -50,7 +50,7 @@ def test_a_binary_message_is_read_like_a_text(device_of_writer: Device) -> None:
         assert ask(connection, json.dumps(reading(device_of_writer.device_id, recent_us())).encode()) == accepted()
 
 
-def test_a_refused_reading_says_why_and_the_socket_lives_on(device_of_writer: Device) -> None:
+def test_a_refused_reading_gets_a_reason_and_the_socket_stays_open(device_of_writer: Device) -> None:
     device, us = device_of_writer, recent_us()
 
     def reason(message: Any) -> str:
@@ -98,7 +98,7 @@ def test_a_message_that_is_too_long_closes_the_socket(device_of_writer: Device) 
     assert connection.close_code == 1009
 
 
-def test_a_client_that_does_not_read_its_answers_is_closed(start_writer: StartWriter, stack: Stack) -> None:
+def test_a_client_that_does_not_read_responses_is_disconnected(start_writer: StartWriter, stack: Stack) -> None:
     device = device_new(stack, start_writer(WRITER_SEND_TIMEOUT_MS="300"))
     refused = frame(json.dumps({**reading(device.device_id, recent_us()), "load_power": "x" * 60}))
     with deaf_client(device) as raw:
@@ -114,7 +114,7 @@ def test_a_client_that_does_not_read_its_answers_is_closed(start_writer: StartWr
 
 @contextmanager
 def deaf_client(device: Device) -> Iterator[socket.socket]:
-    """A websocket that has shaken hands and reads nothing, with a small receive buffer."""
+    """Return a websocket after the handshake that reads nothing, with a small receive buffer."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.settimeout(DEADLINE_S)
@@ -136,14 +136,14 @@ def deaf_client(device: Device) -> Iterator[socket.socket]:
 
 
 def frame(text: str) -> bytes:
-    """A masked text frame (RFC 6455, 5.2) of 126 to 65,535 bytes."""
+    """Return a masked text frame (RFC 6455, 5.2) of 126 to 65,535 bytes."""
     payload, mask = text.encode(), os.urandom(4)
     masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
     return struct.pack("!BBH", 0x81, 0x80 | 126, len(payload)) + mask + masked
 
 
 def push(raw: socket.socket, data: bytes) -> bytes:
-    """Send as much of `data` as can be sent at the moment; the rest."""
+    """Send as much of `data` as possible without blocking and return the rest."""
     while data and select.select([], [raw], [], 0.2)[1]:
         try:
             data = data[raw.send(data) :]

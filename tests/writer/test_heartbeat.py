@@ -35,7 +35,7 @@ def test_beats_with_the_time_the_writer_and_its_counts(redis_client: Any, start_
     assert all(set(beat) == {"time", "writer", "stored", "queued", "rollup_lag_s"} for beat in of_one)
 
 
-def test_beats_again_after_redis_was_away(stack: Stack, redis_client: Any, start_writer: StartWriter) -> None:
+def test_the_heartbeat_resumes_after_a_redis_outage(stack: Stack, redis_client: Any, start_writer: StartWriter) -> None:
     proxy, url = stack.redis_proxy()
     writer = start_writer(REDIS_URL=url)
     proxy.cut()

@@ -1,4 +1,4 @@
-"""Whatever a device sends on its socket costs no other device a reading."""
+"""No message of a device on its socket costs another device a reading."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WAITS_FOR_MORE = {"a truncated frame", "noise instead of frames", "claims a very
 
 @pytest.fixture
 def quiet_writer(stack: Stack, tmp_path: Path) -> Iterator[Process]:
-    """A writer of its own, whose log has to stay empty of errors."""
+    """A separate writer. Its log must contain no errors."""
     with writer_process(stack.env, tmp_path / "writer.log") as writer:
         yield writer
         log = writer.log.read_text()
@@ -34,7 +34,7 @@ def quiet_writer(stack: Stack, tmp_path: Path) -> Iterator[Process]:
 
 
 def test_no_message_costs_another_device_anything(quiet_writer: Process, stack: Stack) -> None:
-    """Every attack, over and over; after each, the other device's next reading is taken."""
+    """Runs every attack several times. After each, the next reading of the other device must be accepted."""
     bystander, attacker = device_new(stack, quiet_writer), device_new(stack, quiet_writer)
     first, sent = recent_us(), 0
     with opened(bystander) as connection:
@@ -57,13 +57,13 @@ def _attack(device: Device, chunks: list[bytes], name: str, rng: random.Random) 
             hostile.break_off()
             return
         if name in WAITS_FOR_MORE:
-            return  # the writer rightly waits for the rest
+            return  # the writer correctly waits for the rest
         hostile.send([CLOSING])
         assert hostile.ended() in {1000, *PROTOCOL_CLOSES}, name
         assert all(answer["refused"] or answer["accepted"] == 1 for answer in hostile.texts()), name
 
 
-def test_odd_but_right_messages_are_taken(quiet_writer: Process, stack: Stack) -> None:
+def test_unusual_but_valid_messages_are_accepted(quiet_writer: Process, stack: Stack) -> None:
     device = device_new(stack, quiet_writer)
     for seed in range(ROUNDS):
         good = reading(device.device_id, recent_us() + seed * SECOND_US)

@@ -53,7 +53,7 @@ def test_stores_a_nested_packet(device: Device) -> None:
     assert (device.stored()[us]["battery_soc"], device.stored()[us]["solar_power"]) == (40, 7)
 
 
-def test_refuses_one_by_one_and_stores_the_rest(device: Device) -> None:
+def test_invalid_readings_are_refused_and_the_rest_is_stored(device: Device) -> None:
     us = recent_us()
     good = [reading(device.device_id, us + index * SECOND_US) for index in range(3)]
     bad = reading(device.device_id, us, battery_soc=150)
@@ -73,7 +73,7 @@ def test_refuses_one_by_one_and_stores_the_rest(device: Device) -> None:
     wait_stored(device, 3)
 
 
-def test_a_value_that_is_not_plausible_is_adjusted_and_named(device: Device) -> None:
+def test_an_implausible_value_is_adjusted_and_listed(device: Device) -> None:
     us = recent_us()
     answer = device.post(reading(device.device_id, us, grid_power=1e307, load_power=5))
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
@@ -93,7 +93,7 @@ def test_values_within_the_tolerance_are_clamped_and_the_rest_is_stored(device: 
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 400, "-" + "1" * 5000])
-def test_numbers_as_python_writes_them_cost_only_themselves(device: Device, literal: str) -> None:
+def test_python_number_literals_affect_only_their_value(device: Device, literal: str) -> None:
     us = recent_us()
     texts = [json.dumps(reading(device.device_id, us + index * SECOND_US, grid_power=100)) for index in range(3)]
     texts[1] = texts[1].replace("100}", f'{literal}, "load_power": 7}}')
@@ -113,7 +113,7 @@ def test_names_that_are_not_in_the_catalogue_are_listed_once(device: Device) -> 
     assert device.post(sent).json() == accepted(3, ignored=["slar_power"])
 
 
-def test_text_that_is_not_valid_unicode_costs_only_itself(device: Device) -> None:
+def test_invalid_unicode_affects_only_its_reading(device: Device) -> None:
     body = json.dumps({**reading(device.device_id, recent_us()), "a\ud800": "\ud800"}).encode()
     answer = device.post(body)
     assert (answer.status_code, answer.json()) == (200, accepted(ignored=["a?"]))
@@ -130,7 +130,7 @@ def test_times_too_far_ahead_or_behind_are_refused(device: Device) -> None:
     assert (behind["index"], "behind the clock" in behind["reason"]) == (3, True)
 
 
-def test_everything_refused_is_400_and_says_why(device: Device) -> None:
+def test_a_request_with_only_refused_readings_is_400_with_reasons(device: Device) -> None:
     answer = device.post([reading(device.device_id, recent_us(), battery_soc=-50)])
     assert_problem(answer, 400, "bad_request")
     document = answer.json()
@@ -158,7 +158,7 @@ def test_malformed_json_is_400(device: Device, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Basic abc", "Bearer wsd_wrong", "Bearer \xe9"])
-def test_no_key_or_a_wrong_one_is_401(device: Device, header: str | None) -> None:
+def test_a_missing_or_wrong_key_is_401(device: Device, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header.encode("latin-1")}
     answer = device.post(reading(device.device_id, recent_us()), headers=headers)
     assert_problem(answer, 401, "unauthorized")
@@ -191,7 +191,7 @@ def test_a_body_that_is_too_long_is_413_while_it_is_read(start_writer: StartWrit
     assert_problem(device.post(b"[" + b" " * 4_000_000 + b"]"), 413, "too_large")
 
 
-def test_other_routes_and_methods_are_problems_too(device: Device) -> None:
+def test_other_routes_and_methods_get_problem_documents(device: Device) -> None:
     assert_problem(httpx.get(f"{device.writer.url}/nowhere"), 404, "not_found")
     wrong = httpx.get(f"{device.writer.url}/ingest")
     assert_problem(wrong, 405, "method_not_allowed")
@@ -217,7 +217,7 @@ def test_the_writer_describes_ingest_as_the_server_does(device: Device, server: 
         assert own == {name: of_server["components"][kind][name] for name in own}
 
 
-def test_responses_are_as_described(device: Device) -> None:
+def test_responses_match_their_description(device: Device) -> None:
     document = httpx.get(f"{device.writer.url}/openapi.json", timeout=30).json()
     report = validator(orjson.dumps(document["components"]["schemas"]["IngestReport"]))
     us = recent_us()

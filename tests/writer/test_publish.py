@@ -1,4 +1,4 @@
-"""Rings and live channels: in order, without a hole that cannot be seen, whatever happens to Redis."""
+"""Rings and live channels: in order and without undetected gaps, through all failures of Redis."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.writer.support import CATALOGUE, Device, device_new, metric, reading,
 
 
 class Listener:
-    """Hears one device's live channel."""
+    """Receives one device's live channel."""
 
     def __init__(self, pubsub: Any) -> None:
         self._pubsub = pubsub
         self.payloads: list[bytes] = []
 
     def until(self, count: int) -> list[int]:
-        """The times (µs) of the first `count` readings, in the order in which they came."""
+        """Return the times (µs) of the first `count` readings in order of arrival."""
 
         def heard_enough() -> bool:
             while message := self._pubsub.get_message(ignore_subscribe_messages=True, timeout=0.05):
@@ -48,7 +48,7 @@ def listening(stack: Stack, device: Device) -> Iterator[Listener]:
 
 
 def wait_published(writer: Process, count: int) -> None:
-    """Not only published, but known to be: otherwise the writer has to publish it again after a failure."""
+    """Wait until the writer knows that readings are published; otherwise it repeats them after a failure."""
     wait_until(lambda: metric(writer, "published_total") == count, f"{count} readings known to be published")
 
 
@@ -75,7 +75,7 @@ def test_ring_and_channel_carry_the_same_in_order(stack: Stack, device_of_writer
         assert listener.until(100) == seconds(us, *range(100)) == device.ring()
 
 
-def test_a_list_that_is_not_in_order_is_published_oldest_first(stack: Stack, device_of_writer: Device) -> None:
+def test_an_unordered_list_is_published_oldest_first(stack: Stack, device_of_writer: Device) -> None:
     device, us = device_of_writer, recent_us()
     with listening(stack, device) as listener:
         device.post(
@@ -150,9 +150,7 @@ def test_a_late_reading_sent_twice_is_published_once(stack: Stack, device_of_wri
     assert device.ring() == seconds(us, 5)
 
 
-def test_while_redis_is_away_readings_are_stored_and_afterwards_published_in_order(
-    stack: Stack, start_writer: StartWriter
-) -> None:
+def test_readings_are_stored_during_a_redis_outage_and_then_published(stack: Stack, start_writer: StartWriter) -> None:
     proxy, url = stack.redis_proxy()
     writer = start_writer(REDIS_URL=url)
     device, us = device_new(stack, writer), recent_us()
@@ -172,10 +170,10 @@ def test_while_redis_is_away_readings_are_stored_and_afterwards_published_in_ord
 
 
 @pytest.mark.parametrize("options", ["", "?protocol=2"])
-def test_after_a_lost_connection_everything_not_yet_stored_is_published_again(
+def test_readings_not_yet_stored_are_republished_after_a_lost_connection(
     stack: Stack, start_writer: StartWriter, options: str
 ) -> None:
-    """Whether a command fails on it or, as with protocol 2, redis-py replaces it without a word."""
+    """Either a command fails or, with protocol 2, redis-py silently replaces the connection."""
     database, database_url = stack.telemetry_proxy(admin=True)
     database.cut()
     proxy, url = stack.redis_proxy()
@@ -195,7 +193,7 @@ def test_after_a_lost_connection_everything_not_yet_stored_is_published_again(
     wait_until(lambda: len(device.stored()) == 3, "everything stored")
 
 
-def test_a_ring_that_refuses_does_not_stop_the_stream(
+def test_an_error_of_a_ring_does_not_stop_the_stream(
     stack: Stack, start_writer: StartWriter, redis_client: Any
 ) -> None:
     writer = start_writer()
@@ -212,7 +210,7 @@ def test_a_ring_that_refuses_does_not_stop_the_stream(
     assert metric(writer, "ring_errors_total") == 1
 
 
-def test_too_much_for_the_queue_drops_the_oldest_and_the_ring_shows_it(stack: Stack, start_writer: StartWriter) -> None:
+def test_a_full_queue_drops_the_oldest_and_the_ring_shows_it(stack: Stack, start_writer: StartWriter) -> None:
     proxy, url = stack.redis_proxy()
     writer = start_writer(REDIS_URL=url, WRITER_PUBLISH_MAX_READINGS="10000")
     device, us = device_new(stack, writer), recent_us(20_000)
@@ -228,7 +226,7 @@ def test_too_much_for_the_queue_drops_the_oldest_and_the_ring_shows_it(stack: St
     assert ring == seconds(us, *range(10_100 - len(ring), 10_100))
 
 
-def test_goes_on_after_a_connection_that_was_open_and_dead(stack: Stack, start_writer: StartWriter) -> None:
+def test_publishing_continues_after_a_dead_connection(stack: Stack, start_writer: StartWriter) -> None:
     proxy, url = stack.redis_proxy()
     writer = start_writer(REDIS_URL=url)
     device, us = device_new(stack, writer), recent_us()
@@ -243,7 +241,7 @@ def test_goes_on_after_a_connection_that_was_open_and_dead(stack: Stack, start_w
         assert listener.until(2)[-1] == us + SECOND_US
 
 
-def test_devices_do_not_disturb_each_other(stack: Stack, writer: Process) -> None:
+def test_devices_do_not_affect_each_other(stack: Stack, writer: Process) -> None:
     us = recent_us()
     devices = [device_new(stack, writer) for _ in range(5)]
     for offset in range(10):

@@ -1,4 +1,4 @@
-"""The rollup inside the writer: what is stored is rolled up, and its lag is visible."""
+"""The rollup in the writer: stored readings are rolled up, and the lag is a metric."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def logged(stack: Stack, device: Device) -> int:
     return int(str(count))
 
 
-def test_what_is_stored_is_rolled_up(stack: Stack, start_writer: StartWriter, redis_client: redis.Redis) -> None:
+def test_stored_readings_are_rolled_up(stack: Stack, start_writer: StartWriter, redis_client: redis.Redis) -> None:
     writer = start_writer(ROLLUP_POLL_MS="50", ROLLUP_SETTLE_MS="0")
     device = device_new(stack, writer)
     device.send(recent_us())

@@ -1,4 +1,4 @@
-"""The binary rows are what PostgreSQL reads them as."""
+"""PostgreSQL reads the binary rows as intended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from testing.stack import Stack
 from writer.storage.rows import Statements, binary_rows, merged_by_key
 
 
-def test_postgresql_reads_what_was_written(stack: Stack) -> None:
+def test_postgresql_reads_the_written_values(stack: Stack) -> None:
     catalogue = catalogue_load()
     statements = Statements(catalogue)
     values = (None, -0.1, 1e300, *(float(index) for index in range(len(catalogue.metrics) - 3)))

@@ -1,4 +1,4 @@
-"""Settings: the environment is checked before anything starts, and secrets are never shown."""
+"""Settings: the environment is validated before the start, and secrets are never shown."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_limit_is_read_from_its_variable() -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "many", "9999"])
-def test_a_wrong_limit_is_named_with_what_is_accepted(value: str) -> None:
+def test_an_invalid_limit_is_named_with_the_accepted_values(value: str) -> None:
     assert complaint(WRITER_QUEUE_MAX_READINGS=value) == (
         f"WRITER_QUEUE_MAX_READINGS is {value!r}; accepted is a whole number, at least 10000"
     )
 
 
 @pytest.mark.parametrize("name", sorted(ENVIRONMENT))
-def test_what_is_missing_is_named(name: str) -> None:
+def test_missing_variables_are_named(name: str) -> None:
     assert complaint(**{name: " "}).startswith(f"{name} is not set")
 
 
@@ -55,7 +55,7 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("INGEST_SECRET", "hunter2"),
     ],
 )
-def test_a_wrong_address_or_secret_is_named_and_not_shown(name: str, value: str) -> None:
+def test_an_invalid_address_or_secret_is_named_but_not_shown(name: str, value: str) -> None:
     told = complaint(**{name: value})
     assert told.startswith(name)
     assert "hunter2" not in told

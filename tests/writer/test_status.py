@@ -15,7 +15,7 @@ def test_is_alive_and_ready(writer: Process) -> None:
     wait_until(lambda: httpx.get(f"{writer.url}/readyz", timeout=10).status_code == 200, "ready")
 
 
-def test_is_not_ready_while_the_database_is_away(stack: Stack, start_writer: StartWriter) -> None:
+def test_the_writer_is_not_ready_without_the_database(stack: Stack, start_writer: StartWriter) -> None:
     proxy, url = stack.telemetry_proxy(admin=True)
     writer = start_writer(TELEMETRY_ADMIN_URL=url)
     proxy.cut()
@@ -26,7 +26,7 @@ def test_is_not_ready_while_the_database_is_away(stack: Stack, start_writer: Sta
     wait_until(lambda: httpx.get(f"{writer.url}/readyz", timeout=10).status_code == 200, "ready again")
 
 
-def test_is_not_ready_while_redis_is_away(stack: Stack, start_writer: StartWriter) -> None:
+def test_the_writer_is_not_ready_without_redis(stack: Stack, start_writer: StartWriter) -> None:
     proxy, url = stack.redis_proxy()
     writer = start_writer(REDIS_URL=url)
     proxy.cut()

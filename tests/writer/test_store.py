@@ -1,4 +1,4 @@
-"""Storing, while the database is there, while it is not, and when it does not like a row."""
+"""Storing with an available database, with an unavailable one, and with rows that it rejects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def resident_kb(process: Process) -> int:
 
 @contextmanager
 def value_forbidden(stack: Stack, value: float) -> Iterator[None]:
-    """The table refuses readings with this load_power."""
+    """The table rejects readings with this load_power."""
     table, name = table_of(catalogue_load()), Identifier(f"refuse_{secrets.token_hex(4)}")
     add = SQL("ALTER TABLE {} ADD CONSTRAINT {} CHECK (load_power IS DISTINCT FROM {})")
     with stack.admin() as connection:
@@ -40,7 +40,7 @@ def value_forbidden(stack: Stack, value: float) -> Iterator[None]:
             connection.execute(SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(table, name))
 
 
-def test_a_full_queue_is_503_with_nothing_taken_and_recovers(stack: Stack, start_writer: StartWriter) -> None:
+def test_a_full_queue_is_503_without_accepted_readings_and_recovers(stack: Stack, start_writer: StartWriter) -> None:
     proxy, url = stack.telemetry_proxy(admin=True)
     proxy.cut()
     writer = start_writer(TELEMETRY_ADMIN_URL=url, WRITER_QUEUE_MAX_READINGS="10000")
@@ -62,7 +62,7 @@ def test_a_full_queue_is_503_with_nothing_taken_and_recovers(stack: Stack, start
     assert metric(writer, "stored_total") == 12_000
 
 
-def test_goes_on_after_its_connection_was_killed(stack: Stack, start_writer: StartWriter) -> None:
+def test_storing_continues_after_a_killed_connection(stack: Stack, start_writer: StartWriter) -> None:
     proxy, url = stack.telemetry_proxy(admin=True)
     writer = start_writer(TELEMETRY_ADMIN_URL=url)
     device, us = device_new(stack, writer), recent_us()
@@ -73,7 +73,7 @@ def test_goes_on_after_its_connection_was_killed(stack: Stack, start_writer: Sta
     wait_until(lambda: len(device.stored()) == 2, "the second stored over a new connection")
 
 
-def test_goes_on_after_a_connection_that_was_open_and_dead(stack: Stack, start_writer: StartWriter) -> None:
+def test_storing_continues_after_a_dead_connection(stack: Stack, start_writer: StartWriter) -> None:
     proxy, url = stack.telemetry_proxy(admin=True)
     writer = start_writer(TELEMETRY_ADMIN_URL=url, WRITER_STORE_TIMEOUT_MS="500")
     device, us = device_new(stack, writer), recent_us()
@@ -86,7 +86,7 @@ def test_goes_on_after_a_connection_that_was_open_and_dead(stack: Stack, start_w
     wait_until(lambda: len(device.stored()) == 2, "the second stored", deadline_s=40)
 
 
-def test_a_row_that_the_database_refuses_costs_only_itself(stack: Stack, start_writer: StartWriter) -> None:
+def test_a_rejected_row_affects_no_other_row(stack: Stack, start_writer: StartWriter) -> None:
     writer = start_writer()
     device, us = device_new(stack, writer), recent_us()
     readings = [reading(device.device_id, us + index * SECOND_US, load_power=float(index)) for index in range(200)]
@@ -101,8 +101,8 @@ def test_a_row_that_the_database_refuses_costs_only_itself(stack: Stack, start_w
     assert f"refused 2 readings, the first: {device.device_id}" in writer.log.read_text()
 
 
-def test_any_error_of_a_single_row_costs_only_that_row(stack: Stack, start_writer: StartWriter) -> None:
-    """Also one of which the error class does not tell that the row is at fault."""
+def test_any_error_of_one_row_affects_no_other_row(stack: Stack, start_writer: StartWriter) -> None:
+    """Including errors whose class does not show that the row is the cause."""
     writer = start_writer()
     device, other, us = device_new(stack, writer), device_new(stack, writer), recent_us()
     with trigger_raises(stack, device.device_id, "XX001"):
@@ -114,7 +114,7 @@ def test_any_error_of_a_single_row_costs_only_that_row(stack: Stack, start_write
     assert (len(device.stored()), len(other.stored())) == (0, 2)
 
 
-def test_an_error_that_every_row_meets_costs_no_reading(stack: Stack, start_writer: StartWriter) -> None:
+def test_an_error_of_every_row_loses_no_reading(stack: Stack, start_writer: StartWriter) -> None:
     writer = start_writer()
     device, us = device_new(stack, writer), recent_us()
     with trigger_raises(stack, device.device_id, "XX001"):
@@ -181,7 +181,7 @@ def test_two_senders_add_to_the_same_moment(stack: Stack, start_writer: StartWri
     assert stored_values(device, us) == {"solar_power": 5.0, "grid_power": -3.0}
 
 
-def test_one_time_twice_in_a_list_is_one_row_with_the_last_values(stack: Stack, start_writer: StartWriter) -> None:
+def test_a_repeated_time_in_a_list_is_one_row_with_the_last_values(stack: Stack, start_writer: StartWriter) -> None:
     writer = start_writer()
     device, us = device_new(stack, writer), recent_us()
     sent: list[dict[str, float | None]] = [{"load_power": float(value)} for value in range(5)]
@@ -208,8 +208,8 @@ def test_an_equal_value_changes_no_row(stack: Stack, start_writer: StartWriter) 
     assert metric(writer, "corrected_total") == 0
 
 
-def test_a_spike_is_corrected_in_the_database_whichever_batch_it_is_in(stack: Stack, start_writer: StartWriter) -> None:
-    """Old and new rows, corrections and repetitions in one batch."""
+def test_a_spike_is_corrected_in_any_batch(stack: Stack, start_writer: StartWriter) -> None:
+    """New rows, existing rows, corrections and repetitions in one batch."""
     writer = start_writer(WRITER_FLUSH_MS="500")
     device, us = device_new(stack, writer), recent_us(20_000)
     send_and_wait(device, us, writer=writer, load_power=1.0)

@@ -1,4 +1,4 @@
-"""Validation: which readings are accepted, adjusted and refused, and the reasons."""
+"""Validation: accepted, adjusted and refused readings, and the reasons."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def values_of(reading: Reading) -> dict[str, float]:
 
 
 def adjusted(**changed: Any) -> tuple[dict[str, float], list[tuple[str, str]]]:
-    """The values that are stored, and metric and reason of the adjustments."""
+    """Return the stored values, and metric and reason of each adjustment."""
     report = Report()
     values = values_of(validate({**FLAT, **changed}, report))
     return values, [(entry["metric"], entry["reason"]) for entry in report.adjusted]
@@ -140,17 +140,17 @@ def test_keeps_microseconds() -> None:
         "0001-01-01T00:00:00+14:00",
     ],
 )
-def test_refuses_what_is_not_a_time(time: object) -> None:
+def test_refuses_an_invalid_time(time: object) -> None:
     assert "epoch milliseconds" in refusal(time=time)
 
 
-def test_refuses_a_time_too_far_ahead_and_takes_the_last_that_is_not() -> None:
+def test_the_limit_of_future_times_is_inclusive() -> None:
     last = (NOW_US + 300 * SECOND_US) // 1000
     assert validate({**FLAT, "time": last}).us == last * 1000
     assert "300 s ahead of the clock" in refusal(time=last + 1)
 
 
-def test_refuses_a_time_too_far_behind_and_takes_the_first_that_is_not() -> None:
+def test_the_limit_of_past_times_is_inclusive() -> None:
     first = (NOW_US - 400 * DAY_US) // 1000
     assert validate({**FLAT, "time": first}).us == first * 1000
     assert "34560000 s behind the clock" in refusal(time=first - 1)
@@ -209,7 +209,7 @@ def test_a_group_that_is_not_an_object_is_listed() -> None:
     assert adjusted(battery=5) == ({"load_power": 5.0}, [("battery", "5 is not an object of metrics")])
 
 
-def test_a_metric_without_bounds_takes_what_a_double_can_sum() -> None:
+def test_a_metric_without_bounds_accepts_summable_doubles() -> None:
     free = replace(CATALOGUE, metrics=(replace(CATALOGUE.metrics[0], minimum=None, maximum=None),))
     validator = Validator(free, max_future_s=0, max_past_s=DAY_US)
     report = Report()
@@ -219,12 +219,12 @@ def test_a_metric_without_bounds_takes_what_a_double_can_sum() -> None:
         validator.reading({**item, "battery_voltage": 1.1e15}, report, 0, device_id="ems_001", now_us=NOW_US)
 
 
-def test_takes_the_bounds_themselves() -> None:
+def test_bounds_are_inclusive() -> None:
     assert values_of(validate({**FLAT, "battery_soc": 100, "solar_power": 0}))["battery_soc"] == 100
 
 
 @pytest.mark.parametrize("device_id", [None, "", "a b", "x" * 65, 5, ["a"], "a/b"])
-def test_refuses_what_is_not_a_device_id(device_id: object) -> None:
+def test_refuses_an_invalid_device_id(device_id: object) -> None:
     assert refusal(device_id=device_id).startswith("device_id: ")
     assert "1 to 64" in refusal(device_id=device_id)
 
@@ -234,12 +234,12 @@ def test_refuses_the_device_of_another_key() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1e307, "x"])
-def test_refuses_a_reading_of_which_nothing_is_left(value: object) -> None:
+def test_refuses_a_reading_without_any_valid_value(value: object) -> None:
     assert "no metric with a valid value is left" in refusal(load_power=value)
 
 
 @pytest.mark.parametrize("item", [None, 5, "text", [FLAT]])
-def test_refuses_what_is_not_an_object(item: object) -> None:
+def test_refuses_values_other_than_objects(item: object) -> None:
     with pytest.raises(RefusedError, match="JSON object"):
         validate(item)
 
