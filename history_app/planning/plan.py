@@ -2,8 +2,8 @@
 
 The base of a window is the coarsest tier on whose buckets every edge of the window lies. Where the window's buckets are
 longer than those of a coarser tier (days that do not begin at midnight UTC), that tier answers the inside of each
-bucket: its own buckets across an edge are `cut`, and the next finer tier answers them. Tiers finer than the base, and
-raw readings, answer only the buckets that the rollup has not rebuilt yet (`history_app.sql.levels`).
+bucket: its own buckets across an edge are `cut`, and the next finer tier answers them. Some tiers finer than the base,
+and raw readings, answer only the buckets that the rollup has not rebuilt yet (`history_app.sql.levels`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from telemetry.times import SECOND_US
 UTC = ZoneInfo("UTC")
 # A device that reports once per minute has a median interval of 60.2 s: it gets buckets of one minute.
 PERIOD_TOLERANCE = 1.05
+# The tiers that may stand in below the base: to start a statement takes longer with each, and these read few rows.
+_STAND_IN_SECONDS = (3_600, 900, 60)
 
 
 class TooManyBuckets(ValueError):
@@ -161,7 +163,7 @@ def levels_of(window: Window, tiers: tuple[Tier, ...]) -> tuple[Level, ...]:
     if base is None:
         return ()
     if base is tiers[-1] or window.step.seconds <= base.seconds:
-        return tuple(Level(tier) for tier in reversed(tiers) if tier.seconds <= base.seconds)
+        return tuple(Level(tier) for tier in reversed(tiers) if tier is base or _stands_in(tier, base))
     return _cut_levels(tuple(edges), tiers, base, window.step.seconds)
 
 
@@ -175,5 +177,9 @@ def _cut_levels(edges: tuple[int, ...], tiers: tuple[Tier, ...], base: Tier, ste
     return tuple(
         Level(tier, tuple(dict.fromkeys(edge - rest for edge in edges if (rest := edge % (tier.seconds * SECOND_US)))))
         for tier in reversed(tiers)
-        if tier.seconds <= base.seconds or tier.seconds < step_s
+        if base.seconds <= tier.seconds < step_s or _stands_in(tier, base)
     )
+
+
+def _stands_in(tier: Tier, base: Tier) -> bool:
+    return tier.seconds < base.seconds and tier.seconds in _STAND_IN_SECONDS

@@ -20,7 +20,6 @@ from telemetry.times import SECOND_US, us_from_datetime
 from tests.history_app.test_window import ZONES
 
 TIERS = rollup_tiers(CATALOGUE)
-NAMES = [tier.name for tier in TIERS]
 METRICS = CATALOGUE.metrics[:1]
 COLUMNS = frozenset({f"{METRICS[0].name}_count"})
 KNOWN = tuple(KnownTier(tier, COLUMNS) for tier in TIERS)
@@ -113,10 +112,13 @@ def test_raw_readings_answer_without_tiers() -> None:
     assert planned([RAW_ONLY], asked) == Plan(asked)
 
 
-def test_every_finer_tier_is_a_level_below_the_base() -> None:
+def test_some_finer_tiers_are_levels_below_the_base() -> None:
     found = planned([Sources(KNOWN)], window("1h", "Asia/Kolkata", 3))
     assert found.base == TIERS[3]
-    assert [level.tier.name for level in found.levels] == NAMES[3::-1]
+    assert [level.tier.name for level in found.levels] == ["15m", "1m"]
+    assert [level.tier.name for level in planned([Sources(KNOWN)], window("1d", "UTC", 300)).levels] == [
+        "1d", "1h", "15m", "1m",
+    ]  # fmt: skip
 
 
 def test_a_tier_without_the_metric_is_not_used() -> None:
@@ -156,7 +158,7 @@ def test_the_finest_remaining_tier_replaces_aged_out_readings() -> None:
 def test_a_window_above_the_floor_is_answered_as_requested() -> None:
     recent = window("10s", "UTC", 1)
     assert planned([aged(raw=30)], recent) == Plan(recent)
-    assert planned([aged(raw=30, t30s=1)], window("1m", "UTC", 2)).levels[-1].tier == TIERS[0]
+    assert planned([aged(raw=30, t1m=1)], window("5m", "UTC", 2)).levels[-1].tier == TIERS[1]
 
 
 def test_several_devices_share_a_plan_that_fits_all() -> None:
