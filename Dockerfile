@@ -37,7 +37,6 @@ COPY history_app history_app
 COPY live_app live_app
 COPY rollup rollup
 COPY schema_app schema_app
-COPY rollup rollup
 COPY telemetry telemetry
 COPY simulator simulator
 COPY writer writer
