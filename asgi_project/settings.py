@@ -90,7 +90,8 @@ TELEMETRY_POOL_WAITING = env_int("TELEMETRY_POOL_WAITING", 64, minimum=1)
 TELEMETRY_POOL_TIMEOUT_MS = env_int("TELEMETRY_POOL_TIMEOUT_MS", 2_000, minimum=100)
 TELEMETRY_POOL_LIFETIME_S = env_int("TELEMETRY_POOL_LIFETIME_S", 300, minimum=1)
 TELEMETRY_STATEMENT_TIMEOUT_MS = env_int("TELEMETRY_STATEMENT_TIMEOUT_MS", 15_000, minimum=100)
-EXPORTS_AT_ONCE = env_int("EXPORTS_AT_ONCE", 4, minimum=1)  # a process; each has a connection of its own
+EXPORTS_AT_ONCE = env_int("EXPORTS_AT_ONCE", 8, minimum=1)  # per process; each has its own connection
+EXPORTS_PER_USER = env_int("EXPORTS_PER_USER", 2, minimum=1)
 EXPORT_STALL_TIMEOUT_S = env_int("EXPORT_STALL_TIMEOUT_S", 30, minimum=1)
 ENERGY_MAX_PERIODS = 10_000
 DEVICE_ONLINE_S = env_int("DEVICE_ONLINE_S", 15, minimum=1)

@@ -81,7 +81,7 @@ async def energy(request: HttpRequest, identity: Identity, device_id: str) -> Ht
     access = (await access_require(identity.user_id, [device_id]))[device_id]
     parameters = _parameters(request)
     require_known(parameters, ENERGY)
-    question = energy_parse(parameters, default_zone=access.timezone)
+    question = await energy_parse(parameters, default_zone=access.timezone)
     (figures,) = await energy_read([device_id], question)
     return _json(await energy_document(device_id, question, figures))
 
@@ -96,7 +96,7 @@ async def energies(request: HttpRequest, identity: Identity) -> HttpResponse:
     access = await access_require(identity.user_id, device_ids)
     zones = {access[device_id].timezone for device_id in device_ids}
     default_zone = zones.pop() if len(zones) == 1 else "UTC"
-    question = energy_parse(parameters, default_zone=default_zone, devices=len(device_ids))
+    question = await energy_parse(parameters, default_zone=default_zone, devices=len(device_ids))
     return _json(await energies_document(device_ids, question, await energy_read(device_ids, question)))
 
 

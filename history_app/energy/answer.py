@@ -7,32 +7,40 @@ from typing import Any
 
 import psycopg
 
+from core.fair import in_turn
 from history_app.energy.document import periods_documents
 from history_app.energy.fetch import fetch_rows, tiers_are_missing
 from history_app.energy.figures import Figures, figures_of, figures_together, figures_total
 from history_app.energy.question import EnergyQuestion
+from history_app.energy.rows import Rows
 from history_app.query_metrics import query
 from history_app.store.pool import Connection, telemetry_run
+
+ROWS_PER_UNIT = 10  # of core/fair.py
 
 
 async def energy_read(device_ids: Sequence[str], question: EnergyQuestion) -> list[Figures]:
     """The figures of each device by period, in the order of the devices. Raises `Unavailable`."""
 
-    async def work(connection: Connection) -> list[Figures]:
-        return [await _figures(connection, device_id, question) for device_id in device_ids]
+    async def work(connection: Connection) -> list[Mapping[str, Rows]]:
+        return [await _rows(connection, device_id, question) for device_id in device_ids]
 
-    return await telemetry_run(work)
+    return [await _figures(rows, question) for rows in await telemetry_run(work)]
 
 
-async def _figures(connection: Connection, device_id: str, question: EnergyQuestion) -> Figures:
+async def _rows(connection: Connection, device_id: str, question: EnergyQuestion) -> Mapping[str, Rows]:
     with query("energy"):
         try:
-            rows = await fetch_rows(connection, device_id, question.edges, question.now)
+            return await fetch_rows(connection, device_id, question.edges, question.now)
         except psycopg.Error as error:
             if not tiers_are_missing(error):
                 raise
-            rows = await fetch_rows(connection, device_id, question.edges, question.now)
-    return figures_of(rows, question.edges, question.now)
+            return await fetch_rows(connection, device_id, question.edges, question.now)
+
+
+async def _figures(rows: Mapping[str, Rows], question: EnergyQuestion) -> Figures:
+    units = (len(question.edges) + sum(len(found["count"]) for found in rows.values())) / ROWS_PER_UNIT
+    return await in_turn(lambda: figures_of(rows, question.edges, question.now), units=units)
 
 
 async def energy_document(device_id: str, question: EnergyQuestion, figures: Figures) -> dict[str, Any]:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from core.fair import in_turn
 from history_app.energy.figures import PEAKS, Figures
 from history_app.store.arrays import Array, as_list
 from telemetry.times import iso_from_us
 
 POWER, COUNTER = "power", "counter"
-# Documents of so many periods are made at once before other requests get their turn.
-PERIODS_AT_ONCE = 200
+DOCUMENT_UNITS = 2  # of core/fair.py, per period
 
 
 async def periods_documents(figures: Figures, now: int) -> list[dict[str, Any]]:
-    """A document per period, oldest first."""
-    documents: list[dict[str, Any]] = []
-    for index, document in enumerate(_documents(figures, now)):
-        documents.append(document)
-        if index % PERIODS_AT_ONCE == PERIODS_AT_ONCE - 1:
-            await asyncio.sleep(0)
-    return documents
+    """A document per period, oldest first. Raises `Unavailable`."""
+    units = DOCUMENT_UNITS * len(figures.low)
+    return await in_turn(lambda: list(_documents(figures, now)), units=units)
 
 
 def _documents(figures: Figures, now: int) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from core.errors import TooLarge
+from core.fair import in_turn
 from history_app.parameters import PERIOD, PERIODS
 from history_app.planning.window import Window, floor
 from history_app.question import question_parse
@@ -34,11 +35,12 @@ class EnergyQuestion:
         return as_array(self.window.edges)
 
 
-def energy_parse(parameters: Mapping[str, str], *, default_zone: str, devices: int = 1) -> EnergyQuestion:
+async def energy_parse(parameters: Mapping[str, str], *, default_zone: str, devices: int = 1) -> EnergyQuestion:
     """Check `period` and the window (other parameters do not count), for so many devices.
 
     Without `start` and `range` it is the one period that `end` (or the present) falls in. Raises `BadRequest` naming
-    the first parameter that cannot be used, and `TooLarge` for more than ENERGY_MAX_PERIODS periods of all devices.
+    the first parameter that cannot be used, `TooLarge` for more than ENERGY_MAX_PERIODS periods of all devices, and
+    `Unavailable`.
     """
     period = PERIOD.parse(parameters.get("period"))
     question = question_parse(parameters, default_zone=default_zone)
@@ -51,4 +53,6 @@ def energy_parse(parameters: Mapping[str, str], *, default_zone: str, devices: i
             f"period: this would be more than {most} of them"
             f"{'' if devices == 1 else f' for each of {devices} devices'}; take a longer one, or a shorter range."
         )
-    return EnergyQuestion(period, Window(start, question.end, step, question.zone), question.now)
+    periods = (question.end - start) / SECOND_US / step.seconds
+    window = await in_turn(lambda: Window(start, question.end, step, question.zone), units=periods)
+    return EnergyQuestion(period, window, question.now)

@@ -18,6 +18,8 @@ from django.conf import settings
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from core.errors import Unavailable
+from core.fair import FairGate
+from core.singletons import PerLoop
 from history_app.query_metrics import UNAVAILABLE
 from history_app.store.arrays import arrays_register
 
@@ -46,6 +48,13 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 _heard: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 _abandoned: set[asyncio.Task[Any]] = set()
+_gate = PerLoop(
+    lambda: FairGate(
+        at_once=settings.TELEMETRY_POOL_SIZE,
+        per_user=max(1, settings.TELEMETRY_POOL_SIZE // 2),
+        waiting_per_user=settings.TELEMETRY_POOL_WAITING,
+    )
+)
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 
 
@@ -63,7 +72,6 @@ async def _pool() -> Pool:
             kwargs={"autocommit": True, **CONNECTION_OPTIONS},
             min_size=1,
             max_size=settings.TELEMETRY_POOL_SIZE,
-            max_waiting=settings.TELEMETRY_POOL_WAITING,
             timeout=settings.TELEMETRY_POOL_TIMEOUT_MS / 1000,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
             max_lifetime=settings.TELEMETRY_POOL_LIFETIME_S,
@@ -79,7 +87,10 @@ async def _pool() -> Pool:
 def pool_stats() -> Mapping[str, int]:
     """What the running loop's pool says about itself (psycopg_pool's `get_stats`); empty before its first use."""
     pool = _pools.get(asyncio.get_running_loop())
-    return {} if pool is None else pool.get_stats()
+    if pool is None:
+        return {}
+    stats = pool.get_stats()
+    return {**stats, "requests_waiting": stats.get("requests_waiting", 0) + _gate().waiting}
 
 
 async def pool_close() -> None:
@@ -100,7 +111,7 @@ async def telemetry_run(work: Callable[[Connection], Awaitable[T]]) -> T:
     is_borrowed = asyncio.Event()
 
     async def borrowed() -> T:
-        async with pool.connection() as connection:
+        async with _gate().turn(), pool.connection() as connection:
             is_borrowed.set()
             try:
                 result = await work(connection)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
 
 from core.errors import Unavailable
+from core.fair import FairGate
+from core.singletons import PerLoop
 from history_app.store.pool import CONNECT_TIMEOUT_S, Connection
 
 APPLICATION_NAME = "wattstream export"
@@ -22,16 +23,24 @@ IDLE_TIMEOUT_MS = 1000 * (2 * settings.EXPORT_STALL_TIMEOUT_S + 30)
 BUSY_RETRY_AFTER_S = 10
 Rows = list[tuple[Any, ...]]
 T = TypeVar("T")
-_running = 0
+_gate = PerLoop(
+    lambda: FairGate(
+        at_once=settings.EXPORTS_AT_ONCE,
+        per_user=settings.EXPORTS_PER_USER,
+        waiting_per_user=0,
+        busy=f"{settings.EXPORTS_PER_USER} of your exports, or {settings.EXPORTS_AT_ONCE} of all users, are running.",
+        retry_after_s=BUSY_RETRY_AFTER_S,
+    )
+)
 
 
 async def scan(text: bytes, parameters: dict[str, Any]) -> AsyncGenerator[Rows, None]:
     """The rows of one statement in batches of BATCH_ROWS, all of one snapshot, in constant memory.
 
-    Raises `Unavailable` when EXPORTS_AT_ONCE scans are running in this process, and when the database is away or goes
-    away. Closing the generator closes the connection, which ends the transaction.
+    Raises `Unavailable` when EXPORTS_AT_ONCE scans are running in this process or EXPORTS_PER_USER of this user, and
+    when the database is away or goes away. Closing the generator closes the connection, which ends the transaction.
     """
-    with _slot():
+    async with _gate().turn():
         connection = await _step(_connect())
         cursor = psycopg.AsyncServerCursor(connection, "scan")
         try:
@@ -45,23 +54,9 @@ async def scan(text: bytes, parameters: dict[str, Any]) -> AsyncGenerator[Rows, 
             await cursor.close()
 
 
-@contextmanager
-def _slot() -> Iterator[None]:
-    global _running
-    if _running >= settings.EXPORTS_AT_ONCE:
-        raise Unavailable(
-            f"{settings.EXPORTS_AT_ONCE} exports are running already; try again.", retry_after_s=BUSY_RETRY_AFTER_S
-        )
-    _running += 1
-    try:
-        yield
-    finally:
-        _running -= 1
-
-
 def scans_running() -> int:
     """Scans of this process at this moment."""
-    return _running
+    return _gate().held
 
 
 async def _connect() -> Connection:

@@ -21,11 +21,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from django.conf import settings
 
 from core.errors import Unavailable
+from core.fair import FairGate, FairRate
 from core.singletons import PerLoop
 from history_app.answer import newest_stored, readings_after
 from live_app.recovery.ring import Ring, ring_read
@@ -33,9 +35,16 @@ from telemetry.reading import Reading
 from telemetry.redis import AsyncRedis, RedisError
 
 POLL_S = (0.2, 1.0)  # first and longest pause: after a break, many ask at once
+JOINS_WAITING_PER_USER = settings.LIVE_SOCKETS_PER_USER * 10
 PATIENCE_S = 1.5  # by then a device at 1 Hz has a ring again
-# Half of the pool: the rest stays free for history requests.
-_store_gate = PerLoop(lambda: asyncio.Semaphore(max(1, settings.TELEMETRY_POOL_SIZE // 2)))
+STORE_AT_ONCE = max(1, settings.TELEMETRY_POOL_SIZE // 2)  # the rest of the pool stays free for history requests
+# Stored readings that a user may replay. A gateway with 200 devices at 1 Hz may be away for four minutes at once.
+REPLAYED_BURST = 50_000
+REPLAYED_PER_SECOND = 25_000
+_store_gate = PerLoop(
+    lambda: FairGate(at_once=STORE_AT_ONCE, per_user=max(1, STORE_AT_ONCE - 1), waiting_per_user=JOINS_WAITING_PER_USER)
+)
+_store_rate = PerLoop(lambda: FairRate(burst=REPLAYED_BURST, per_second=REPLAYED_PER_SECOND))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +152,28 @@ def _is_joined(stored: Sequence[Reading], ring: Ring, held: Sequence[Reading], s
 
 
 async def _stored_after(device_id: str, since: int, *, limit: int, deadline: float) -> Sequence[Reading] | None:
-    """Read TimescaleDB. None if it is unavailable, or if it was busy with other devices until the `deadline`."""
-    gate = _store_gate()
+    """Read TimescaleDB. None if it is unavailable, or if until the `deadline` it was busy with other devices or this
+    user had used up its share."""
     try:
-        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-            await gate.acquire()
-    except TimeoutError:
+        async with AsyncExitStack() as turn:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await _enter(turn)
+            found = await readings_after(device_id, since, limit=limit)
+            _store_rate().charge(len(found))
+            return found
+    except (TimeoutError, Unavailable):
         return None
-    try:
-        return await readings_after(device_id, since, limit=limit)
-    except Unavailable:
-        return None
-    finally:
-        gate.release()
+
+
+async def _enter(turn: AsyncExitStack) -> None:
+    """Hold a slot of the store gate. Whoever waits for the rate holds none."""
+    while True:
+        await turn.enter_async_context(_store_gate().turn())
+        wait_s = _store_rate().wait_s()
+        if not wait_s:
+            return
+        await turn.aclose()
+        await asyncio.sleep(wait_s)
 
 
 def _start(ring: Ring, held: Sequence[Reading], since: int) -> int | None:
