@@ -7,7 +7,7 @@ import sys
 
 import uvloop
 
-from bench import capacity, everything, growth, history, live, load, soak
+from bench import capacity, everything, growth, history, live, load, rollup, soak
 from bench.report import page
 
 BENCHES = {
@@ -16,6 +16,7 @@ BENCHES = {
     "load": load,
     "capacity": capacity,
     "growth": growth,
+    "rollup": rollup,
     "soak": soak,
     "all": everything,
     "report": page,

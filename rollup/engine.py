@@ -22,7 +22,6 @@ from rollup import statements
 from rollup.retention import retention_statements
 from rollup.spans import Slice, Span, parameters, slices_of, split_at, widened
 from telemetry.catalogue import Catalogue
-from telemetry.ddl import regclass
 from telemetry.floor import lag_statement
 from telemetry.tiers import COARSE_SECONDS
 
@@ -80,7 +79,6 @@ class Engine:
     def __post_init__(self) -> None:
         self._fine = statements.fine_steps(self.catalogue)
         self._coarse = statements.coarse_steps(self.catalogue)
-        self._lock_class: int | None = None
         self._pruned_at = float("-inf")
 
     async def connect(self, url: str) -> Connection:
@@ -104,12 +102,6 @@ class Engine:
             [str(timeout_ms), str(LOCK_TIMEOUT_MS), str(timeout_ms)],
         )
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-        cursor = await connection.execute(
-            b"SELECT ("
-            + regclass(self.catalogue, self.catalogue.table).as_bytes()
-            + b"::oid::bigint % 2147483647)::int"
-        )
-        (self._lock_class,) = await cursor.fetchone() or (0,)
 
     async def round(self, connection: Connection) -> bool:
         """Rebuild what is due, newest day first, for about `ROUND_S`; whether there may be more to do at once.
@@ -155,11 +147,11 @@ class Engine:
 
     async def _work(self, connection: Connection, part: Slice, quarter: int, *, wait: bool) -> bool:
         """One slice; False where another session holds its shard and `wait` is off."""
-        key = [self._lock_class, part.shard]
+        key = [part.shard]
         if wait:
-            await connection.execute("SELECT pg_advisory_lock(%s, %s)", key)
+            await connection.execute("SELECT pg_advisory_lock(%s::bigint)", key)
         else:
-            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s::bigint)", key)
             if await cursor.fetchone() != (True,):
                 return False
         try:
@@ -167,7 +159,7 @@ class Engine:
                 readings, below_floor = await self._rebuild(connection, part, quarter)
         finally:
             if not connection.broken:
-                await connection.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+                await connection.execute("SELECT pg_advisory_unlock(%s::bigint)", key)
         self._count(part, readings, below_floor)
         return True
 

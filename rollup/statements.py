@@ -29,8 +29,6 @@ from telemetry.tiers import (
     tier_table,
 )
 
-# Devices are divided by hash, so that several rollups share the work. All of them must agree on the number.
-SHARDS = 16
 FINE_SECONDS = 60
 _MOST_GROUPS = 256
 _TOUCHED = SQL(
@@ -138,13 +136,14 @@ def _bucket(tier: Tier, time: Composable) -> Composed:
 def plan(catalogue: Catalogue) -> Composed:
     """Due work, newest day first: `(day, shard, devices, lengths, total, quarter, read_at)`, the day in seconds.
 
-    `lengths` are the seconds that each device's rows span; `total` counts days of devices, also those beyond the limit;
-    `quarter` is the start of the current quarter of an hour in seconds. One row with nulls where nothing is due. A row
-    is due when the minute, or the quarter of an hour, in which it ends has been over for %(settle)s.
+    A shard is a partition of the log, named by its oid: several rollups divide the devices by it. `lengths` are the
+    seconds that each device's rows span; `total` counts days of devices, also those beyond the limit; `quarter` is the
+    start of the current quarter of an hour in seconds. One row with nulls where nothing is due. A row is due when the
+    minute, or the quarter of an hour, in which it ends has been over for %(settle)s.
     """
     return SQL("""
 WITH due AS (
-  SELECT time_bucket('1 day', last) AS day, hashtext(device_id) & {mask} AS shard, device_id,
+  SELECT time_bucket('1 day', last) AS day, tableoid::bigint AS shard, device_id,
          sum(date_part('epoch', last - first)) + 1 AS length
     FROM {log}
     WHERE stage = 0 AND last < date_trunc('minute', now() - %(settle)s::interval)
@@ -158,7 +157,6 @@ WITH due AS (
 SELECT date_part('epoch', day)::bigint, shard, devices, lengths, total, date_part('epoch', {quarter})::bigint, now()
   FROM (SELECT) AS one LEFT JOIN grouped ON true""").format(
         log=changes_table(catalogue),
-        mask=Literal(SHARDS - 1),
         quarter=SQL("time_bucket('15 minutes', now() - %(settle)s::interval)"),
         most=Literal(_MOST_GROUPS),
     )

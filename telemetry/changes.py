@@ -26,7 +26,9 @@ FIRST = "first"
 LAST = "last"
 STAGE = "stage"
 # Rows live for a minute or for a quarter of an hour: vacuum by their number, not by their share of the table.
-_VACUUM_AFTER_ROWS = 10_000
+_VACUUM_AFTER_ROWS = 1_000
+# A reader scans the partition of its device. An index instead would cost a writer as much as the log itself.
+PARTITIONS = 16
 _EVENTS: dict[str, tuple[LiteralString, LiteralString]] = {
     "insert": ("REFERENCING NEW TABLE AS new_rows", "new_rows"),
     "update": (
@@ -51,15 +53,22 @@ def change_statements(catalogue: Catalogue) -> Iterator[Composed]:
     is_new = SQL("to_regclass({}) IS NULL").format(Literal(log.as_string()))
     yield SQL("SELECT set_config('wattstream.is_new_log', ({})::text, false)").format(is_new)
     yield SQL(
-        "CREATE TABLE IF NOT EXISTS {} ({} text NOT NULL, {} timestamptz NOT NULL, {} timestamptz NOT NULL,"
-        " {} smallint NOT NULL DEFAULT 0) WITH (autovacuum_vacuum_scale_factor = 0,"
-        " autovacuum_vacuum_threshold = {rows}, autovacuum_vacuum_insert_scale_factor = 0,"
-        " autovacuum_vacuum_insert_threshold = {rows}, autovacuum_analyze_scale_factor = 0,"
-        " autovacuum_analyze_threshold = {rows})"
-    ).format(log, *map(Identifier, (DEVICE, FIRST, LAST, STAGE)), rows=Literal(_VACUUM_AFTER_ROWS))
-    yield SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(
-        Identifier(f"{catalogue.table}_changes_device"), log, Identifier(DEVICE)
-    )
+        "CREATE TABLE IF NOT EXISTS {} ({device} text NOT NULL, {} timestamptz NOT NULL, {} timestamptz NOT NULL,"
+        " {} smallint NOT NULL DEFAULT 0) PARTITION BY HASH ({device})"
+    ).format(log, *map(Identifier, (FIRST, LAST, STAGE)), device=Identifier(DEVICE))
+    for number in range(PARTITIONS):
+        yield SQL(
+            "CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {})"
+            " WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = {rows},"
+            " autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = {rows},"
+            " autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = {rows})"
+        ).format(
+            Identifier(catalogue.schema, f"{catalogue.table}_changes_{number}"),
+            log,
+            Literal(PARTITIONS),
+            Literal(number),
+            rows=Literal(_VACUUM_AFTER_ROWS),
+        )
     for event, (referencing, source) in _EVENTS.items():
         yield _log_function(catalogue, event, source)
         yield _trigger(catalogue, event, SQL(referencing))

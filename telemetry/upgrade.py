@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from telemetry.catalogue import Catalogue
+from telemetry.changes import changes_table
 from telemetry.tiers import rollup_columns, rollup_tiers, tier_table
 
 _FUNCTIONS = ("insert", "change", "truncate", "recompute")
@@ -22,6 +23,11 @@ def upgrade_statements(catalogue: Catalogue) -> Iterator[Composed]:
             Identifier(catalogue.schema, f"{catalogue.table}_tiers_{function}")
         )
     yield SQL("DROP TABLE IF EXISTS {}").format(Identifier(catalogue.schema, f"{catalogue.table}_tiers"))
+    log = changes_table(catalogue)
+    yield SQL(
+        "DO $upgrade$ BEGIN IF EXISTS (SELECT FROM pg_class WHERE oid = to_regclass({}) AND relkind = 'r') THEN"
+        " DROP TABLE {}; END IF; END $upgrade$"
+    ).format(Literal(log.as_string()), log)
     tiers = [tier_table(catalogue, tier) for tier in rollup_tiers(catalogue)]
     copied = [Identifier(catalogue.schema, f"{tier.table}_old") for tier in rollup_tiers(catalogue)]
     for table, old in zip(tiers, copied, strict=True):

@@ -194,8 +194,11 @@ def test_a_rollup_may_be_killed_before_any_statement(table: Table) -> None:
     assert fatal > 30
     assert table.log() == []
     with psycopg.connect(table.url, connect_timeout=5) as connection:
-        query = SQL("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = {}::regclass::oid")
-        assert connection.execute(query.format(f'"{table.catalogue.table}"')).fetchone() == (0,)
+        query = (
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        assert connection.execute(query).fetchone() == (0,)
 
 
 def test_two_rollups_and_concurrent_writers(table: Table) -> None:
