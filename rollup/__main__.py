@@ -79,7 +79,11 @@ async def _serve(rollup: Rollup, *, once: bool) -> int:
         asyncio.get_running_loop().add_signal_handler(ending, task.cancel)
     await asyncio.wait([task])
     progress = rollup.progress
-    log.info("%d days of devices and %d readings were rolled up", progress.days, progress.readings)
+    done = f"{progress.days} days of devices and {progress.readings} readings were rolled up"
+    if once and not task.cancelled():
+        print(f"the rollup tiers are complete; {done}")  # noqa: T201 - for the person who started it
+    else:
+        log.info(done)
     if task.cancelled():
         return 0
     task.result()

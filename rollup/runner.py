@@ -74,7 +74,6 @@ class Rollup:
         )
         self._reported_at = time.monotonic()
         self._reported = Progress()
-        self._is_backfill = False
 
     @property
     def progress(self) -> Progress:

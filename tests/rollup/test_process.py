@@ -23,13 +23,18 @@ pytestmark = pytest.mark.processes
 def start(table: Table, path: Path, *arguments: str) -> subprocess.Popen[str]:
     env = {**os.environ, "TELEMETRY_ADMIN_URL": table.url, "TELEMETRY_CATALOGUE": str(path), "ROLLUP_POLL_MS": "50"}
     return subprocess.Popen(
-        [sys.executable, "-m", "rollup", *arguments], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "rollup", *arguments],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
 def run(table: Table, path: Path, *arguments: str) -> str:
     process = start(table, path, *arguments)
-    _, told = process.communicate(timeout=120)
+    told, _ = process.communicate(timeout=120)
     assert process.returncode == 0, told
     return told
 
@@ -73,7 +78,7 @@ def test_a_signal_ends_it_with_success(table: Table, catalogue_path: Path) -> No
         wait_until(lambda: table.log() == [], "the hour is rolled up", deadline_s=60)
     finally:
         process.terminate()
-        _, told = process.communicate(timeout=60)
+        told, _ = process.communicate(timeout=60)
     assert process.returncode == 0, told
 
 
@@ -91,7 +96,7 @@ def test_the_rollup_continues_after_its_session_was_terminated(table: Table, cat
         wait_until(lambda: table.log() == [], "the second hour is rolled up", deadline_s=60)
     finally:
         process.terminate()
-        _, told = process.communicate(timeout=60)
+        told, _ = process.communicate(timeout=60)
     assert "not rolling up, will go on trying" in told
 
 
