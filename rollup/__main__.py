@@ -81,7 +81,7 @@ async def _serve(rollup: Rollup, *, once: bool) -> int:
     progress = rollup.progress
     done = f"{progress.days} days of devices and {progress.readings} readings were rolled up"
     if once and not task.cancelled():
-        print(f"the rollup tiers are complete; {done}")  # noqa: T201 - for the person who started it
+        print(f"{done}; nothing more is due")  # noqa: T201 - for the person who started it
     else:
         log.info(done)
     if task.cancelled():
