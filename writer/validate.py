@@ -22,6 +22,7 @@ from writer.report import Report
 EARLIEST_US = us_from_datetime(datetime(2000, 1, 1, tzinfo=UTC))
 TIME_RULE = "ISO 8601 (without an offset it is read as UTC) or epoch milliseconds"
 DEVICE_FIELD = "device_id"
+MAX_MS = 1e17  # as many digits as us_from_text accepts; more could overflow
 TIME_FIELDS = ("time", "timestamp")
 RESERVED = frozenset((DEVICE_FIELD, *TIME_FIELDS))
 
@@ -173,6 +174,6 @@ def _microseconds(name: str, value: object) -> int:
     if isinstance(value, str):
         with suppress(ValueError):
             return us_from_text(value)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and -math.inf < value < math.inf:
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MAX_MS:
         return round(value * 1000)
     raise RefusedError("time", f"{name}: {shown(value)} is not {TIME_RULE}")
