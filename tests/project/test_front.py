@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -262,6 +263,24 @@ def test_a_body_over_the_limit_of_the_service_is_refused(path: str, limit: int, 
     assert settings.DATA_UPLOAD_MAX_MEMORY_SIZE == 1024 * 1024
     assert httpx.post(recorded.url + path, content=b"x" * limit, timeout=30).status_code == 200
     is_problem(httpx.post(recorded.url + path, content=b"x" * (limit + 1), timeout=30), 413, "too_large")
+
+
+@pytest.mark.parametrize(("path", "most"), [("/api/auth/login", 60), ("/login", 60), ("/ingest", 1_500)])
+def test_one_address_that_floods_is_429_and_others_are_not(path: str, most: int, recorded: Process) -> None:
+    """`most`: burst and rate of the configuration, with some seconds to spare."""
+
+    def sent(source: str, count: int) -> list[httpx.Response]:
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=source), timeout=30) as http:
+            return [http.post(recorded.url + path, content=b"x") for _ in range(count)]
+
+    hostile, other = address(), address()
+    with ThreadPoolExecutor(8) as threads:
+        answers = [one for many in threads.map(lambda _: sent(hostile, most // 4), range(8)) for one in many]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert refused, "the front passed everything on"
+    is_problem(refused[0], 429, "too_many_attempts")
+    assert int(refused[0].headers["Retry-After"]) > 0
+    assert {answer.status_code for answer in sent(other, 5)} == {200}
 
 
 def is_problem(answer: httpx.Response, status: int, code: str) -> None:
