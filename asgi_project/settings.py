@@ -232,7 +232,7 @@ SESSION_ENGINE = "auth_app.sessions.store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
-CSRF_FAILURE_VIEW = "core.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "core.problems.csrf_failure"
 # Whether a request came over TLS is what FORWARDED_ALLOW_IPS may say, through asgi_project/server/serve.py.
 # Django's own SECURE_PROXY_SSL_HEADER would believe whoever sends the header.
 SECURE_SSL_REDIRECT = TLS

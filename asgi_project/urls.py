@@ -20,7 +20,7 @@ urlpatterns = [
     path("", include("dashboard.urls")),
 ]
 
-handler400 = "core.errors.bad_request"
-handler403 = "core.errors.forbidden"
-handler404 = "core.errors.not_found"
-handler500 = "core.errors.server_error"
+handler400 = "core.problems.bad_request"
+handler403 = "core.problems.forbidden"
+handler404 = "core.problems.not_found"
+handler500 = "core.problems.server_error"

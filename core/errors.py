@@ -1,4 +1,4 @@
-"""Every error that a client can receive, as RFC 9457 problem documents.
+"""Every error that a client can receive.
 
 Problem
 ├── BadRequest        400
@@ -16,14 +16,10 @@ Problem
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from django.db import DataError, InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
-
-from telemetry.problems import CONTENT_TYPE, problem_body
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 logger = logging.getLogger(__name__)
@@ -150,39 +146,3 @@ def database_problem(error: BaseException | None) -> Problem | None:
     if isinstance(error, DATABASE_AWAY):
         return database_away(error)
     return BadRequest("A value in the request cannot be stored.") if isinstance(error, DataError) else None
-
-
-def problem_response(problem: Problem) -> HttpResponse:
-    return HttpResponse(
-        problem_body(problem.status, problem.detail, problem.code),
-        status=problem.status,
-        content_type=CONTENT_TYPE,
-        headers={**problem.headers, "Cache-Control": "no-store"},
-    )
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 404 handler."""
-    return problem_response(NotFound("There is no such route."))
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 400 handler (a host that is not allowed, a body that is too large)."""
-    return problem_response(BadRequest("The request cannot be read."))
-
-
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 403 handler."""
-    return problem_response(Forbidden("Not allowed."))
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's 500 handler. The log has the traceback; on every route an unavailable database is a 503."""
-    error = sys.exc_info()[1]
-    problem = error if isinstance(error, Problem) else database_problem(error)
-    return problem_response(problem or Problem("Something went wrong here; it has been logged."))
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's CSRF_FAILURE_VIEW."""
-    return problem_response(Forbidden("The CSRF token is missing or wrong; send it as X-CSRFToken.", code="csrf"))

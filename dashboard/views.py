@@ -9,7 +9,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-from core.errors import DATABASE_AWAY, database_away, problem_response
+from core.errors import DATABASE_AWAY, database_away
+from core.problems import problem_response
 
 
 @never_cache

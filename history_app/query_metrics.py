@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
 from core.catalogue import CATALOGUE
 from telemetry.tracing import span
@@ -18,11 +18,6 @@ QUERY_SECONDS = Histogram(
     "Time that TimescaleDB and the decoding of its rows took, by question and tier.",
     ["question", "tier"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-)
-UNAVAILABLE = Counter(
-    "wattstream_telemetry_unavailable",
-    "Questions answered 503: no connection in time (saturated), the database away, or the work too slow.",
-    ["reason"],
 )
 
 

@@ -33,9 +33,9 @@ from core.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
-    problem_response,
 )
 from core.hot import hot_of
+from core.problems import problem_response
 from core.streaming import Send, StreamedResponse, stream_send
 from telemetry.logs import note_route
 

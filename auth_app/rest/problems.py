@@ -19,8 +19,8 @@ from core.errors import (
     TooManyAttempts,
     Unauthorized,
     database_problem,
-    problem_response,
 )
+from core.problems import problem_response
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:

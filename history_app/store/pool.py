@@ -15,12 +15,12 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from django.conf import settings
+from prometheus_client import Counter
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from core.errors import Unavailable
 from core.fair import FairGate
 from core.singletons import PerLoop
-from history_app.query_metrics import UNAVAILABLE
 from history_app.store.arrays import arrays_register
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -43,6 +43,11 @@ CONNECTION_OPTIONS: dict[str, str | int] = {
     "application_name": "wattstream server",
 }
 BORROW_TIMEOUT_S = settings.TELEMETRY_POOL_TIMEOUT_MS / 1000 + 0.3
+UNAVAILABLE = Counter(
+    "wattstream_telemetry_unavailable",
+    "Questions answered 503: no connection in time (saturated), the database away, or the work too slow.",
+    ["reason"],
+)
 _AWAY = "The telemetry database is unreachable or saturated."
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from django.urls import path
 
 from asgi_project.asgi import django_application
 from auth_app.http.handler import HotHandler
-from core import errors
+from core import problems
 from core.hot import hot_of
 from core.public import public_view
 
@@ -32,7 +32,7 @@ def cold_failing(request: HttpRequest, rest: str) -> HttpResponse:
 
 
 urlpatterns = [path("hot/<str:rest>", public_view(hot_failing)), path("cold/<str:rest>", cold_failing)]
-handler500 = errors.server_error
+handler500 = problems.server_error
 
 
 @pytest.fixture
