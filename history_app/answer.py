@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from django.conf import settings
 
 from core.catalogue import CATALOGUE
 from core.errors import TooLarge
+from history_app.history import History
 from history_app.planning.plan import Plan, TooManyBuckets, plan
 from history_app.planning.sources import Sources
 from history_app.planning.window import Window
@@ -21,30 +22,15 @@ from history_app.sql import raw
 from history_app.sql.buckets import fetch_tier_buckets
 from history_app.sql.fingerprint import fetch_fingerprint
 from history_app.store.arrays import Columns, as_array, filled_forward, spread
-from history_app.store.pool import Connection, telemetry_run
+from history_app.store.connection import Connection
+from history_app.store.pool import telemetry_run
 from history_app.store.sources import sources_forget, sources_of
-from telemetry.reading import Reading
 
 # What the database answers for a tier that has been dropped, changed or revoked since the sources were read.
 TIER_IS_GONE = (
     psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege,
 )  # fmt: skip
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """The history of one device: the columns of `Columns` after filling, with the window and the table they come from.
-
-    `reach_s`: how far apart two readings of the device may be to belong to one line of a chart.
-    """
-
-    device_id: str
-    question: Question
-    window: Window
-    source: str
-    reach_s: float
-    columns: Columns
 
 
 async def history_read(device_id: str, question: Question) -> History:
@@ -79,26 +65,6 @@ async def history_fingerprint(device_id: str, question: Question) -> Hashable | 
 
     found = await _run(work)
     return None if found is None else (found, question.is_live)
-
-
-async def readings_after(device_id: str, after: int, *, limit: int) -> list[Reading]:
-    """Stored readings newer than `after` (µs), oldest first, at most `limit`. Raises `Unavailable`."""
-
-    async def work(connection: Connection) -> list[Reading]:
-        with query("backlog"):
-            return await raw.fetch_after(connection, device_id, after, CATALOGUE.metrics, limit=limit)
-
-    return await telemetry_run(work)
-
-
-async def newest_stored(device_id: str) -> int | None:
-    """µs of the newest stored reading of a device, None without one. Raises `Unavailable`."""
-
-    async def work(connection: Connection) -> int | None:
-        with query("newest"):
-            return (await raw.fetch_newest(connection, [device_id]))[device_id]
-
-    return await telemetry_run(work)
 
 
 async def _run(work: Callable[[Connection], Awaitable[T]]) -> T:

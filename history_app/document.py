@@ -11,7 +11,7 @@ from zlib import adler32, crc32
 
 import orjson
 
-from history_app.answer import History
+from history_app.history import History
 from history_app.store.arrays import as_list
 from telemetry.times import iso_from_us
 

@@ -12,7 +12,7 @@ from core.catalogue import CATALOGUE
 from core.errors import BadRequest, TooLarge, Unavailable
 from core.redis import redis_client
 from history_app.parameters import DEVICES
-from history_app.sql.devices import fetch_latest
+from history_app.sql.latest import fetch_latest
 from history_app.store.pool import telemetry_run
 from telemetry.cadence import READINGS_FOR_REACH, is_online
 from telemetry.reading import Reading

@@ -19,6 +19,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from psycopg.conninfo import make_conninfo
 
 from rollup import statements
+from rollup.progress import Progress
 from rollup.retention import retention_statements
 from rollup.spans import Slice, Span, parameters, slices_of, split_at, widened
 from telemetry.catalogue import Catalogue
@@ -46,24 +47,6 @@ RETENTION_PERIOD_S = 3_600.0
 
 class ChunksChangedError(Exception):
     """Chunks of the hypertable were created or dropped since the round began: the slice was rolled back."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """Counters since the process started; `total` is the work that the last plan found, in days of devices."""
-
-    slices: int = 0
-    days: int = 0
-    readings: int = 0
-    below_floor: int = 0
-    errors: int = 0
-    total: int = 0
-    caught_up_at: float | None = None  # monotonic clock; None: no rollup has ever caught up
-
-    @property
-    def lag_s(self) -> float | None:
-        """Seconds since the tiers last held all that was due, by whichever rollup; null before the first time."""
-        return None if self.caught_up_at is None else time.monotonic() - self.caught_up_at
 
 
 @dataclass

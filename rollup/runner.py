@@ -11,7 +11,8 @@ from typing import NoReturn
 
 import psycopg
 
-from rollup.engine import Engine, Progress
+from rollup.engine import Engine
+from rollup.progress import Progress
 from telemetry.backoff import Backoff
 from telemetry.catalogue import Catalogue
 from telemetry.env import read_database, read_int

@@ -11,8 +11,6 @@ import redis.cluster
 from redis.crc import key_slot
 from redis.exceptions import RedisClusterException
 
-from telemetry.redis_url import Node
-
 SLOTS = 16384
 # After these errors the topology may have changed.
 _DOUBTFUL = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, RedisClusterException)
@@ -72,7 +70,7 @@ class Topology:
 
     def __init__(self, cluster: AsyncCluster) -> None:
         self._cluster = cluster
-        self._masters: dict[int, Node] = {}
+        self._masters: dict[int, tuple[str, int]] = {}
 
     async def refresh(self) -> bool:
         """Query the nodes again; return whether anything changed. Raises RedisError."""
@@ -85,15 +83,15 @@ class Topology:
         before, self._masters = self._masters, masters
         return masters != before
 
-    def master_of(self, slot: int) -> Node:
-        """The master of a slot. Raises RedisError if no node holds it."""
+    def master_of(self, slot: int) -> tuple[str, int]:
+        """Host and port of the master of a slot. Raises RedisError if no node holds it."""
         try:
             return self._masters[slot]
         except KeyError:
             raise redis.ConnectionError(f"no node of the cluster holds slot {slot}") from None
 
     @property
-    def masters(self) -> set[Node]:
+    def masters(self) -> set[tuple[str, int]]:
         return set(self._masters.values())
 
     async def aclose(self) -> None:

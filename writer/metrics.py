@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from rollup.engine import Progress
+from rollup.progress import Progress
 
 __all__ = ["CONTENT_TYPE", "Metrics", "exposition"]
 

@@ -21,7 +21,7 @@ from writer.publishing.lanes import Lanes
 from writer.report import Report
 from writer.settings import Settings, settings_from
 from writer.storage.store import Store
-from writer.validate import Validator
+from writer.validate import RefusedError, Validator
 
 log = logging.getLogger("writer.service")
 
@@ -37,6 +37,15 @@ class Service:
     publisher: Lanes
     redis: AsyncRedis
     rollup: Rollup | None
+
+    def validated(self, item: object, index: int, device_id: str, report: Report, clock_us: int) -> Reading | None:
+        """Return a valid reading of the device that the key belongs to; None if it is refused."""
+        try:
+            return self.validator.reading(item, report, index, device_id=device_id, now_us=clock_us)
+        except RefusedError as refusal:
+            self.metrics.refused[refusal.kind] += 1
+            report.refuse(index, str(refusal))
+            return None
 
     def count(self, received: int, report: Report) -> None:
         """Count what was received, adjusted and ignored."""
@@ -85,7 +94,7 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
     validator = Validator(catalogue, max_future_s=settings.max_future_s, max_past_s=settings.max_past_s)
     rollup = Rollup(rollup_settings_from(environment), catalogue) if settings.rollup else None
     service = Service(settings, metrics, validator, store, publisher, redis, rollup)
-    beating = asyncio.create_task(heartbeat(redis, store, metrics, rollup), name="heartbeat")
+    beating = asyncio.create_task(heartbeat(redis, store, metrics, rollup and rollup.progress), name="heartbeat")
     rolling = [asyncio.create_task(rollup_supervised(rollup), name="rollup")] if rollup else []
     for task in (store.open(), *publisher.open(), beating):
         task.add_done_callback(_end_process_if_failed)

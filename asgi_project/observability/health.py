@@ -33,7 +33,8 @@ from core.openapi import (
 )
 from core.public import public_view
 from core.redis import redis_client
-from history_app.store.pool import Connection, telemetry_run
+from history_app.store.connection import Connection
+from history_app.store.pool import telemetry_run
 from live_app.hub import hub_of_loop
 from telemetry.bearer import bearer_token
 from telemetry.floor import lag_statement

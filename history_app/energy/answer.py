@@ -14,7 +14,8 @@ from history_app.energy.figures import Figures, figures_of, figures_together, fi
 from history_app.energy.question import EnergyQuestion
 from history_app.energy.rows import Rows
 from history_app.query_metrics import query
-from history_app.store.pool import Connection, telemetry_run
+from history_app.store.connection import Connection
+from history_app.store.pool import telemetry_run
 
 ROWS_PER_UNIT = 10  # of core/fair.py
 

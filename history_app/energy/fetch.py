@@ -28,7 +28,7 @@ from history_app.energy.statements import (
     spans_statement,
 )
 from history_app.store.arrays import EMPTY, Array
-from history_app.store.pool import Connection
+from history_app.store.connection import Connection
 from telemetry.catalogue import Metric
 from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
 

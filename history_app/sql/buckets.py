@@ -19,7 +19,7 @@ from history_app.sql.devices import fetch_each
 from history_app.sql.levels import LOG, Shape, span_tables
 from history_app.sql.names import DEVICE, TABLE, TIME, in_arrays, never_null_values, newest_rows
 from history_app.store.arrays import Columns, bucket_columns
-from history_app.store.pool import Connection
+from history_app.store.connection import Connection
 from telemetry.catalogue import Metric
 from telemetry.ddl import finite
 from telemetry.floor import floor_of

@@ -17,7 +17,7 @@ from history_app.planning.sources import Sources
 from history_app.planning.window import Window
 from history_app.sql.levels import LOG, Shape, span_tables
 from history_app.sql.names import moment
-from history_app.store.pool import Connection
+from history_app.store.connection import Connection
 from telemetry.floor import floor_of
 from telemetry.tiers import BUCKET, DEVICE, Tier
 from telemetry.times import SECOND_US

@@ -24,7 +24,7 @@ from history_app.sql.names import (
     newest_rows,
 )
 from history_app.store.arrays import EMPTY, EMPTY_COUNTS, Array, Columns, bucket_columns, finite_only
-from history_app.store.pool import Connection
+from history_app.store.connection import Connection
 from telemetry.catalogue import Metric
 from telemetry.ddl import finite
 from telemetry.reading import Reading

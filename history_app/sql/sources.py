@@ -13,7 +13,7 @@ from history_app.planning.sources import KnownTier, Sources
 from history_app.planning.window import EARLIEST_US, LATEST_US
 from history_app.sql.devices import fetch_each
 from history_app.sql.names import TIME_US, microseconds, moment, newest_rows
-from history_app.store.pool import Connection
+from history_app.store.connection import Connection
 from telemetry.cadence import READINGS_FOR_PERIOD, period_s, reach_of_period_s
 from telemetry.floor import floor_of
 from telemetry.tiers import BUCKET, DEVICE, Tier, rollup_tiers

@@ -22,8 +22,8 @@ from core.errors import Unavailable
 from core.fair import FairGate
 from core.singletons import PerLoop
 from history_app.store.arrays import arrays_register
+from history_app.store.connection import Connection
 
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_S = 2

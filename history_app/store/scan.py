@@ -12,7 +12,8 @@ from django.conf import settings
 from core.errors import Unavailable
 from core.fair import FairGate
 from core.singletons import PerLoop
-from history_app.store.pool import CONNECT_TIMEOUT_S, Connection
+from history_app.store.connection import Connection
+from history_app.store.pool import CONNECT_TIMEOUT_S
 
 APPLICATION_NAME = "wattstream export"
 BATCH_ROWS = 1_000

@@ -13,7 +13,7 @@ from core.bounded import BoundedDict
 from history_app.planning.sources import KnownTier, Sources
 from history_app.planning.window import EARLIEST_US
 from history_app.sql.sources import fetch_devices, fetch_tables
-from history_app.store.pool import Connection
+from history_app.store.connection import Connection
 
 # Tiers come with the schema command, the floor rises when chunks are dropped.
 TABLES_KNOWN_S = 10.0

@@ -10,7 +10,7 @@ from django.conf import settings
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
-from history_app.answer import newest_stored
+from history_app.backlog import newest_stored
 from history_app.store import pool
 from testing.stack import Stack
 from testing.waiting import wait_until_async

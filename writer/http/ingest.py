@@ -17,7 +17,6 @@ from writer.http.problems import ProblemError
 from writer.publishing.heartbeat import now_us
 from writer.report import Report
 from writer.service import Service
-from writer.validate import RefusedError
 
 router = APIRouter()
 
@@ -55,19 +54,7 @@ async def _validated(items: list[Any], device_id: str, service: Service, report:
     for index, item in enumerate(items):
         if index and index % TURN_READINGS == 0:
             await asyncio.sleep(0)
-        if reading := validated(item, index, device_id, service, report, clock_us):
+        if reading := service.validated(item, index, device_id, report, clock_us):
             readings.append(reading)
     service.count(len(items), report)
     return readings
-
-
-def validated(
-    item: object, index: int, device_id: str, service: Service, report: Report, clock_us: int
-) -> Reading | None:
-    """Return a valid reading of the device that the key belongs to; None if it is refused."""
-    try:
-        return service.validator.reading(item, report, index, device_id=device_id, now_us=clock_us)
-    except RefusedError as refusal:
-        service.metrics.refused[refusal.kind] += 1
-        report.refuse(index, str(refusal))
-        return None

@@ -13,7 +13,6 @@ from telemetry.bearer import bearer_token
 from telemetry.device_socket import CLOSE_SLOW, CLOSE_UNAUTHORIZED
 from telemetry.keys import is_key_of
 from writer.http.body import json_decode
-from writer.http.ingest import validated
 from writer.publishing.heartbeat import now_us
 from writer.report import Report
 from writer.service import Service
@@ -62,7 +61,7 @@ async def _message(socket: WebSocket) -> str | bytes:
 def _take(payload: str | bytes, device_id: str, service: Service) -> dict[str, Any]:
     report, reading = Report(), None
     try:
-        reading = validated(json_decode(payload), 0, device_id, service, report, now_us())
+        reading = service.validated(json_decode(payload), 0, device_id, report, now_us())
     except ValueError as error:
         service.metrics.refused["shape"] += 1
         report.refuse(0, f"not JSON: {error}")

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import orjson
 
-from rollup.runner import Rollup
+from rollup.progress import Progress
 from telemetry.names import HEARTBEAT_CHANNEL, HEARTBEAT_PERIOD_S
 from telemetry.redis import AsyncRedis, RedisError
 from telemetry.times import iso_from_us
@@ -20,7 +20,7 @@ from writer.storage.store import Store
 log = logging.getLogger("writer.publishing.heartbeat")
 
 
-async def heartbeat(redis: AsyncRedis, store: Store, metrics: Metrics, rollup: Rollup | None) -> NoReturn:
+async def heartbeat(redis: AsyncRedis, store: Store, metrics: Metrics, rollup: Progress | None) -> NoReturn:
     """Publish `{"time", "writer", "stored", "queued", "rollup_lag_s"}` until cancelled.
 
     `writer` is this process's random id; `rollup_lag_s` is null without a rollup here, and before one has caught up.
@@ -33,7 +33,7 @@ async def heartbeat(redis: AsyncRedis, store: Store, metrics: Metrics, rollup: R
             "writer": writer,
             "stored": metrics.stored,
             "queued": len(store),
-            "rollup_lag_s": rollup.progress.lag_s if rollup else None,
+            "rollup_lag_s": rollup.lag_s if rollup else None,
         }
         try:
             await redis.publish(HEARTBEAT_CHANNEL, orjson.dumps(beat))
