@@ -21,6 +21,7 @@ django_application = cast(ASGI3Application, get_asgi_application())
 # Only now: these import models, for which Django must be set up.
 from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.utils.module_loading import import_string  # noqa: E402
 
 from asgi_project.cookies import cookies_clean  # noqa: E402
 from asgi_project.cors import open_to_allowed_origins  # noqa: E402
@@ -31,7 +32,6 @@ from asgi_project.services import services_of_loop  # noqa: E402
 from asgi_project.static import static_application  # noqa: E402
 from auth_app.http.handler import HotHandler  # noqa: E402
 from core.accounts_database import requests_bound  # noqa: E402
-from live_app.routing import websocket_urlpatterns  # noqa: E402
 from telemetry.logs import note_route  # noqa: E402
 from telemetry.tracing import tracing_start  # noqa: E402
 
@@ -45,7 +45,7 @@ class Application:
         self._http: Any = HotHandler(django_application)
         self._api: Any = open_to_allowed_origins(self._http)
         self._static: Any = static_application()
-        self._websocket: Any = URLRouter(websocket_urlpatterns)
+        self._websocket: Any = URLRouter(import_string(settings.WEBSOCKET_ROUTES))
         self._observed = Observed(self._route)
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -138,6 +138,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "asgi_project.urls"
 ASGI_APPLICATION = "asgi_project.asgi.application"
+WEBSOCKET_ROUTES = "live_app.routing.websocket_urlpatterns"
 APPEND_SLASH = False
 TEMPLATES = [
     {

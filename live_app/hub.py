@@ -16,6 +16,7 @@ from live_app.delivery.feed import DeviceFeed
 from live_app.delivery.subscription import Subscription
 from live_app.metrics import heartbeat_heard, metrics
 from live_app.recovery.seam import Seam
+from live_app.recovery.stored import Database
 from live_app.redis.subscriber import subscriber_of
 from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL
 from telemetry.reading import ReadingError, reading_decode
@@ -30,7 +31,7 @@ class Hub:
         self._feeds: dict[str, DeviceFeed] = {}
         self._subscriber = subscriber_of(redis_url, self, (BREAK_CHANNEL, events.CHANNEL))
         self._reading = Service(self._subscriber.run, name="live hub")
-        self._seam = Seam(self._subscriber.server_of)
+        self._seam = Seam(self._subscriber.server_of, Database())
         self.malformed = 0
         self.heartbeat_at: float | None = None
 
@@ -44,7 +45,8 @@ class Hub:
         return len(self._feeds)
 
     def start(self) -> None:
-        """Idempotent."""
+        """Idempotent. From then on the metrics of this process are those of this hub."""
+        metrics.hub = self
         self._reading.start()
 
     async def close(self) -> None:

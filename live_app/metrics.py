@@ -31,6 +31,19 @@ class Slow(Protocol):
     def queued(self) -> int: ...
 
 
+class HubState(Protocol):
+    """The hub of this process. `heartbeat_at`: of the monotonic clock, None before the writer's first heartbeat."""
+
+    malformed: int
+    heartbeat_at: float | None
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    @property
+    def devices(self) -> int: ...
+
+
 def _counter(help_text: str) -> int:
     value: int = field(default=0, metadata={"help": help_text})
     return value
@@ -38,7 +51,7 @@ def _counter(help_text: str) -> int:
 
 @dataclass(slots=True)
 class LiveMetrics:
-    """Counters since the start of the process. `sockets` and `slow` are the present state."""
+    """Counters since the start of the process. `sockets`, `slow` and `hub` are the present state."""
 
     readings: int = _counter("Readings received from Redis for watched devices.")
     deliveries: int = _counter("Frames handed to sockets.")
@@ -52,6 +65,7 @@ class LiveMetrics:
     refused: Counter[str] = field(default_factory=Counter)  # requests, by the code of the error frame
     closes: Counter[str] = field(default_factory=Counter)  # sockets, by close code
     sockets: int = 0
+    hub: HubState | None = None  # None until it has started
     slow: dict[asyncio.Task[None], Slow] = field(default_factory=dict)  # by the task that empties the queue
 
     @property

@@ -15,6 +15,7 @@ from core.openapi import described
 from core.streaming import StreamedResponse
 from devices_app.access import access_require
 from live_app.delivery.protocol import DRAIN_EXTENSION
+from live_app.hub import hub_of_loop
 from live_app.openapi import EVENT_STREAM
 from live_app.transports.event_stream import CONTENT_TYPE, EventStream, event_stream_parse
 
@@ -31,7 +32,7 @@ async def event_stream(request: HttpRequest, identity: Identity) -> StreamedResp
     parameters = {name: str(value) for name, value in request.GET.items()}
     asked = event_stream_parse(parameters, request.headers.get("Last-Event-ID"))
     await access_require(identity.user_id, asked.devices)
-    stream = EventStream(identity, asked, address=remote_address(request))
+    stream = EventStream(identity, asked, hub=hub_of_loop(), address=remote_address(request))
     scope = cast(dict[str, Any], cast(ASGIRequest, request).scope)
     scope.setdefault("extensions", {})[DRAIN_EXTENSION] = stream.restart
     return StreamedResponse(stream.chunks(), headers=HEADERS)

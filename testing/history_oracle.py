@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from history_app.answer import History
+from history_app.history import History
 
 Values = Sequence[float | None]
 

@@ -94,7 +94,9 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
     validator = Validator(catalogue, max_future_s=settings.max_future_s, max_past_s=settings.max_past_s)
     rollup = Rollup(rollup_settings_from(environment), catalogue) if settings.rollup else None
     service = Service(settings, metrics, validator, store, publisher, redis, rollup)
-    beating = asyncio.create_task(heartbeat(redis, store, metrics, rollup and rollup.progress), name="heartbeat")
+    beating = asyncio.create_task(
+        heartbeat(redis, store, metrics, rollup.progress if rollup else None), name="heartbeat"
+    )
     rolling = [asyncio.create_task(rollup_supervised(rollup), name="rollup")] if rollup else []
     for task in (store.open(), *publisher.open(), beating):
         task.add_done_callback(_end_process_if_failed)

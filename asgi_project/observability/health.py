@@ -35,7 +35,7 @@ from core.public import public_view
 from core.redis import redis_client
 from history_app.store.connection import Connection
 from history_app.store.pool import telemetry_run
-from live_app.hub import hub_of_loop
+from live_app.metrics import metrics as live
 from telemetry.bearer import bearer_token
 from telemetry.floor import lag_statement
 from telemetry.redis import RedisError
@@ -98,7 +98,7 @@ async def readyz(request: HttpRequest) -> JsonResponse:
     lag_s: list[float | None] = []
     found = await asyncio.gather(*map(_in_time, (_telemetry_answers(lag_s), _accounts_answer(), _redis_answers())))
     checks = dict(zip(parts, found, strict=True))
-    heartbeat_at = hub_of_loop().heartbeat_at
+    heartbeat_at = live.hub.heartbeat_at if live.hub else None
     age_s = None if heartbeat_at is None else round(time.monotonic() - heartbeat_at, 1)
     status = "draining" if drain.is_draining else "ok" if all(found) else "unavailable"
     body = {"status": status, **checks, "draining": drain.is_draining, "writer_heartbeat_age_s": age_s}

@@ -33,8 +33,7 @@ from asgi_project.server.workers import folder_of_workers, slots_forget_dead
 from history_app.store.pool import pool_stats
 from history_app.store.scan import scans_running
 from live_app.access.guard import guard_of_loop
-from live_app.hub import hub_of_loop
-from live_app.metrics import LiveMetrics
+from live_app.metrics import HubState, LiveMetrics
 from live_app.metrics import metrics as live
 
 PERIOD_S = 1.0
@@ -104,19 +103,16 @@ class Exporter:
 
     def publish(self) -> None:
         """Call it only in the event loop that serves requests."""
-        hub = hub_of_loop()
         WORKERS.set(1)
         REQUESTS_OPEN.set(self.requests_open)
         EXPORTS.set(scans_running())
         RESIDENT.set(_resident_bytes())
-        HEARTBEAT_AGE.set(NEVER_S if hub.heartbeat_at is None else time.monotonic() - hub.heartbeat_at)
-        REDIS_CONNECTED.set(hub.is_connected)
-        DEVICES.set(hub.devices)
+        if live.hub is not None:
+            self._publish_hub(live.hub)
         SOCKETS.set(live.sockets)
         SESSIONS.set(guard_of_loop().sessions)
         SLOW_SOCKETS.set(len(live.slow))
         QUEUED_FRAMES.set(live.queued_frames)
-        self._advance(MALFORMED, hub.malformed)
         self._advance(CPU, time.process_time())
         for name, counter in LIVE_COUNTERS.items():
             self._advance(counter, getattr(live, name))
@@ -125,6 +121,12 @@ class Exporter:
         for code, count in live.refused.items():
             self._advance(DENIALS, count, "frame", code)
         self._publish_pool(pool_stats())
+
+    def _publish_hub(self, hub: HubState) -> None:
+        HEARTBEAT_AGE.set(NEVER_S if hub.heartbeat_at is None else time.monotonic() - hub.heartbeat_at)
+        REDIS_CONNECTED.set(hub.is_connected)
+        DEVICES.set(hub.devices)
+        self._advance(MALFORMED, hub.malformed)
 
     def _publish_pool(self, stats: Mapping[str, int]) -> None:
         POOL_CONNECTIONS.set(stats.get("pool_size", 0))

@@ -11,21 +11,23 @@ producer that is registered with a connection when the buffer of that connection
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
-
-from asgi_project.asgi import application as server_application  # first: it sets Django up
-
-# isort: split
+from channels.routing import get_default_application
 from django.conf import settings
 
-from asgi_project.services import services_of_loop
-from core.streaming import Send
-from live_app.access.guard import guard_of_loop
-from live_app.delivery.protocol import TRANSPORT_EXTENSION
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "asgi_project.settings")
+server_application = cast(ASGI3Application, get_default_application())
+
+# Only now: it has set Django up, and these import models.
+from asgi_project.services import services_of_loop  # noqa: E402
+from core.streaming import Send  # noqa: E402
+from live_app.access.guard import guard_of_loop  # noqa: E402
+from live_app.delivery.protocol import TRANSPORT_EXTENSION  # noqa: E402
 
 DRAIN_SHARE = 0.8  # of SHUTDOWN_GRACE_S; the rest is for closing
 FLUSH_S = 0.1  # Twisted drops what it has not written when it stops
@@ -196,4 +198,4 @@ async def _stop() -> None:
     await asyncio.sleep(FLUSH_S)
 
 
-application = DaphneApplication(cast(ASGI3Application, server_application))
+application = DaphneApplication(server_application)

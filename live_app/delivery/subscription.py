@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from django.conf import settings
 
 from core.catalogue import CATALOGUE
 from live_app.delivery import frames
 from live_app.delivery.frames import Frame
-from live_app.delivery.outlet import Outlet
 from live_app.metrics import metrics
 from telemetry.reading import Reading
 
@@ -18,6 +18,18 @@ NAMES = CATALOGUE.names
 BACKLOG_ROWS_PER_FRAME = 500
 
 Encode = Callable[[tuple[int, ...] | None], Frame]
+
+
+class ReadingsOutlet(Protocol):
+    """The outlet of a session (outlet.py), as far as its subscriptions use it."""
+
+    def put_readings(self, frame: Frame, device_id: str, first: int, last: int) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def discard(self, device_id: str) -> None: ...
+
+    async def room(self) -> None: ...
 
 
 class Subscription:
@@ -31,7 +43,7 @@ class Subscription:
     def __init__(
         self,
         device_id: str,
-        outlet: Outlet,
+        outlet: ReadingsOutlet,
         *,
         on_joined: Callable[[int | None, bool], None],
         metrics: tuple[int, ...] | None = None,

@@ -21,30 +21,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-
-from django.conf import settings
+from typing import Protocol
 
 from core.errors import Unavailable
-from core.fair import FairGate, FairRate
-from core.singletons import PerLoop
-from history_app.answer import newest_stored, readings_after
 from live_app.recovery.ring import Ring, ring_read
 from telemetry.reading import Reading
 from telemetry.redis import AsyncRedis, RedisError
 
 POLL_S = (0.2, 1.0)  # first and longest pause: after a break, many ask at once
-JOINS_WAITING_PER_USER = settings.LIVE_SOCKETS_PER_USER * 10
 PATIENCE_S = 1.5  # by then a device at 1 Hz has a ring again
-STORE_AT_ONCE = max(1, settings.TELEMETRY_POOL_SIZE // 2)  # the rest of the pool stays free for history requests
-# Stored readings that a user may replay. A gateway with 200 devices at 1 Hz may be away for four minutes at once.
-REPLAYED_BURST = 50_000
-REPLAYED_PER_SECOND = 25_000
-_store_gate = PerLoop(
-    lambda: FairGate(at_once=STORE_AT_ONCE, per_user=max(1, STORE_AT_ONCE - 1), waiting_per_user=JOINS_WAITING_PER_USER)
-)
-_store_rate = PerLoop(lambda: FairRate(burst=REPLAYED_BURST, per_second=REPLAYED_PER_SECOND))
+
+
+class StoredReadings(Protocol):
+    """What TimescaleDB holds (stored.py)."""
+
+    async def newest(self, device_id: str) -> int | None:
+        """The time (µs) of the newest reading of a device, None without one. Raises `Unavailable`."""
+
+    async def after(self, device_id: str, since: int, *, limit: int, deadline: float) -> Sequence[Reading] | None:
+        """The readings after `since` (µs), oldest first, at most `limit`; None if there was no answer by `deadline`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +60,15 @@ class Missed:
     late: Sequence[int] = ()
 
 
-async def from_now(redis: AsyncRedis, device_id: str, held: Sequence[Reading], *, since: int = -1) -> Missed:
+async def from_now(
+    redis: AsyncRedis, database: StoredReadings, device_id: str, held: Sequence[Reading], *, since: int = -1
+) -> Missed:
     """Find the reading (newer than `since`, µs) after which the stream starts. Raises RedisError."""
     ring = await ring_read(redis, device_id)
     if ring:
         return Missed([], max(since, ring.newest))
     try:
-        stored = await newest_stored(device_id) or 0
+        stored = await database.newest(device_id) or 0
     except Unavailable:
         stored = None
     start = _start(ring, held, since)
@@ -84,6 +82,7 @@ async def from_now(redis: AsyncRedis, device_id: str, held: Sequence[Reading], *
 
 async def missed_since(
     redis: AsyncRedis,
+    database: StoredReadings,
     device_id: str,
     since: int,
     held: Sequence[Reading],
@@ -109,7 +108,7 @@ async def missed_since(
             if ring.has(since):
                 return Missed(in_order([*newer, *held], since), since, late=ring.late(since))
         begun = begun or time.monotonic()  # after the ring, whose turn may take a while
-        stored = await _stored_after(device_id, since, limit=limit + 1, deadline=begun + timeout_s)
+        stored = await database.after(device_id, since, limit=limit + 1, deadline=begun + timeout_s)
         if not is_current():
             raise RedisError("the stream restarted")
         waited_s = time.monotonic() - begun
@@ -129,7 +128,7 @@ async def missed_since(
         return Missed(in_order([*newer, *held], after), after, is_complete=False)
     if stored is None:
         return Missed([], since, is_verified=False)
-    return replace(await from_now(redis, device_id, held, since=since), is_complete=False)
+    return replace(await from_now(redis, database, device_id, held, since=since), is_complete=False)
 
 
 def in_order(readings: Iterable[Reading], since: int) -> list[Reading]:
@@ -149,31 +148,6 @@ def _is_joined(stored: Sequence[Reading], ring: Ring, held: Sequence[Reading], s
     if not waiting or (stored and stored[-1].us in waiting):
         return True
     return not is_patient and max(waiting) in {reading.us for reading in stored}
-
-
-async def _stored_after(device_id: str, since: int, *, limit: int, deadline: float) -> Sequence[Reading] | None:
-    """Read TimescaleDB. None if it is unavailable, or if until the `deadline` it was busy with other devices or this
-    user had used up its share."""
-    try:
-        async with AsyncExitStack() as turn:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                await _enter(turn)
-            found = await readings_after(device_id, since, limit=limit)
-            _store_rate().charge(len(found))
-            return found
-    except (TimeoutError, Unavailable):
-        return None
-
-
-async def _enter(turn: AsyncExitStack) -> None:
-    """Hold a slot of the store gate. Whoever waits for the rate holds none."""
-    while True:
-        await turn.enter_async_context(_store_gate().turn())
-        wait_s = _store_rate().wait_s()
-        if not wait_s:
-            return
-        await turn.aclose()
-        await asyncio.sleep(wait_s)
 
 
 def _start(ring: Ring, held: Sequence[Reading], since: int) -> int | None:

@@ -11,7 +11,7 @@ from core.tasks import Tasks
 from live_app.delivery.feed import DeviceFeed
 from live_app.delivery.subscription import BACKLOG_ROWS_PER_FRAME, Subscription
 from live_app.metrics import metrics
-from live_app.recovery.missed import Missed, from_now, in_order, missed_since
+from live_app.recovery.missed import Missed, StoredReadings, from_now, in_order, missed_since
 from telemetry.reading import Reading
 from telemetry.redis import AsyncRedis, RedisError
 from telemetry.tracing import traced
@@ -23,11 +23,12 @@ class Seam:
     """`server_of` returns the Redis server that the stream of a device comes from; it raises RedisError if none does.
 
     The ring must be read from that very server: the ring of a former master may end before the stream of the next
-    one begins.
+    one begins. `database` has what the ring does not reach back to.
     """
 
-    def __init__(self, server_of: Callable[[str], AsyncRedis]) -> None:
+    def __init__(self, server_of: Callable[[str], AsyncRedis], database: StoredReadings) -> None:
         self._server_of = server_of
+        self._database = database
         self._tasks = Tasks("live hub")
 
     async def close(self) -> None:
@@ -79,7 +80,8 @@ class Seam:
 
             try:
                 if since is None:
-                    missed = await from_now(self._server_of(feed.device_id), feed.device_id, held)
+                    server = self._server_of(feed.device_id)
+                    missed = await from_now(server, self._database, feed.device_id, held)
                 else:
                     timeout_s = settings.LIVE_JOIN_TIMEOUT_S
                     missed = await self._missed(feed.device_id, since, held, is_current, timeout_s=timeout_s)
@@ -136,6 +138,7 @@ class Seam:
     ) -> Missed:
         return await missed_since(
             self._server_of(device_id),
+            self._database,
             device_id,
             since,
             held,

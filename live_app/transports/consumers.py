@@ -14,9 +14,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from auth_app.identity import Identity
 from live_app.access import handshake
 from live_app.access.admission import Refused, admitted
+from live_app.access.guard import guard_of_loop
 from live_app.delivery import frames, protocol
 from live_app.delivery.queue import Queued
 from live_app.delivery.requests import Subscribe, cursor_parse
+from live_app.hub import hub_of_loop
 from live_app.transports.session import LiveSession
 from telemetry.logs import note_closed
 
@@ -63,6 +65,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.session = LiveSession(
             identity,
             self._send,
+            hub=hub_of_loop(),
+            guard=guard_of_loop(),
             on_end=self._end,
             transport=self._transport,
             address=handshake.address_of(self.scope),

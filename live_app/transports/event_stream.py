@@ -22,7 +22,7 @@ from live_app.delivery.protocol import Cursor
 from live_app.delivery.queue import Queued
 from live_app.delivery.requests import Subscribe, cursor_parse, metrics_parse
 from live_app.openapi import DEVICES, INTERVAL, PARAMETERS
-from live_app.transports.session import LiveSession
+from live_app.transports.session import LiveSession, SessionHub
 
 RETRY_MS = 2_000  # how long a browser waits before it reconnects
 RETRY_AFTER_S = 10
@@ -85,12 +85,20 @@ def _is_number(text: str) -> bool:
 class EventStream:
     """One event stream. `chunks` is the response body; the session lives as long as its iteration."""
 
-    def __init__(self, identity: Identity, request: EventStreamRequest, *, address: str) -> None:
+    def __init__(self, identity: Identity, request: EventStreamRequest, *, hub: SessionHub, address: str) -> None:
         self._request = request
         self._cursors = dict(request.subscribe.since)
         self._handoff: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._is_over = False
-        self._session = LiveSession(identity, self._send, on_end=self._end, address=address, ends_with=request.devices)
+        self._session = LiveSession(
+            identity,
+            self._send,
+            hub=hub,
+            guard=guard_of_loop(),
+            on_end=self._end,
+            address=address,
+            ends_with=request.devices,
+        )
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body, its first chunk at once. Raises `TooManyAttempts` before that if the user has too many streams."""

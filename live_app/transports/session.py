@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from typing import Protocol
 
 from django.conf import settings
 
@@ -13,17 +14,33 @@ from core.catalogue import CATALOGUE
 from core.errors import Unavailable
 from core.tasks import Tasks
 from devices_app.access import access_cached
-from live_app.access.guard import guard_of_loop
 from live_app.delivery import frames, protocol
 from live_app.delivery.outlet import Outlet, Send
 from live_app.delivery.protocol import Cursor, RequestId
 from live_app.delivery.requests import MalformedFrame, Request, RequestRefused, Subscribe, Unsubscribe, request_parse
 from live_app.delivery.subscription import Subscription
-from live_app.hub import hub_of_loop
 from live_app.metrics import metrics
 
 DRAIN_TIMEOUT_S = 1.0
 CLOSE_AT_RATE = 2  # times LIVE_FRAMES_PER_SECOND
+
+
+class SessionHub(Protocol):
+    """The hub of this process (hub.py), as far as a session uses it."""
+
+    async def join(self, subscription: Subscription, since: int | None) -> None: ...
+
+    def leave(self, subscription: Subscription) -> None: ...
+
+
+class SessionGuard(Protocol):
+    """The guard of this process (access/guard.py), as far as a session uses it."""
+
+    def add(self, session: LiveSession) -> None: ...
+
+    def remove(self, session: LiveSession) -> None: ...
+
+    def check_at(self, session: LiveSession, moment: float) -> asyncio.TimerHandle: ...
 
 
 class LiveSession:
@@ -38,6 +55,8 @@ class LiveSession:
         "_address",
         "_count",
         "_ends_with",
+        "_guard",
+        "_hub",
         "_is_over",
         "_on_end",
         "_second",
@@ -53,6 +72,8 @@ class LiveSession:
         identity: Identity,
         send: Send,
         *,
+        hub: SessionHub,
+        guard: SessionGuard,
         on_end: Callable[[int], None],
         address: str,
         transport: asyncio.WriteTransport | None = None,
@@ -66,6 +87,8 @@ class LiveSession:
             on_too_slow=self._end_soon,
             transport=transport,
         )
+        self._hub = hub
+        self._guard = guard
         self._on_end = on_end
         self._address = address
         self._ends_with = ends_with
@@ -76,15 +99,14 @@ class LiveSession:
         self._is_over = False
 
     def open(self) -> None:
-        guard = guard_of_loop()
-        guard.add(self)
-        self._timers[None] = guard.check_at(self, self.identity.expires_at)
+        self._guard.add(self)
+        self._timers[None] = self._guard.check_at(self, self.identity.expires_at)
         self.outlet.put(frames.welcome(self.identity.username, settings.LIVE_HEARTBEAT_S))
 
     def close(self) -> None:
         """Release everything. Idempotent."""
         self._is_over = True
-        guard_of_loop().remove(self)
+        self._guard.remove(self)
         self.outlet.close()
         for timer in self._timers.values():
             timer.cancel()
@@ -180,14 +202,14 @@ class LiveSession:
             device_id, self.outlet, on_joined=on_joined, metrics=request.metrics, interval_ms=request.interval_ms
         )
         self._subscriptions[device_id] = subscription
-        subscription.joining = self._tasks.spawn(hub_of_loop().join(subscription, request.since[device_id]))
+        subscription.joining = self._tasks.spawn(self._hub.join(subscription, request.since[device_id]))
 
     def _drop(self, device_id: str) -> bool:
         subscription = self._subscriptions.pop(device_id, None)
         if subscription is None:
             return False
         self.expire(device_id, None)
-        hub_of_loop().leave(subscription)
+        self._hub.leave(subscription)
         return True
 
     # --- the guard's calls ---
@@ -207,7 +229,7 @@ class LiveSession:
         if timer := self._timers.pop(device_id, None):
             timer.cancel()
         if moment is not None:
-            self._timers[device_id] = guard_of_loop().check_at(self, moment)
+            self._timers[device_id] = self._guard.check_at(self, moment)
 
     def sign_out(self) -> None:
         self.end(protocol.CLOSE_UNAUTHENTICATED)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from core.catalogue import CATALOGUE
-from history_app.answer import History, histories_read, history_read
+from history_app.answer import histories_read, history_read
+from history_app.history import History
 from history_app.planning.window import STEPS
 from history_app.question import Question
 from history_app.store.pool import pool_close

@@ -10,6 +10,7 @@ import pytest
 
 from history_app.store.pool import pool_close
 from live_app.recovery.missed import Missed, from_now, missed_since
+from live_app.recovery.stored import Database
 from telemetry.names import RING_FIELD
 from telemetry.reading import Reading
 from telemetry.redis import AsyncRedis, redis_close, redis_connect, ring_of
@@ -35,7 +36,9 @@ def readings() -> list[Reading]:
 
 def asked(redis: AsyncRedis, since: Reading, held: Sequence[Reading]) -> asyncio.Task[Missed]:
     return asyncio.create_task(
-        missed_since(redis, since.device_id, since.us, held, limit=100, timeout_s=20, is_current=lambda: True)
+        missed_since(
+            redis, Database(), since.device_id, since.us, held, limit=100, timeout_s=20, is_current=lambda: True
+        )
     )
 
 
@@ -93,4 +96,4 @@ async def test_an_invalid_entry_is_not_the_newest_reading(
     publish(stack, readings)
     ring = ring_of(redis, readings[0].device_id)
     await redis.xadd(ring, {RING_FIELD: b'{"device_id": "no id", "time": "2099-01-01T00:00:00.000Z"}'})
-    assert (await from_now(redis, readings[0].device_id, [])).after == readings[-1].us
+    assert (await from_now(redis, Database(), readings[0].device_id, [])).after == readings[-1].us
