@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from django.utils import timezone
 from auth_app.models import AuditEntry
 from devices_app.models import Device, Grant
 from devices_app.services import device_provision
+from telemetry.times import SECOND_US, iso_from_us
 from testing.cast import Person, device_share
 from testing.process import Process
 from testing.socket import LiveSocket
@@ -55,12 +57,13 @@ def test_claim_share_and_release_have_entries(alice: Person, bob: Person) -> Non
     alice.http.post("/api/devices/claim", json={"device_id": device.device_id, "claim_code": code})
     shares = f"/api/devices/{device.device_id}/shares"
     alice.http.post(shares, json={"username": bob.username})
-    alice.http.post(shares, json={"username": bob.username, "expires_at": "2090-01-01T00:00:00Z"})
+    until = iso_from_us((int(time.time()) + 86_400) * SECOND_US)
+    alice.http.post(shares, json={"username": bob.username, "expires_at": until})
     alice.http.delete(f"{shares}/{bob.username}")
     alice.http.delete(f"{shares}/{bob.username}")  # changes nothing, so it adds no entry
     assert told(alice, device.device_id) == [
         ("unshared", alice.username, f"with {bob.username}"),
-        ("shared", alice.username, f"with {bob.username} until 2090-01-01T00:00:00.000Z"),
+        ("shared", alice.username, f"with {bob.username} until {until}"),
         ("shared", alice.username, f"with {bob.username}"),
         ("claimed", alice.username, ""),
     ]

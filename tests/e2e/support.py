@@ -85,7 +85,7 @@ class DashboardPage:
 
     @property
     def devices(self) -> list[str]:
-        return self.page.get_by_label("Device").locator("option").all_text_contents()
+        return self.page.get_by_label("Device", exact=True).locator("option").all_text_contents()
 
     def drawn(self, name: str) -> str:
         """`points`, `newest`, `through` or `resolution` of the current drawing."""

@@ -110,8 +110,8 @@ def claim(page: Page, code: str) -> None:
 def see_it_grow(page: Page, dashboard: DashboardPage) -> None:
     """Step 5, with the bold words of the page."""
     page.get_by_role("link", name="Chart", exact=True).click()
-    option = page.get_by_label("Device").locator("option", has_text="My house")
-    page.get_by_label("Device").select_option(value=option.get_attribute("value", timeout=DEADLINE_MS))
+    option = page.get_by_label("Device", exact=True).locator("option", has_text="My house")
+    page.get_by_label("Device", exact=True).select_option(value=option.get_attribute("value", timeout=DEADLINE_MS))
     dashboard.choose("10 min")
     dashboard.wait_live()
     before = dashboard.points
