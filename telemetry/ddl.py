@@ -70,6 +70,12 @@ def password_statement(role: str, verifier: str) -> Composed:
     return SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(Identifier(role), Literal(verifier))
 
 
+def no_temporary_tables_statement() -> Composed:
+    """Only the owner of the database may create temporary tables, not the role that reads."""
+    revoke = SQL("EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database())")
+    return SQL("DO $$ BEGIN {}; END $$").format(revoke)
+
+
 def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[Composed]:
     """What belongs to the role rather than to the connection, so that it survives connection poolers."""
     name = Identifier(role)

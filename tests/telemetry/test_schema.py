@@ -20,6 +20,25 @@ SERVER_WRITES = [
     "CREATE TABLE mine (a int)",
     "ALTER TABLE energy_data ADD COLUMN b int",
 ]
+# These are possible in a read-only transaction, or set it aside.
+SERVER_MUST_NOT = [
+    "CREATE TEMPORARY TABLE mine (a int)",
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)",
+    "SELECT lo_from_bytea(0, 'x')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT pg_read_file('/etc/passwd')",
+    "COPY energy_data TO PROGRAM 'true'",
+    "COPY energy_data TO '/tmp/energy'",
+    "CREATE ROLE other",
+    "CREATE DATABASE other",
+    "CREATE SCHEMA other",
+    "ALTER ROLE wattstream_owner PASSWORD 'x'",
+    "SET ROLE wattstream_owner",
+    "SELECT rolpassword FROM pg_authid",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'wattstream_owner' LIMIT 1",
+    "ALTER SYSTEM SET work_mem = '1GB'",
+]
 
 
 def reader(stack: Stack) -> psycopg.Connection[tuple[object, ...]]:
@@ -57,6 +76,20 @@ def test_the_servers_role_cannot_write_in_a_writable_transaction(stack: Stack, s
         connection.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
+
+
+@pytest.mark.parametrize("statement", SERVER_MUST_NOT)
+def test_the_servers_role_may_do_nothing_else(stack: Stack, statement: str) -> None:
+    with stack.admin(), reader(stack) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_a_statement_may_lock_many_chunks(stack: Stack) -> None:
+    with stack.admin() as connection:
+        (locks,) = connection.execute("SELECT current_setting('max_locks_per_transaction')::int").fetchone() or (0,)
+    assert int(str(locks)) >= 256
 
 
 def test_the_role_has_a_statement_timeout(stack: Stack) -> None:

@@ -57,6 +57,7 @@ def _statements(role: str) -> list[sql.Composed]:
     return [
         *table_statements(CATALOGUE),
         ddl.role_create_statement(role),
+        ddl.no_temporary_tables_statement(),
         *ddl.role_settings_statements(role, settings.TELEMETRY_STATEMENT_TIMEOUT_MS),
         *ddl.grant_statements(CATALOGUE, role, readable_tables(CATALOGUE)),
     ]

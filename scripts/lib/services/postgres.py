@@ -19,6 +19,7 @@ SETTINGS = {
     "timescaledb.telemetry_level": "off",
     "shared_buffers": "256MB",
     "max_connections": "100",
+    "max_locks_per_transaction": "256",  # one per chunk and index that a statement touches
     "timescaledb.max_background_workers": "0",  # Debian's package is the Apache edition, which has no background jobs
     "jit": "off",
     "timezone": "UTC",
@@ -32,6 +33,12 @@ CREATE EXTENSION timescaledb;
 CREATE ROLE wattstream_owner LOGIN CREATEROLE CREATEDB PASSWORD '{owner_password}';
 CREATE DATABASE wattstream OWNER wattstream_owner;
 """
+# Everyone may create large objects until a superuser revokes that, in each database; new ones are copies of template1.
+RESTRICTIONS = "".join(
+    f"\\connect {database}\n"
+    "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;\n"
+    for database in ("template1", "wattstream")
+)
 
 
 def daemon(instance: Instance) -> Daemon:
@@ -70,6 +77,7 @@ def start(instance: Instance, prefix: Path) -> None:
         with step("creating roles, database and extension"):
             run_sql(instance, prefix, SETUP.format(owner_password=instance.owner_password))
         set_up_stamp(instance).touch()
+    run_sql(instance, prefix, RESTRICTIONS)  # an older version did not
 
 
 def create(folder: Path, prefix: Path, password: str) -> None:
