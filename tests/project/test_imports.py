@@ -1,4 +1,4 @@
-"""Imports follow docs/architecture.md, which names every package. The test reads the source and imports nothing."""
+"""Imports follow docs/architecture.md, which names every package and module. The test imports nothing."""
 
 from __future__ import annotations
 
@@ -125,6 +125,24 @@ def test_the_architecture_names_only_existing_packages() -> None:
     named = set(re.findall(r"^\| (.+?) \|", DOCUMENT, re.MULTILINE))
     packages = {name for cell in named for name in re.findall(r"`([a-z_.]+)`", cell)}
     assert {name for name in packages if not (ROOT / name.replace(".", "/")).is_dir()} == set()
+
+
+def modules_in_the_document() -> set[str]:
+    """The modules in the rows `| `package` | `module` purpose, … |` of the section "Modules"."""
+    rows = re.findall(r"^\| `([a-z_.]+)` \| (.+) \|$", DOCUMENT.partition("## Modules")[2], re.MULTILINE)
+    return {f"{package}.{name}" for package, cell in rows for name in re.findall(r"`([a-z_.]+)`", cell)}
+
+
+def test_the_architecture_names_every_module_and_no_other() -> None:
+    packages = {name.rpartition(".")[0] for name in MODULES}
+    named_by_django = {"apps", "admin", "urls"}
+    modules = {
+        name for name in MODULES
+        if "." in name and name not in packages and MODULES[name].stem != "__init__"
+        and not name.startswith(("tests.", "clients.", "bench.peers."))
+        and ".migrations." not in name and name.rpartition(".")[2] not in named_by_django
+    }  # fmt: skip
+    assert modules_in_the_document() == modules
 
 
 def test_import_chains_are_bounded() -> None:
