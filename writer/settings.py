@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from telemetry.env import read_choice, read_database, read_flag, read_int, read_redis, read_secret
+from telemetry.env import read_choice, read_database, read_flag, read_int, read_redis, read_secret, read_text
 from telemetry.keys import MIN_SECRET_LENGTH
 from telemetry.logs import FORMATS, LEVELS
 
 MAX_LIST_READINGS = 10_000
+MIN_TOKEN_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Settings:
     telemetry_admin_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     ingest_secret: str = field(repr=False)
+    metrics_token: str = field(repr=False)  # empty: only loopback may read the metrics
     log_format: str
     log_level: str
     rollup: bool  # whether this process rolls up
@@ -57,8 +59,14 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         telemetry_admin_url=read_database(environment, "TELEMETRY_ADMIN_URL"),
         redis_url=read_redis(environment, "REDIS_URL"),
         ingest_secret=read_secret(environment, "INGEST_SECRET", MIN_SECRET_LENGTH),
+        metrics_token=_metrics_token(environment),
         log_format=read_choice(environment, "LOG_FORMAT", "line", FORMATS),
         log_level=read_choice(environment, "LOG_LEVEL", "INFO", LEVELS),
         rollup=read_flag(environment, "WRITER_ROLLUP", default=True),
         **{name: read_int(environment, f"WRITER_{name.upper()}", *limit) for name, limit in LIMITS.items()},
     )
+
+
+def _metrics_token(environment: Mapping[str, str]) -> str:
+    is_set = read_text(environment, "METRICS_TOKEN", "")
+    return read_secret(environment, "METRICS_TOKEN", MIN_TOKEN_LENGTH) if is_set else ""

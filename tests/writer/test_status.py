@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import httpx
 
 from testing.process import Process
@@ -44,3 +46,17 @@ def test_metrics_are_prometheus_text(writer: Process) -> None:
         assert name.startswith("wattstream_writer_")
     for name in ("received", "accepted", "stored", "duplicates", "batches", "store_errors", "published", "ring_resets"):
         assert f"# TYPE wattstream_writer_{name}_total counter" in answer.text
+
+
+def test_metrics_need_the_token_if_there_is_one(start_writer: StartWriter) -> None:
+    token = secrets.token_urlsafe(24)
+    url = f"{start_writer(METRICS_TOKEN=token).url}/metrics"
+    assert [httpx.get(url, headers=headers).status_code for headers in (None, {"Authorization": "Bearer x"})] == [
+        401
+    ] * 2
+    assert httpx.get(url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_metrics_without_a_token_are_for_this_machine_only(writer: Process) -> None:
+    answer = httpx.get(f"{writer.url}/metrics", headers={"X-Forwarded-For": "203.0.113.7"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")

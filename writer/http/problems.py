@@ -13,6 +13,7 @@ RETRY_AFTER_S = 1
 CODES = {
     400: "bad_request",
     401: "unauthorized",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     408: "too_slow",
