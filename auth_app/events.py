@@ -30,9 +30,9 @@ class AccessChange:
 
 
 Listener = Callable[[AccessChange], None]
-Publisher = Callable[[bytes], None]
+Publish = Callable[[bytes], None]
 _listeners: list[Listener] = []
-_publishers: list[Publisher] = []
+_publishers: list[Publish] = []
 _applied: BoundedDict[int, None] = BoundedDict(APPLIED_KEPT)
 _applied_lock = threading.Lock()
 
@@ -42,7 +42,7 @@ def listen(listener: Listener) -> None:
     _listeners.append(listener)
 
 
-def publish_with(publisher: Publisher) -> None:
+def publish_with(publisher: Publish) -> None:
     """Hand every change that this process makes to `publisher`, as JSON for `hear`, after the commit."""
     _publishers.append(publisher)
 

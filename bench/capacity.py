@@ -27,7 +27,7 @@ from bench.measure.probes import (
     SiteProbe,
     WriterProbe,
 )
-from bench.measure.step import Probe, Stage, Step
+from bench.measure.step import LoadStep, Probe, Stage
 from bench.report import results
 from bench.report.picture import Curves, curves
 from bench.stack import FOLDER, BenchStack, bench_stack
@@ -160,7 +160,7 @@ def _print(stage: Stage) -> None:
             _print_step(name, beyond)
 
 
-def _print_step(name: str, step: Step) -> None:
+def _print_step(name: str, step: LoadStep) -> None:
     cores = ", ".join(f"{part} {share:.2f}" for part, share in step.cores.items())
     print(
         f"{name:<14}{step.p50_ms:>9.1f}{step.p99_ms:>9.1f}{step.max_ms:>9.1f}{step.lost:>7}{step.doubled:>9}"

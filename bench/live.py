@@ -10,7 +10,7 @@ import argparse
 import sys
 from contextlib import ExitStack
 
-from bench.fanout.report import Report
+from bench.fanout.report import FanoutReport
 from bench.fanout.round import Delivery, Load, delivery, memory
 from bench.fanout.servers import Server, rings_fill, servers
 from bench.fanout.sockets import open_files_raise
@@ -44,7 +44,7 @@ async def run(options: argparse.Namespace) -> None:
     with bench_stack(devices=DEVICES) as stack:
         chosen = _chosen(servers(stack), options.servers)
         rings_fill(stack, DEVICES)
-        report = Report(_loads(options))
+        report = FanoutReport(_loads(options))
         with ExitStack() as cleanup:
             processes = {server: cleanup.enter_context(server.process(stack)) for server in chosen}
             for load in report.loads:

@@ -146,15 +146,15 @@ def _copy(connection: Connection, statement: Any, data: bytes) -> None:
 
 
 @dataclass
-class Spent:
+class SessionSpent:
     """CPU seconds of a session, set at the end of the block."""
 
     seconds: float = 0.0
 
 
 @contextmanager
-def _cpu_of(connection: Connection) -> Iterator[Spent]:
-    spent, before = Spent(), _session_cpu(connection.info.backend_pid)
+def _cpu_of(connection: Connection) -> Iterator[SessionSpent]:
+    spent, before = SessionSpent(), _session_cpu(connection.info.backend_pid)
     yield spent
     spent.seconds = _session_cpu(connection.info.backend_pid) - before
 

@@ -149,7 +149,7 @@ async def _soak(site: Site, devices: Sequence[str], options: argparse.Namespace)
     async with Crowd([server.port for server in site.servers], token, devices, watchers=WATCHERS) as crowd:
         crowd.take_latencies_ms()
         faults = Faults()
-        async with Monitor(_Parts(site), functools.partial(_second, crowd)) as monitor:
+        async with Monitor(_SiteParts(site), functools.partial(_second, crowd)) as monitor:
             reporting = asyncio.create_task(fleet.report(seconds))
             async with _playing(site, faults, options):
                 await reporting
@@ -210,7 +210,7 @@ async def _round(site: Site, person: Any, seed: int, faults: Faults) -> None:
     print(f"soak: {faults.rounds} rounds, {len(faults.failures)} failed", file=sys.stderr, flush=True)
 
 
-class _Parts:
+class _SiteParts:
     """Process ids by part. Killed databases return as other processes."""
 
     def __init__(self, site: Site) -> None:

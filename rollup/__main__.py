@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from rollup.engine import CONNECT_TIMEOUT_S
-from rollup.runner import Rollup, Settings, settings_from
+from rollup.runner import Rollup, RollupSettings, settings_from
 from telemetry.catalogue import Catalogue, CatalogueError, catalogue_load
 from telemetry.changes import log_everything_statement
 from telemetry.env import VariableError
@@ -65,7 +65,7 @@ def main() -> int:
     return asyncio.run(_serve(Rollup(settings, catalogue), once=options.once))
 
 
-def rebuild(settings: Settings, catalogue: Catalogue, since: str) -> None:
+def rebuild(settings: RollupSettings, catalogue: Catalogue, since: str) -> None:
     """Log every device and day from `since` on. Raises psycopg.Error."""
     with psycopg.connect(settings.telemetry_admin_url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         connection.execute("SELECT set_config('statement_timeout', %s, false)", [str(settings.statement_timeout_ms)])

@@ -204,7 +204,7 @@ class Engine:
 _GRAINS = (statements.FINE_SECONDS, COARSE_SECONDS)
 
 
-async def _run(connection: Connection, steps: list[statements.Step], spans: list[Span]) -> int:
+async def _run(connection: Connection, steps: list[statements.TierStep], spans: list[Span]) -> int:
     """Rebuild the spans in every tier of `steps`; what the last statement of the first step returns."""
     result = 0
     for number, step in enumerate(steps if spans else []):

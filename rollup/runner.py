@@ -26,7 +26,7 @@ MANY_DAYS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RollupSettings:
     """The owner's address and the limits; a limit's variable is ROLLUP_ and its name in capitals."""
 
     telemetry_admin_url: str = field(repr=False)
@@ -39,9 +39,9 @@ class Settings:
 LIMITS = {"poll_ms": (2_000, 10), "settle_ms": (3_000, 0), "statement_timeout_ms": (120_000, 1_000)}
 
 
-def settings_from(environment: Mapping[str, str]) -> Settings:
+def settings_from(environment: Mapping[str, str]) -> RollupSettings:
     """Read the settings from the environment, e.g. `os.environ`. Raises `VariableError`."""
-    return Settings(
+    return RollupSettings(
         read_database(environment, "TELEMETRY_ADMIN_URL"),
         **{name: read_int(environment, f"ROLLUP_{name.upper()}", *limit) for name, limit in LIMITS.items()},
     )
@@ -65,7 +65,7 @@ async def rollup_supervised(rollup: Rollup) -> NoReturn:
 class Rollup:
     """`run` works until it is cancelled; `progress` may be read at any time."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(self, settings: RollupSettings, catalogue: Catalogue) -> None:
         self._settings = settings
         self._engine = Engine(
             catalogue,

@@ -43,7 +43,7 @@ _WITHIN = (SQL("to_timestamp(%(low)s)"), SQL("to_timestamp(%(high)s)"))
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TierStep:
     """Statements that rebuild the touched buckets of one tier from the next finer one, or from raw readings.
 
     They take the parameters of `spans.parameters`: spans of whole buckets of `seconds`.
@@ -53,22 +53,22 @@ class Step:
     statements: tuple[Composed, ...]
 
 
-def fine_steps(catalogue: Catalogue) -> list[Step]:
+def fine_steps(catalogue: Catalogue) -> list[TierStep]:
     """The tiers of stage 0, finest first. The last statement of the first step counts the readings."""
     return [step for tier, step in _tier_steps(catalogue) if tier.stage == 0]
 
 
-def coarse_steps(catalogue: Catalogue) -> list[Step]:
+def coarse_steps(catalogue: Catalogue) -> list[TierStep]:
     """The tiers of stage 1, finest first, then the energy tiers."""
     steps = [step for tier, step in _tier_steps(catalogue) if tier.stage == 1]
-    return [*steps, Step(COARSE_SECONDS, tuple(energy_statements(catalogue, _QUARTERS, _WITHIN)))]
+    return [*steps, TierStep(COARSE_SECONDS, tuple(energy_statements(catalogue, _QUARTERS, _WITHIN)))]
 
 
-def _tier_steps(catalogue: Catalogue) -> Iterator[tuple[Tier, Step]]:
+def _tier_steps(catalogue: Catalogue) -> Iterator[tuple[Tier, TierStep]]:
     tiers = rollup_tiers(catalogue)
-    yield tiers[0], Step(tiers[0].seconds, (_delete(catalogue, tiers[0]), _insert_from_raw(catalogue, tiers[0])))
+    yield tiers[0], TierStep(tiers[0].seconds, (_delete(catalogue, tiers[0]), _insert_from_raw(catalogue, tiers[0])))
     for finer, tier in pairwise(tiers):
-        yield tier, Step(tier.seconds, (_delete(catalogue, tier), _insert_from_tier(catalogue, finer, tier)))
+        yield tier, TierStep(tier.seconds, (_delete(catalogue, tier), _insert_from_tier(catalogue, finer, tier)))
 
 
 def _delete(catalogue: Catalogue, tier: Tier) -> Composed:

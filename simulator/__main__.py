@@ -68,7 +68,7 @@ def load(options: argparse.Namespace) -> int:
     """Fill [until - days, until) and print the speed."""
     until_s = options.until if options.until is not None else int(time.time())
     span: Span = (until_s - options.days * DAY_S, until_s)
-    progress = Progress()
+    progress = LoadProgress()
     filler = Filler(read_database(os.environ, "TELEMETRY_ADMIN_URL"), catalogue_load(), progress.advance)
     work = {device_id: filler.missing(device_id, span) for device_id in dict.fromkeys(options.device)}
     progress.begin(sum(end - start for spans in work.values() for start, end in spans))
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-class Progress:
+class LoadProgress:
     """A progress bar with rows and rows per second on standard error. If that is not a terminal, only the last line."""
 
     def __init__(self) -> None:

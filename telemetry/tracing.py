@@ -25,7 +25,7 @@ class TracingError(RuntimeError):
     """Traces are configured but cannot be sent."""
 
 
-class Span:
+class NoSpan:
     """A span that records nothing; also the part of OpenTelemetry's interface that is used."""
 
     def set_attribute(self, key: str, value: str | int | float | bool) -> None:
@@ -35,7 +35,7 @@ class Span:
         """Do nothing."""
 
 
-_NO_SPAN: AbstractContextManager[Any] = nullcontext(Span())
+_NO_SPAN: AbstractContextManager[Any] = nullcontext(NoSpan())
 _tracer: Tracer | None = None
 _provider: TracerProvider | None = None
 

@@ -11,7 +11,7 @@ from testing.cast import Person, client
 from testing.socket import DEADLINE_S, Frame, FrameRecord
 
 
-class EventStream(FrameRecord):
+class EventStreamClient(FrameRecord):
     """`last_id`: id of the newest event; `comments`: number of comments, which only keep the connection alive."""
 
     def __init__(self, url: str, person: Person, *, last_event_id: str | None = None, **parameters: Any) -> None:

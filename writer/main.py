@@ -14,13 +14,13 @@ from telemetry.catalogue import catalogue_load
 from telemetry.ingest_api import SECURITY_SCHEMES, ingest_schemas
 from writer.http import ingest, sockets, status
 from writer.http.problems import ProblemError, http_error_response, problem_response
-from writer.service import Service, service_running
+from writer.service import RunningWriter, service_running
 
 
 class State(TypedDict):
     """What every request finds in `request.state`."""
 
-    service: Service
+    service: RunningWriter
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from writer.metrics import Metrics
 from writer.publishing.heartbeat import heartbeat
 from writer.publishing.lanes import Lanes
 from writer.report import Report
-from writer.settings import Settings, settings_from
+from writer.settings import WriterSettings, settings_from
 from writer.storage.store import Store
 from writer.validate import RefusedError, Validator
 
@@ -27,10 +27,10 @@ log = logging.getLogger("writer.service")
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class RunningWriter:
     """The parts that the routes use."""
 
-    settings: Settings
+    settings: WriterSettings
     metrics: Metrics
     validator: Validator
     store: Store
@@ -81,7 +81,7 @@ def merged(readings: Iterable[Reading]) -> list[Reading]:
 
 
 @asynccontextmanager
-async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Service]:
+async def service_running(environment: Mapping[str, str]) -> AsyncIterator[RunningWriter]:
     """A service with the settings of the environment. The databases need not be reachable yet.
 
     On exit it stores and publishes what is queued, for at most the grace period. Raises `VariableError` and
@@ -93,7 +93,7 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Servi
     redis = redis_connect(settings.redis_url)
     validator = Validator(catalogue, max_future_s=settings.max_future_s, max_past_s=settings.max_past_s)
     rollup = Rollup(rollup_settings_from(environment), catalogue) if settings.rollup else None
-    service = Service(settings, metrics, validator, store, publisher, redis, rollup)
+    service = RunningWriter(settings, metrics, validator, store, publisher, redis, rollup)
     beating = asyncio.create_task(
         heartbeat(redis, store, metrics, rollup.progress if rollup else None), name="heartbeat"
     )

@@ -14,7 +14,7 @@ MIN_TOKEN_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WriterSettings:
     """Addresses and limits, with the unit in the name. A limit's variable is WRITER_ and its name in capitals."""
 
     telemetry_admin_url: str = field(repr=False)
@@ -53,9 +53,9 @@ LIMITS = {
 }
 
 
-def settings_from(environment: Mapping[str, str]) -> Settings:
+def settings_from(environment: Mapping[str, str]) -> WriterSettings:
     """Read the settings from the environment, e.g. `os.environ`. Raises `VariableError`."""
-    return Settings(
+    return WriterSettings(
         telemetry_admin_url=read_database(environment, "TELEMETRY_ADMIN_URL"),
         redis_url=read_redis(environment, "REDIS_URL"),
         ingest_secret=read_secret(environment, "INGEST_SECRET", MIN_SECRET_LENGTH),

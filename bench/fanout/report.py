@@ -15,7 +15,7 @@ OURS, BROKER, STOCK = "wattstream", "Mosquitto (C)", "Channels, core layer"
 
 
 @dataclass
-class Report:
+class FanoutReport:
     """The median round per load and server, and the memory per idle socket."""
 
     loads: Sequence[Load]

@@ -14,7 +14,7 @@ from itertools import cycle, islice
 
 from bench.fanout.publisher import Done, Order
 from bench.fanout.servers import Server
-from bench.fanout.sockets import Socket, Tally, readings_arrived, sockets_open
+from bench.fanout.sockets import Socket, SocketTally, readings_arrived, sockets_open
 from bench.measure.cpu import cpu_seconds, resident_bytes, with_children
 from bench.stack import ROOT, BenchStack
 from testing.process import Process
@@ -74,7 +74,7 @@ class Memory:
     kilobytes: float
 
 
-class Publisher:
+class PublisherProcess:
     """Client side of the publisher process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -91,14 +91,14 @@ class Publisher:
 
 
 @asynccontextmanager
-async def publisher(server: Server, devices: Sequence[str]) -> AsyncIterator[Publisher]:
+async def publisher(server: Server, devices: Sequence[str]) -> AsyncIterator[PublisherProcess]:
     command = [sys.executable, "-m", "bench.fanout.publisher", server.bus, server.address]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
     assert process.stdin is not None
     try:
         process.stdin.write(json.dumps(list(devices)).encode() + b"\n")
-        yield Publisher(process)
+        yield PublisherProcess(process)
     finally:
         process.stdin.close()  # end of its input
         await process.wait()
@@ -118,7 +118,7 @@ async def delivery(
 
     `beside`: other work for the server during the measured seconds.
     """
-    tally = Tally()
+    tally = SocketTally()
     dialogues = [server.talk(watched) for watched in watched_devices(load, devices)]
     receivers_each = load.sockets * load.watched / len(devices)
     publications = load.deliveries / receivers_each
@@ -152,7 +152,7 @@ def watched_devices(load: Load, devices: Sequence[str]) -> list[list[str]]:
 
 async def memory(server: Server, stack: BenchStack, devices: Sequence[str], *, sockets: int) -> Memory:
     """Measure in a new process that has already served some sockets, so that only the cost per socket counts."""
-    tally = Tally()
+    tally = SocketTally()
     places = cycle(devices)
     with server.process(stack) as process:
         opened = await sockets_open(process.port, [server.talk([next(places)]) for _ in range(WARM_UP_SOCKETS)], tally)
@@ -168,7 +168,7 @@ async def memory(server: Server, stack: BenchStack, devices: Sequence[str], *, s
     return Memory(server.title, sockets, (after - before) / sockets / 1000)
 
 
-def _reset(sockets: Sequence[Socket], tally: Tally) -> None:
+def _reset(sockets: Sequence[Socket], tally: SocketTally) -> None:
     for socket in sockets:
         socket.received = 0
     tally.latencies_us.clear()
@@ -188,7 +188,7 @@ def _result(
     server: Server,
     load: Load,
     sockets: Sequence[Socket],
-    tally: Tally,
+    tally: SocketTally,
     done: Done,
     spent: Sequence[float],
     receivers_each: float,

@@ -39,7 +39,7 @@ class Dialogue:
     answers: int = 0
 
 
-class Tally:
+class SocketTally:
     """Latencies of all sockets of a round.
 
     Several sockets receive the same reading, so each timestamp is parsed once.
@@ -67,7 +67,7 @@ class Tally:
 class Socket(asyncio.Protocol):
     """A measuring socket. `received` counts readings; `ready` completes when the server delivers."""
 
-    def __init__(self, port: int, dialogue: Dialogue, tally: Tally) -> None:
+    def __init__(self, port: int, dialogue: Dialogue, tally: SocketTally) -> None:
         self.received = 0
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._port = port
@@ -140,7 +140,7 @@ def open_files_raise() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def sockets_open(port: int, dialogues: Sequence[Dialogue], tally: Tally) -> list[Socket]:
+async def sockets_open(port: int, dialogues: Sequence[Dialogue], tally: SocketTally) -> list[Socket]:
     """Open one socket per dialogue and wait until all are ready. Raises OSError if the server refuses one."""
     gate = asyncio.Semaphore(CONNECTING_AT_ONCE)
     loop = asyncio.get_running_loop()

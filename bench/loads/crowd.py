@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from bench.fanout import websocket
-from bench.fanout.sockets import CONNECTING_AT_ONCE, Dialogue, Socket, Tally
+from bench.fanout.sockets import CONNECTING_AT_ONCE, Dialogue, Socket, SocketTally
 from telemetry.times import iso_from_us, us_from_iso
 
 OPEN_DEADLINE_S = 120.0
@@ -70,7 +70,7 @@ class Crowd:
     def __init__(self, ports: Sequence[int], token: str, devices: Iterable[str], *, watchers: int = 1) -> None:
         self.ports = list(ports)
         self.records = [Record(device) for device in devices for _ in range(watchers)]
-        self.tally = Tally()
+        self.tally = SocketTally()
         self.connected = 0
         self.reconnects = 0
         self._headers = {"Authorization": f"Bearer {token}"}
@@ -145,7 +145,7 @@ class Crowd:
 class DashboardSocket(Socket):
     """One connection of a dashboard. `closed` completes when it ends."""
 
-    def __init__(self, port: int, headers: Mapping[str, str], tally: Tally, record: Record) -> None:
+    def __init__(self, port: int, headers: Mapping[str, str], tally: SocketTally, record: Record) -> None:
         since = iso_from_us(record.last) if record.last >= 0 else None
         request = json.dumps({"type": "subscribe", "id": 1, "devices": [record.device], "since": since}).encode()
         opening = websocket.client_frame(websocket.TEXT, request)

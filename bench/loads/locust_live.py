@@ -52,7 +52,7 @@ class Readings:
         return us
 
 
-class LiveSocket:
+class LocustSocket:
     """One websocket and the greenlet that reads it. Calls `measured` with kind and ms for each reading."""
 
     def __init__(self, url: str, ticket: str, readings: Readings, measured: Measured) -> None:

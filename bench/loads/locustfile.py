@@ -35,7 +35,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from bench.loads.accounts import PASSWORD, viewer_name
-from bench.loads.locust_live import LiveSocket, Readings
+from bench.loads.locust_live import LocustSocket, Readings
 from telemetry.times import iso_from_us, us_from_iso
 
 RANGES = ("10m",) * 8 + ("1h",) * 5 + ("24h",) * 4 + ("7d",) * 2 + ("30d",)
@@ -63,7 +63,7 @@ class Dashboard(FastHttpUser):
 
     def on_start(self) -> None:
         self.readings = Readings()
-        self.live: LiveSocket | None = None
+        self.live: LocustSocket | None = None
         account = {
             "username": viewer_name(self.number % ACCOUNTS),
             "password": os.environ.get("BENCH_PASSWORD", PASSWORD),
@@ -124,7 +124,7 @@ class Dashboard(FastHttpUser):
             ticket = answer.json()["ticket"]
         url = str(self.host).replace("http", "ws", 1) + "/ws/live"
         try:
-            self.live = LiveSocket(url, ticket, self.readings, self._measured)
+            self.live = LocustSocket(url, ticket, self.readings, self._measured)
         except (OSError, websocket.WebSocketException) as error:
             self._failed("socket", error)
 

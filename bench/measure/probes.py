@@ -17,7 +17,7 @@ from bench.loads.crowd import Crowd
 from bench.loads.devices import PERIOD_S, Fleet, missing
 from bench.loads.http_load import Result, load_open
 from bench.measure.cpu import cpu_seconds, with_children
-from bench.measure.step import Step
+from bench.measure.step import LoadStep
 from bench.stack import DEVICES, BenchStack
 from testing.process import Process
 
@@ -79,7 +79,7 @@ class DashboardProbe:
     watched: int = 1
     watchers: int = 1
 
-    async def __call__(self, load: int) -> Step:
+    async def __call__(self, load: int) -> LoadStep:
         return self._step(load, await self.deliver(load))
 
     async def deliver(self, load: int, beside: Callable[[], Awaitable[object]] | None = None) -> Delivery:
@@ -89,13 +89,13 @@ class DashboardProbe:
             self.server, self.process, offered, devices, seconds=self.seconds, redis=self.stack.redis, beside=beside
         )
 
-    def _step(self, load: int, row: Delivery) -> Step:
-        step = delivered(Step(load), row, offered=load * self.watched)
+    def _step(self, load: int, row: Delivery) -> LoadStep:
+        step = delivered(LoadStep(load), row, offered=load * self.watched)
         step.expect(row.p99_ms < P99_MS, f"p99 {P99_MS:.0f} ms")
         return step
 
 
-def delivered(step: Step, row: Delivery, *, offered: int) -> Step:
+def delivered(step: LoadStep, row: Delivery, *, offered: int) -> LoadStep:
     """Fill the step from a round of deliveries. `offered`: deliveries per second."""
     step.per_second, step.lost, step.doubled = row.per_second, row.lost, row.twice
     step.p50_ms, step.p99_ms, step.max_ms = row.p50_ms, row.p99_ms, row.max_ms
@@ -116,7 +116,7 @@ class HistoryProbe:
     dashboards: DashboardProbe
     beside: int
 
-    async def __call__(self, load: int) -> Step:
+    async def __call__(self, load: int) -> LoadStep:
         asked = Result()
 
         async def ask() -> None:
@@ -127,14 +127,14 @@ class HistoryProbe:
 
         database = Spent({"TimescaleDB": [self.dashboards.stack.postgres]})
         row = await self.dashboards.deliver(self.beside, ask)
-        step = delivered(Step(load), row, offered=self.beside)
+        step = delivered(LoadStep(load), row, offered=self.beside)
         step.cores |= {"TimescaleDB": database.cores()["TimescaleDB"]}
         step.also |= {"live_p99_ms": row.p99_ms, "dashboards": self.beside}
         step.expect(row.p99_ms < P99_MS, f"live p99 {P99_MS:.0f} ms")
         return requested(step, asked, HISTORY_P99_MS)
 
 
-def requested(step: Step, result: Result, limit_ms: float) -> Step:
+def requested(step: LoadStep, result: Result, limit_ms: float) -> LoadStep:
     """Fill the step from a round of requests."""
     step.per_second, step.refused, step.failed = result.per_second, result.refused, dict(result.failed)
     step.p50_ms, step.p99_ms, step.max_ms = (result.percentile_ms(share) for share in (0.5, 0.99, 1.0))
@@ -156,11 +156,11 @@ class WriterProbe:
     seconds: float
     batch: int = 1
 
-    async def __call__(self, load: int) -> Step:
+    async def __call__(self, load: int) -> LoadStep:
         fleet = self._fleet(load)
         since_us, before, spent = time.time_ns() // 1000, await counters(self.site.writer), Spent(self.site.parts())
         result = await fleet.report(max(self.seconds, self.batch * PERIOD_S))
-        step = Step(load, cores=spent.cores())
+        step = LoadStep(load, cores=spent.cores())
         took = await caught_up(self.site.writer)
         after = await counters(self.site.writer)
         step.also = {"caught_up_s": round(took, 2), "accepted": fleet.accepted_readings}
@@ -192,7 +192,7 @@ class SiteProbe:
     seconds: float
     watchers: int
 
-    async def __call__(self, load: int) -> Step:
+    async def __call__(self, load: int) -> LoadStep:
         watched = self.devices[: max(1, load // self.watchers)]
         fleet = Fleet(self.site.writer.port, self.site.stack.env["INGEST_SECRET"], watched)
         since_us = time.time_ns() // 1000
@@ -208,7 +208,7 @@ class SiteProbe:
             truth = await asyncio.to_thread(stored, self.site.stack.env, since_us, watched)
             verdict = await crowd.complete(truth, deadline_s=DRAIN_S)
         lost, _ = missing(fleet.accepted, truth)
-        step = requested(Step(load, cores=cores), result, INGEST_P99_MS)
+        step = requested(LoadStep(load, cores=cores), result, INGEST_P99_MS)
         step.also = {"ingest_p99_ms": step.p99_ms, "lost_before_the_store": lost, "owed": verdict.owed}
         step.also |= {"reconnects": verdict.reconnects}
         step.per_second = len(latencies) / self.seconds

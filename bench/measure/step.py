@@ -10,7 +10,7 @@ from bench.measure.search import highest
 
 
 @dataclass
-class Step:
+class LoadStep:
     """The result of one load. `missed`: the missed limits, empty if the load was carried.
 
     `lost`: not delivered, not refused and not reported; `named`: not delivered, but reported to the client.
@@ -42,7 +42,7 @@ class Step:
 class Probe(Protocol):
     """Offers a load and returns the result."""
 
-    async def __call__(self, load: int) -> Step: ...
+    async def __call__(self, load: int) -> LoadStep: ...
 
 
 @dataclass
@@ -57,9 +57,9 @@ class Stage:
     unit: str
     most: int
     found: int = 0
-    steps: list[Step] = field(default_factory=list)
-    twice: Step | None = None
-    after: Step | None = None
+    steps: list[LoadStep] = field(default_factory=list)
+    twice: LoadStep | None = None
+    after: LoadStep | None = None
 
     async def search(self, probe: Probe, *, start: int, attempts: int) -> None:
         async def passes(load: int) -> bool:
@@ -71,11 +71,11 @@ class Stage:
             self.twice = await self._probed(probe, min(2 * self.found, self.most))
             self.after = await self._probed(probe, self.found)
 
-    async def _probed(self, probe: Probe, load: int) -> Step:
+    async def _probed(self, probe: Probe, load: int) -> LoadStep:
         try:
             step = await probe(load)
         except TimeoutError:
-            step = Step(load, missed=["all sockets accepted in time"])
+            step = LoadStep(load, missed=["all sockets accepted in time"])
         said = "carried" if step.is_carried else "missed: " + ", ".join(step.missed)
         print(f"{self.title}: {load:,} {self.unit}, p99 {step.p99_ms:.1f} ms, {said}", file=sys.stderr, flush=True)
         return step

@@ -11,7 +11,7 @@ import pytest
 
 from telemetry.times import SECOND_US, us_from_iso
 from testing.cast import Person, device_create
-from testing.event_stream import EventStream
+from testing.event_stream import EventStreamClient
 from testing.flood import flood
 from testing.process import Process
 from testing.servers import daphne_process
@@ -107,7 +107,7 @@ def test_a_frame_that_is_too_long_closes_the_socket(daphne: Process, alice: Pers
 
 def test_events_are_streamed(daphne: Process, stack: Stack, alice: Person, device: str) -> None:
     readings = readings_each_second(device, now_us(), 5)
-    with EventStream(daphne.url, alice, devices=device) as stream:
+    with EventStreamClient(daphne.url, alice, devices=device) as stream:
         stream.until_type("subscribed")
         publish(stack, readings)
         stream.until_time(device, readings[-1].us)

@@ -11,7 +11,7 @@ import pytest
 
 from telemetry.times import SECOND_US, iso_from_us
 from testing.cast import Person, device_create, device_share
-from testing.event_stream import EventStream
+from testing.event_stream import EventStreamClient
 from testing.process import Process
 from testing.servers import server_process
 from testing.socket import LiveSocket
@@ -24,7 +24,7 @@ def test_history_continues_with_streamed_readings(server: Process, stack: Stack,
     store(stack, readings[:20])
     publish(stack, readings[:30])
     answer = alice.http.get(f"/api/history/{device}?range=10m").json()
-    with EventStream(server.url, alice, devices=device, since=answer["cursor"]) as stream:
+    with EventStreamClient(server.url, alice, devices=device, since=answer["cursor"]) as stream:
         assert stream.answer.headers["content-type"] == "text/event-stream"
         stream.until_type("subscribed")
         publish(stack, readings[30:])
@@ -38,7 +38,7 @@ def test_a_reconnecting_browser_continues_after_its_last_event(server: Process, 
     series = [readings_each_second(device, base + index, 30) for index, device in enumerate(devices)]
     wanted = {"devices": ",".join(devices)}
     publish(stack, series[0][:5] + series[1][:3])  # the third has never reported
-    with EventStream(server.url, alice, **wanted) as first:
+    with EventStreamClient(server.url, alice, **wanted) as first:
         for _ in devices:
             first.until_type("subscribed")
         publish(stack, series[0][5:10] + series[1][3:5])
@@ -46,7 +46,7 @@ def test_a_reconnecting_browser_continues_after_its_last_event(server: Process, 
         first.until_time(devices[1], series[1][4].us)
         last_id = first.last_id
     publish(stack, series[0][10:20] + series[1][5:10] + series[2][:4])
-    with EventStream(server.url, alice, last_event_id=last_id, **wanted) as again:
+    with EventStreamClient(server.url, alice, last_event_id=last_id, **wanted) as again:
         for _ in devices:
             again.until_type("subscribed")
         publish(stack, series[2][4:6])
@@ -60,13 +60,13 @@ def test_a_reconnecting_browser_continues_after_its_last_event(server: Process, 
 def test_the_time_of_a_reading_is_a_cursor_here_too(server: Process, stack: Stack, alice: Person, device: str) -> None:
     readings = readings_each_second(device, now_us() - 60 * SECOND_US, 10)
     publish(stack, readings)
-    with EventStream(server.url, alice, devices=device, last_event_id=iso_from_us(readings[3].us)) as stream:
+    with EventStreamClient(server.url, alice, devices=device, last_event_id=iso_from_us(readings[3].us)) as stream:
         stream.until_time(device, readings[-1].us)
         assert stream.times(device) == [reading.us for reading in readings[4:]]
 
 
 def test_metrics_can_be_chosen(server: Process, stack: Stack, alice: Person, device: str) -> None:
-    with EventStream(server.url, alice, devices=device, metrics="grid_power,battery_soc") as stream:
+    with EventStreamClient(server.url, alice, devices=device, metrics="grid_power,battery_soc") as stream:
         stream.until_type("subscribed")
         publish(stack, readings_each_second(device, now_us(), 1))
         assert stream.until_type("reading")["values"].keys() == {"grid_power", "battery_soc"}
@@ -107,7 +107,7 @@ def test_without_credentials_the_stream_is_refused(server: Process, device: str)
 
 def test_a_removed_share_ends_the_stream(server: Process, alice: Person, bob: Person, device: str) -> None:
     device_share(device, bob)
-    with EventStream(server.url, bob, devices=device) as stream:
+    with EventStreamClient(server.url, bob, devices=device) as stream:
         stream.until_type("subscribed")
         assert alice.http.delete(f"/api/devices/{device}/shares/{bob.username}").status_code == 204
         assert stream.rest()[-1] == {"type": "revoked", "device_id": device}
@@ -115,7 +115,7 @@ def test_a_removed_share_ends_the_stream(server: Process, alice: Person, bob: Pe
 
 
 def test_logout_ends_the_stream(server: Process, alice: Person, device: str) -> None:
-    with EventStream(server.url, alice, devices=device) as stream:
+    with EventStreamClient(server.url, alice, devices=device) as stream:
         stream.until_type("subscribed")
         assert alice.http.post("/api/auth/logout").status_code == 204
         assert stream.rest() == []
@@ -127,7 +127,7 @@ def test_streams_and_sockets_of_one_user_are_counted_together(
     env = {**stack.env, "LIVE_SOCKETS_PER_USER": "2"}
     with server_process(env, tmp_path / "server.log") as server, LiveSocket(server.url, person=alice) as live:
         live.next()
-        with EventStream(server.url, alice, devices=device) as stream:
+        with EventStreamClient(server.url, alice, devices=device) as stream:
             stream.until_type("welcome")
             headers = {"Authorization": f"Bearer {alice.token}"}
             answer = httpx.get(f"{server.url}/api/stream?devices={device}", headers=headers)
@@ -143,7 +143,7 @@ def test_sigterm_ends_the_stream_after_queued_events(stack: Stack, tmp_path: Pat
     env = {**stack.env, "SHUTDOWN_GRACE_S": "600"}
     with (
         server_process(env, tmp_path / "server.log") as server,
-        EventStream(server.url, alice, devices=device) as stream,
+        EventStreamClient(server.url, alice, devices=device) as stream,
     ):
         stream.until_type("subscribed")
         publish(stack, readings)

@@ -145,6 +145,17 @@ def test_the_architecture_names_every_module_and_no_other() -> None:
     assert modules_in_the_document() == modules
 
 
+def test_a_class_name_has_one_meaning() -> None:
+    """Except for the names that Django prescribes, and for clients and peers, which share nothing with the server."""
+    places: dict[str, list[str]] = {}
+    for name in MODULES:
+        if not name.startswith(("tests.", "clients.", "bench.peers.")):
+            for node in ast.walk(tree_of(name)):
+                if isinstance(node, ast.ClassDef) and node.name not in {"Command", "Migration", "Meta"}:
+                    places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_import_chains_are_bounded() -> None:
     longest = max((chain_from(name) for name in production()), key=len)
     assert len(longest) <= LONGEST_CHAIN, " > ".join(longest)

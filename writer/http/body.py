@@ -12,13 +12,13 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from writer.http.problems import ProblemError
-from writer.settings import MAX_LIST_READINGS, Settings
+from writer.settings import MAX_LIST_READINGS, WriterSettings
 
 # Of an integer. Longer ones are beyond every float, and Python limits how many it converts.
 MAX_DIGITS = 309
 
 
-async def body_read(request: Request, settings: Settings) -> bytes:
+async def body_read(request: Request, settings: WriterSettings) -> bytes:
     """Return the whole body. Raises `ProblemError`: 413 as soon as it is too long, 408 if it takes too long."""
     limit = settings.max_body_bytes
     announced = request.headers.get("content-length", "")

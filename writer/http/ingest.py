@@ -16,7 +16,7 @@ from writer.http.body import body_items, body_read
 from writer.http.problems import ProblemError
 from writer.publishing.heartbeat import now_us
 from writer.report import Report
-from writer.service import Service
+from writer.service import RunningWriter
 
 router = APIRouter()
 
@@ -31,7 +31,7 @@ async def ingest(request: Request) -> Response:
     Raises `ProblemError`: 401 for an invalid key, before the body is read; 400 if every reading is refused, with the
     members of the report; 503 if the queue is full: then nothing was accepted, and the device sends all of it again.
     """
-    service: Service = request.state.service
+    service: RunningWriter = request.state.service
     owner = key_owner(service.settings.ingest_secret, bearer_token(request.headers.get("authorization")) or "")
     if owner is None:
         raise ProblemError(401, "Send Authorization: Bearer <device key>.")
@@ -47,7 +47,7 @@ async def ingest(request: Request) -> Response:
     return Response(orjson.dumps(document), media_type="application/json")
 
 
-async def _validated(items: list[Any], device_id: str, service: Service, report: Report) -> list[Reading]:
+async def _validated(items: list[Any], device_id: str, service: RunningWriter, report: Report) -> list[Reading]:
     """Return the valid readings in the order of the body; `report` is told about the others."""
     readings: list[Reading] = []
     clock_us = now_us()

@@ -15,7 +15,7 @@ from telemetry.keys import is_key_of
 from writer.http.body import json_decode
 from writer.publishing.heartbeat import now_us
 from writer.report import Report
-from writer.service import Service
+from writer.service import RunningWriter
 
 log = logging.getLogger("writer.http.sockets")
 
@@ -31,7 +31,7 @@ async def device_socket(socket: WebSocket, device_id: str) -> None:
 
     Waiting for the next reading needs no timeout: uvicorn pings, and closes the socket if no pong comes.
     """
-    service: Service = socket.state.service
+    service: RunningWriter = socket.state.service
     await socket.accept()
     key = bearer_token(socket.headers.get("authorization"))
     if key is None or not is_key_of(service.settings.ingest_secret, device_id, key):
@@ -58,7 +58,7 @@ async def _message(socket: WebSocket) -> str | bytes:
     return payload
 
 
-def _take(payload: str | bytes, device_id: str, service: Service) -> dict[str, Any]:
+def _take(payload: str | bytes, device_id: str, service: RunningWriter) -> dict[str, Any]:
     report, reading = Report(), None
     try:
         reading = service.validated(json_decode(payload), 0, device_id, report, now_us())

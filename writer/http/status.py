@@ -14,7 +14,7 @@ from telemetry.bearer import bearer_token
 from telemetry.redis import RedisError
 from writer.http.problems import ProblemError
 from writer.metrics import CONTENT_TYPE, exposition
-from writer.service import Service
+from writer.service import RunningWriter
 
 FORWARDING_HEADERS = ("x-forwarded-for", "x-real-ip", "forwarded", "via")
 router = APIRouter(include_in_schema=False)
@@ -29,7 +29,7 @@ async def livez() -> Response:
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
     """TimescaleDB and Redis respond; otherwise 503, which names those that do not."""
-    service: Service = request.state.service
+    service: RunningWriter = request.state.service
     failing = [name for name in await asyncio.gather(_database(service), _redis(service)) if name]
     if failing:
         raise ProblemError(503, f"Not reachable: {', '.join(failing)}.")
@@ -39,7 +39,7 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counters and gauges for Prometheus: for METRICS_TOKEN, or without one for programs on this machine."""
-    service: Service = request.state.service
+    service: RunningWriter = request.state.service
     _require_scraper(request, service.settings.metrics_token)
     progress = service.rollup.progress if service.rollup else None
     body = exposition(service.metrics, lambda: (len(service.store), len(service.publisher)), progress)
@@ -67,7 +67,7 @@ def _is_loopback(request: Request) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-async def _database(service: Service) -> str | None:
+async def _database(service: RunningWriter) -> str | None:
     try:
         await service.store.ping()
     except (psycopg.Error, OSError, TimeoutError):
@@ -75,7 +75,7 @@ async def _database(service: Service) -> str | None:
     return None
 
 
-async def _redis(service: Service) -> str | None:
+async def _redis(service: RunningWriter) -> str | None:
     try:
         await service.redis.ping()
     except (RedisError, OSError, TimeoutError):

@@ -12,7 +12,7 @@ from telemetry.reading import Reading
 from telemetry.redis_url import redis_address
 from writer.metrics import Metrics
 from writer.publishing.publisher import Publisher
-from writer.settings import MAX_LIST_READINGS, Settings
+from writer.settings import MAX_LIST_READINGS, WriterSettings
 
 # A device stays in its lane when slots move between masters: otherwise its readings might overtake each other.
 # With twelve lanes, each lane has one master if slots are spread evenly over 1, 2, 3, 4, 6 or 12 masters.
@@ -23,7 +23,11 @@ class Lanes:
     """One publisher per lane; without a cluster there is one lane. One owner calls `open` and `close`."""
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, metrics: Metrics, unstored: Callable[[], Sequence[Reading]]
+        self,
+        settings: WriterSettings,
+        catalogue: Catalogue,
+        metrics: Metrics,
+        unstored: Callable[[], Sequence[Reading]],
     ) -> None:
         """`unstored` is the one of `Publisher`, for all lanes."""
         self._count = CLUSTER_LANES if redis_address(settings.redis_url).is_cluster else 1

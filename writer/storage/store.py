@@ -17,7 +17,7 @@ from telemetry.catalogue import Catalogue
 from telemetry.reading import Reading
 from telemetry.times import datetime_from_us, iso_from_us
 from writer.metrics import Metrics
-from writer.settings import Settings
+from writer.settings import WriterSettings
 from writer.storage.rows import Statements, binary_rows, merged_by_key
 
 log = logging.getLogger("writer.storage.store")
@@ -53,7 +53,7 @@ class Store:
     reading twice changes nothing.
     """
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, metrics: Metrics) -> None:
+    def __init__(self, settings: WriterSettings, catalogue: Catalogue, metrics: Metrics) -> None:
         self._settings = settings
         self._statements = Statements(catalogue)
         self._metrics = metrics

@@ -26,7 +26,7 @@ UNREACHABLE = ("ConnectionError", "ConnectTimeout", "ReadTimeout", "ServiceError
 
 
 @dataclass(frozen=True)
-class Report:
+class AuditReport:
     """`answered`: how many packages the service knew; `unknown`: those it did not; `findings`: one line each."""
 
     answered: int
@@ -87,7 +87,7 @@ def install() -> None:
             raise NotAudited(f"{shown(FOLDER)} could not be filled ({error})") from error
 
 
-def report_of(text: str) -> Report:
+def report_of(text: str) -> AuditReport:
     """Return the report in pip-audit's JSON. Raises NotAudited if the service knew none of the packages.
 
     A mirror without vulnerability data answers like this; pip-audit then reports no vulnerabilities.
@@ -96,7 +96,7 @@ def report_of(text: str) -> Report:
     answered = [package for package in packages if "vulns" in package]
     if not answered:
         raise NotAudited(f"the service that was reached knows none of the {len(packages)} packages")
-    return Report(
+    return AuditReport(
         answered=len(answered),
         unknown=[package["name"] for package in packages if "vulns" not in package],
         findings=[finding(package, found) for package in answered for found in package["vulns"]],

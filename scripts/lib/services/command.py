@@ -30,7 +30,7 @@ NOT_RUNNING = 3
 
 
 @dataclass(frozen=True)
-class Service:
+class ServerKind:
     """One of the two servers, with the functions that control it."""
 
     name: str
@@ -47,7 +47,7 @@ class Service:
 
 
 SERVICES = [
-    Service(
+    ServerKind(
         postgres.NAME,
         "postgres_port",
         ("TELEMETRY_URL", "TELEMETRY_ADMIN_URL"),
@@ -55,7 +55,7 @@ SERVICES = [
         postgres.is_running,
         postgres.start,
     ),
-    Service(redis.NAME, "redis_port", ("REDIS_URL",), redis.daemon, redis.is_running, redis.start),
+    ServerKind(redis.NAME, "redis_port", ("REDIS_URL",), redis.daemon, redis.is_running, redis.start),
 ]
 
 
@@ -120,7 +120,7 @@ def start(programs: Path, data: Path, asked: dict[str, int | None]) -> int:
     return 0
 
 
-def start_one(service: Service, instance: Instance, programs: Path, asked: int | None) -> None:
+def start_one(service: ServerKind, instance: Instance, programs: Path, asked: int | None) -> None:
     """Start one server, or report that it is running."""
     if service.is_running(instance):
         if asked not in (None, service.port(instance)):
@@ -178,7 +178,7 @@ def print_environment(instance: Instance | None, *, reserved: bool) -> int:
     return 0
 
 
-def is_given(service: Service, instance: Instance | None) -> bool:
+def is_given(service: ServerKind, instance: Instance | None) -> bool:
     """Return whether the environment names a foreign server. Lines that `env` printed name ours."""
     ours = {urlsplit(url).password for url in instance.urls().values()} if instance else set()
     values = {name: os.environ.get(name, "") for name in service.variables}
