@@ -98,4 +98,4 @@ async def test_a_warm_request_passes_from_step_to_step(stack: Stack, alice: Pers
     assert set(history) >= STEPS
     assert {name: history[name] for name in STEPS} == dict.fromkeys(STEPS, 1)
     assert len(history) <= 13, history
-    assert len(trace.entries) <= 33, trace.entries
+    assert len(trace.entries) <= 34, trace.entries
