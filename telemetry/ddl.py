@@ -25,7 +25,7 @@ def regclass(catalogue: Catalogue, name: str) -> Composed:
 def finite(value: Composable) -> Composed:
     """`value`, null where it is NaN, infinite or beyond ±1e290: a third-party writer may store those, and a sum of
     larger values overflows."""
-    return SQL("CASE WHEN {0} BETWEEN -1e290 AND 1e290 THEN {0} END").format(value)
+    return SQL("CASE WHEN abs({0}) <= 1e290 THEN {0} END").format(value)
 
 
 def schema_statements(catalogue: Catalogue) -> Iterator[Composed]:

@@ -106,8 +106,7 @@ def document(device_id: str, window: Window, question: Any, row: Any) -> dict[st
     if window.step.is_raw:
         starts, counts, columns = first or [], [1] * len(first or []), rest
     else:
-        edges = window.edges
-        starts, counts, columns = [edges[number] for number in first or []], rest[0], rest[1:]
+        starts, counts, columns = [us_from_datetime(start) for start in first or []], rest[0], rest[1:]
     return {
         "device_id": device_id,
         "start": iso_from_us(window.low),

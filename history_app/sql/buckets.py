@@ -7,6 +7,7 @@ is enough while the rollup keeps up. The statement says when it was not (`is_sho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from history_app.planning.plan import Plan
 from history_app.planning.window import EARLIEST_US
 from history_app.sql.devices import fetch_each
 from history_app.sql.levels import LOG, Shape, span_tables
-from history_app.sql.names import DEVICE, TABLE, TIME, in_arrays, never_null_values, newest_rows
+from history_app.sql.names import DEVICE, TABLE, TIME, bucket_start, in_arrays, never_null_values, newest_rows
 from history_app.store.arrays import Columns, bucket_columns
 from history_app.store.connection import Connection
 from telemetry.catalogue import Metric
@@ -32,10 +33,11 @@ RECENT_US = 3_600 * SECOND_US
 _BUCKET, _TIER_DEVICE, _COUNT = Identifier(BUCKET), Identifier(TIER_DEVICE), Identifier(COUNT)
 # For each aggregate: the parts of a tier that it needs, and the expression over one row and over several.
 _PARTS = {"avg": ("sum", "count"), "min": ("min",), "max": ("max",), "count": ("count",)}
-_OF_ONE = {"avg": "{} / nullif({}, 0)", "min": "{}", "max": "{}", "count": "{}"}
+# A sum is null where its count is 0.
+_OF_ONE = {"avg": "{} / {}", "min": "{}", "max": "{}", "count": "{}"}
 _OF_SEVERAL = {
     # The sum of bigint is numeric, which is slow to divide by; a double holds every count exactly.
-    "avg": "sum({}) / nullif(sum({}::double precision), 0)",
+    "avg": "sum({}) / sum({}::double precision)",
     "min": "min({})",
     "max": "max({})",
     "count": "sum({})::bigint",
@@ -57,7 +59,7 @@ async def fetch_tier_buckets(
     window, levels = plan.window, plan.levels
     parameters: dict[str, Any] = {"low": datetime_from_us(window.low), "high": datetime_from_us(window.high)}
     if window.length is not None:
-        parameters |= {"low_s": window.low // SECOND_US, "length_s": window.length // SECOND_US}
+        parameters["length"] = timedelta(microseconds=window.length)
     else:
         parameters["edges"] = [datetime_from_us(edge) for edge in window.edges]
     for index, level in enumerate(levels):
@@ -78,7 +80,7 @@ async def fetch_tier_buckets(
         rows = await fetch_each(connection, device_ids, text, parameters | bounds)
         if not any(is_short for is_short, *_ in rows):
             break
-    return [bucket_columns(row, window.edges) for _, *row in rows]
+    return [bucket_columns(row) for _, *row in rows]
 
 
 @lru_cache(maxsize=512)
@@ -94,13 +96,18 @@ def _statement(
     """`is_exact`: the rows of the first level are buckets of the window, so only finer rows are grouped."""
     parts = list(dict.fromkeys((metric, part) for metric in metrics for agg in aggs for part in _PARTS[agg]))
     values = [Identifier(f"v{index}") for index in range(len(metrics) * len(aggs))]
-    grouped = SQL("SELECT number, sum({count})::bigint AS readings{made} FROM ({rows}) AS finer GROUP BY number")
-    rows = [_tier_rows(index, tier, parts, is_uniform=is_uniform) for index, (tier, _) in enumerate(shape)]
-    rows.append(_raw_rows(parts, is_uniform=is_uniform))
+    grouped = SQL("SELECT start, sum({count})::bigint AS readings{made} FROM ({rows}) AS finer GROUP BY start")
+    length = SQL("%(length)s::interval") if is_uniform else None
+    start = bucket_start(_BUCKET, length)
+    rows = [
+        _tier_rows(index, tier, parts, _BUCKET if is_exact and index == 0 else start)
+        for index, (tier, _) in enumerate(shape)
+    ]
+    rows.append(_raw_rows(parts, bucket_start(TIME, length)))
     several = _made(metrics, aggs, _OF_SEVERAL, values)
     union = SQL(" UNION ALL ")
     if is_exact:
-        inner = SQL("SELECT number, {count} AS readings{made} FROM ({first}) AS whole UNION ALL {finer}").format(
+        inner = SQL("SELECT start, {count} AS readings{made} FROM ({first}) AS whole UNION ALL {finer}").format(
             count=_COUNT,
             made=_made(metrics, aggs, _OF_ONE, values),
             first=rows[0],
@@ -108,10 +115,10 @@ def _statement(
         )
     else:
         inner = grouped.format(count=_COUNT, made=several, rows=union.join(rows))
-    arrays = [SQL("number"), SQL("readings"), *never_null_values(values, aggs)]
+    arrays = [SQL("start"), SQL("readings"), *never_null_values(values, aggs)]
     statement = SQL(
         "WITH {spans}, {newest} SELECT {is_short}, (SELECT coalesce(raw_newest, tier_newest) FROM newest), {arrays}"
-        " FROM (SELECT * FROM ({inner}) AS made ORDER BY number) AS found"
+        " FROM ({inner}) AS found"
     ).format(
         spans=span_tables(shape),
         newest=_newest(shape[-1][0], is_live=is_live),
@@ -133,22 +140,15 @@ def _made(
     return Composed([SQL(", {} AS {}").format(value, name) for value, name in zip(made, names, strict=True)])
 
 
-def _number(time: Composable, *, is_uniform: bool) -> Composed:
-    """The index of the window's bucket that holds `time`. Buckets of equal length begin on whole seconds."""
-    if is_uniform:
-        return SQL("((floor(date_part('epoch', {}))::bigint - %(low_s)s) / %(length_s)s)::int").format(time)
-    return SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(time)
-
-
-def _tier_rows(index: int, tier: Tier, parts: Sequence[tuple[Metric, str]], *, is_uniform: bool) -> Composed:
+def _tier_rows(index: int, tier: Tier, parts: Sequence[tuple[Metric, str]], start: Composable) -> Composed:
     """The rows of a level. OFFSET 0 keeps the bounds of a span next to the index."""
     names = SQL(", ").join([_COUNT, *(metric_column(metric, part) for metric, part in parts)])
     return SQL(
-        "SELECT {number} AS number, {names} FROM spans CROSS JOIN LATERAL unnest({span}) AS span CROSS JOIN LATERAL ("
+        "SELECT {start} AS start, {names} FROM spans CROSS JOIN LATERAL unnest({span}) AS span CROSS JOIN LATERAL ("
         "SELECT {bucket}, {names} FROM {table} WHERE {device} = %(device)s AND {bucket} >= lower(span)"
         " AND {bucket} < upper(span) OFFSET 0) AS inside"
     ).format(
-        number=_number(_BUCKET, is_uniform=is_uniform),
+        start=start,
         names=names,
         span=Identifier(f"span{index}"),
         bucket=_BUCKET,
@@ -157,7 +157,7 @@ def _tier_rows(index: int, tier: Tier, parts: Sequence[tuple[Metric, str]], *, i
     )
 
 
-def _raw_rows(parts: Sequence[tuple[Metric, str]], *, is_uniform: bool) -> Composed:
+def _raw_rows(parts: Sequence[tuple[Metric, str]], start: Composable) -> Composed:
     """The readings that no tier holds yet, as rows of a tier: one for each bucket of the window."""
     metrics = list(dict.fromkeys(metric for metric, _ in parts))
     made = [
@@ -169,11 +169,11 @@ def _raw_rows(parts: Sequence[tuple[Metric, str]], *, is_uniform: bool) -> Compo
     ]
     columns = [SQL("{} AS {}").format(finite(Identifier(m.column)), Identifier(m.column)) for m in metrics]
     return SQL(
-        "SELECT {number} AS number, count(*) AS {count}, {made} FROM spans CROSS JOIN LATERAL unnest(span_raw) AS span"
+        "SELECT {start} AS start, count(*) AS {count}, {made} FROM spans CROSS JOIN LATERAL unnest(span_raw) AS span"
         " CROSS JOIN LATERAL (SELECT {columns} FROM {table} WHERE {device} = %(device)s AND {time} >= lower(span)"
         " AND {time} < upper(span) AND {time} >= %(raw_low)s AND {time} < %(high)s OFFSET 0) AS inside GROUP BY 1"
     ).format(
-        number=_number(TIME, is_uniform=is_uniform),
+        start=start,
         count=_COUNT,
         made=SQL(", ").join(made),
         columns=SQL(", ").join([TIME, *columns]),

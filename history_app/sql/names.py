@@ -35,6 +35,13 @@ def newest_rows(columns: Sequence[Composable], *, where: LiteralString = "", lim
     )
 
 
+def bucket_start(time: Composable, length: Composable | None) -> Composed:
+    """The start of the window's bucket that holds `time`. Parameters: `low`; `edges` unless all have one `length`."""
+    if length is None:
+        return SQL("(%(edges)s::timestamptz[])[width_bucket({}, %(edges)s::timestamptz[])]").format(time)
+    return SQL("time_bucket({}, {}, %(low)s::timestamptz)").format(length, time)
+
+
 def moment(us: int) -> datetime:
     """µs as a parameter."""
     return datetime_from_us(us)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from history_app.planning.window import LATEST_US, Window
 from history_app.sql.devices import fetch_each
@@ -16,6 +16,7 @@ from history_app.sql.names import (
     TABLE,
     TIME,
     TIME_US,
+    bucket_start,
     in_arrays,
     microseconds,
     moment,
@@ -30,8 +31,8 @@ from telemetry.ddl import finite
 from telemetry.reading import Reading
 
 _AGGREGATES = {
-    # Sum over count of the raw readings, like the answer from rollup tiers.
-    "avg": "sum({0}) / nullif(count({0}), 0)",
+    # Sum over count of the raw readings, like the answer from rollup tiers. The sum of no values is null.
+    "avg": "sum({0}) / count({0})",
     "min": "min({0})",
     "max": "max({0})",
     "count": "count({0})",
@@ -53,7 +54,7 @@ async def fetch_buckets(
         parameters["edges"] = [moment(edge) for edge in window.edges]
     text = _bucket_statement(metrics, aggs, length=window.length, is_live=is_live)
     rows = await fetch_each(connection, device_ids, text, parameters)
-    return [bucket_columns(row, window.edges) for row in rows]
+    return [bucket_columns(row) for row in rows]
 
 
 async def fetch_raw(
@@ -121,28 +122,19 @@ def _bucket_statement(
     metrics: tuple[Metric, ...], aggs: tuple[str, ...], *, length: int | None, is_live: bool
 ) -> bytes:
     """`length`: of every bucket in µs, None if they differ. OFFSET 0: each value is tested for being finite once."""
-    if length is not None:
-        # The start of each reading's bucket is cheap; its number is computed once per bucket.
-        width = Literal(f"{length} us")
-        bucket = SQL("time_bucket({}::interval, {}, %(low)s::timestamptz)").format(width, TIME)
-        number: Composable = SQL("(extract(epoch FROM bucket - %(low)s::timestamptz) * 1000000 / {})::int").format(
-            Literal(length)
-        )
-    else:
-        bucket = SQL("width_bucket({}, %(edges)s::timestamptz[]) - 1").format(TIME)
-        number = SQL("bucket")
+    width = None if length is None else SQL("{}::interval").format(Literal(f"{length} us"))
     values = [Identifier(f"v{index}") for index in range(len(metrics) * len(aggs))]
     made = [SQL(_AGGREGATES[agg]).format(Identifier(metric.column)) for metric in metrics for agg in aggs]
     columns = [SQL("{} AS {}").format(finite(Identifier(m.column)), Identifier(m.column)) for m in metrics]
     statement = SQL(
         "SELECT ({newest}), {arrays} FROM (SELECT bucket, count(*) AS readings{made} FROM (SELECT {bucket} AS bucket,"
         " {columns} FROM {table} WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s OFFSET 0)"
-        " AS readings GROUP BY 1 ORDER BY 1) AS found"
+        " AS readings GROUP BY 1) AS found"
     ).format(
         newest=newest_time(is_live=is_live),
-        arrays=in_arrays([number, SQL("readings"), *never_null_values(values, aggs)]),
+        arrays=in_arrays([SQL("bucket"), SQL("readings"), *never_null_values(values, aggs)]),
         made=Composed([SQL(", {} AS {}").format(value, name) for value, name in zip(made, values, strict=True)]),
-        bucket=bucket,
+        bucket=bucket_start(TIME, width),
         columns=SQL(", ").join(columns),
         table=TABLE,
         device=DEVICE,

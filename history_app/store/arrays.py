@@ -106,15 +106,15 @@ class Columns:
     newest: int | None
 
 
-def bucket_columns(row: Sequence[Any], edges: Sequence[int]) -> Columns:
-    """From a row `(newest, numbers, counts, values, …)`, whose numbers count the buckets between `edges`."""
-    last, numbers, counts, *values = row
+def bucket_columns(row: Sequence[Any]) -> Columns:
+    """From a row `(newest, starts, counts, values, …)`, whose buckets may come in any order."""
+    last, starts, counts, *values = row
     newest = None if last is None else us_from_datetime(last)
-    if numbers is None:
+    if starts is None:
         return Columns(EMPTY, EMPTY_COUNTS, [EMPTY] * len(values), newest)
-    starts = as_array(edges)[:-1]
-    if len(numbers) != len(starts):
-        starts = starts[numbers]
+    if np.any(starts[1:] < starts[:-1]):
+        order = np.argsort(starts)
+        starts, counts, values = starts[order], counts[order], [column[order] for column in values]
     return Columns(starts, counts, values, newest)
 
 
