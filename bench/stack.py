@@ -65,7 +65,7 @@ class BenchStack:
         return cpu_seconds(with_children(self.postgres))
 
     def reader_cpu(self) -> float:
-        """Return the CPU seconds of the PostgreSQL processes that answer the servers: not those of writer and rollup."""
+        """Return the CPU seconds of the PostgreSQL processes that answer the servers, without writer and rollup."""
         role = conninfo_to_dict(self.env["TELEMETRY_URL"])["user"]
         with psycopg.connect(self.env["TELEMETRY_ADMIN_URL"]) as connection:
             found = connection.execute("SELECT pid FROM pg_stat_activity WHERE usename = %s", [role]).fetchall()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from core.catalogue import CATALOGUE
 from history_app.planning.window import LADDER, Step, Window
+from telemetry.catalogue import TIER_SECONDS
 from telemetry.reading import Reading
 from telemetry.times import SECOND_US, iso_from_us, us_from_iso
 from testing.cast import Person, device_create
@@ -72,7 +73,10 @@ def test_every_bucket_matches_the_oracle(
              "agg": "avg,min,max,count", "metrics": CATALOGUE.names[0]}  # fmt: skip
     edges = Window(start, end, step, ZoneInfo(zone)).edges
     newest = max((us for us, _ in rows), default=None)
-    for server_url, is_rolled in ((str(alice.http.base_url), step.seconds >= 60), (raw_server.url, False)):
+    for server_url, is_rolled in (
+        (str(alice.http.base_url), step.seconds >= min(TIER_SECONDS.values())),
+        (raw_server.url, False),
+    ):
         answer = alice.http.get(f"{server_url}/api/history/{device_id}", params=asked)
         assert answer.status_code == 200, answer.text
         body = answer.json()
