@@ -12,7 +12,7 @@ from history_app.energy.document import periods_documents
 from history_app.energy.fetch import fetch_rows, tiers_are_missing
 from history_app.energy.figures import Figures, figures_of, figures_together, figures_total
 from history_app.energy.question import EnergyQuestion
-from history_app.energy.rows import Rows
+from history_app.energy.rows import NO_ROWS, Rows
 from history_app.query_metrics import query
 from history_app.store.connection import Connection
 from history_app.store.pool import telemetry_run
@@ -23,24 +23,24 @@ ROWS_PER_UNIT = 10  # of core/fair.py
 async def energy_read(device_ids: Sequence[str], question: EnergyQuestion) -> list[Figures]:
     """The figures of each device by period, in the order of the devices. Raises `Unavailable`."""
 
-    async def work(connection: Connection) -> list[Mapping[str, Rows]]:
-        return [await _rows(connection, device_id, question) for device_id in device_ids]
+    async def work(connection: Connection) -> list[Rows]:
+        return await _rows(connection, device_ids, question)
 
     return [await _figures(rows, question) for rows in await telemetry_run(work)]
 
 
-async def _rows(connection: Connection, device_id: str, question: EnergyQuestion) -> Mapping[str, Rows]:
+async def _rows(connection: Connection, device_ids: Sequence[str], question: EnergyQuestion) -> list[Rows]:
     with query("energy"):
         try:
-            return await fetch_rows(connection, device_id, question.edges, question.now)
+            return await fetch_rows(connection, device_ids, question.window.edges, question.now)
         except psycopg.Error as error:
             if not tiers_are_missing(error):
                 raise
-            return await fetch_rows(connection, device_id, question.edges, question.now)
+            return await fetch_rows(connection, device_ids, question.window.edges, question.now)
 
 
-async def _figures(rows: Mapping[str, Rows], question: EnergyQuestion) -> Figures:
-    units = (len(question.edges) + sum(len(found["count"]) for found in rows.values())) / ROWS_PER_UNIT
+async def _figures(rows: Rows, question: EnergyQuestion) -> Figures:
+    units = (len(question.edges) + len(rows["count"])) / ROWS_PER_UNIT
     return await in_turn(lambda: figures_of(rows, question.edges, question.now), units=units)
 
 
@@ -57,7 +57,7 @@ async def energies_document(
         {"device_id": device_id, **await _sums(question, found)}
         for device_id, found in zip(device_ids, figures, strict=True)
     ]
-    together = figures_together(figures) if figures else figures_of({}, question.edges, question.now)
+    together = figures_together(figures) if figures else figures_of(NO_ROWS, question.edges, question.now)
     return {**_asked(question), "devices": devices, **await _sums(question, together)}
 
 

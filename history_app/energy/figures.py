@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.catalogue import CATALOGUE
-from history_app.energy.rows import Rows, rows_join
-from history_app.energy.statements import METRICS
-from history_app.energy.stitch import PeriodSums, stitch_counter, stitch_power
+from history_app.energy.rows import Rows
+from history_app.energy.statements import IS_COUNTER, METRICS
+from history_app.energy.stitch import PeriodSums, stitch
 from history_app.store.arrays import Array
 from telemetry.times import SECOND_US
 
@@ -59,14 +59,10 @@ class Figures:
     peak_at: Mapping[str, Array]
 
 
-def figures_of(rows: Mapping[str, Rows], edges: Array, now: int) -> Figures:
-    """The figures of the periods between `edges` (µs), from the rows of each metric (`fetch_rows`)."""
-    sums = {
-        metric.name: (stitch_counter if metric.is_counter else stitch_power)(
-            rows.get(metric.name) or rows_join([]), edges, now
-        )
-        for metric in METRICS
-    }
+def figures_of(rows: Rows, edges: Array, now: int) -> Figures:
+    """The figures of the periods between `edges` (µs), from the rows of all metrics (`fetch_rows`)."""
+    found = stitch(rows, edges, now, IS_COUNTER)
+    sums = {metric.name: one for metric, one in zip(METRICS, found, strict=True)}
     low, high = edges[:-1], edges[1:]
     kwh = {name: _kwh(sums, quantity, len(low)) for name, quantity in QUANTITIES.items()}
     peaks = {role: _peak(sums, role, len(low)) for role in PEAKS}
@@ -88,12 +84,12 @@ def figures_total(figures: Figures) -> Figures:
         figures.low[:1],
         figures.high[-1:],
         elapsed_s=figures.elapsed_s.sum(keepdims=True),
-        kwh={name: _sum(values) for name, values in figures.kwh.items()},
+        kwh=_sums(figures.kwh),
         is_counter={
             name: np.asarray((figures.is_counter[name] | np.isnan(values)).all(keepdims=True))
             for name, values in figures.kwh.items()
         },
-        held_s={name: _sum(values) for name, values in figures.held_s.items()},
+        held_s=_sums(figures.held_s),
         **_highest_of(figures),
     )
 
@@ -110,7 +106,7 @@ def figures_together(devices: Sequence[Figures]) -> Figures:
         first.low,
         first.high,
         first.elapsed_s,
-        kwh={name: _sum(np.array([one.kwh[name] for one in devices]))[0] for name in QUANTITIES},
+        kwh={name: _sum([one.kwh[name] for one in devices], axis=0) for name in QUANTITIES},
         is_counter={
             name: np.asarray(np.all([one.is_counter[name] | np.isnan(one.kwh[name]) for one in devices], axis=0))
             for name in QUANTITIES
@@ -149,11 +145,19 @@ def _where_reported(sums: PeriodSums) -> Array:
     return held
 
 
-def _sum(values: Array) -> Array:
-    """The sum along the first axis of what is known, with an axis of length 1 in its place; NaN where nothing is."""
-    total: Array = np.where(
-        np.isnan(values).all(axis=0, keepdims=True), np.nan, np.nansum(values, axis=0, keepdims=True)
-    )
+def _sums(columns: Mapping[str, Array]) -> dict[str, Array]:
+    """The sum of each column, as an array of length 1."""
+    if not columns:
+        return {}
+    found = _sum(list(columns.values()), axis=1)
+    return {name: found[place : place + 1] for place, name in enumerate(columns)}
+
+
+def _sum(values: Sequence[Array], *, axis: int) -> Array:
+    """The sums along an axis of what is known; NaN where nothing is."""
+    table = np.array(values)
+    unknown = np.isnan(table)
+    total: Array = np.where(unknown.all(axis=axis), np.nan, np.where(unknown, 0.0, table).sum(axis=axis))
     return total
 
 

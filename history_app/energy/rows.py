@@ -1,7 +1,8 @@
-"""Rows of one metric: each stands for one or more consecutive readings. Pure; times in µs since 1970.
+"""Rows: each stands for one or more consecutive readings of a metric. Pure; times in µs since 1970.
 
 A row is a row of an energy tier (its columns: `telemetry.energy_tiers`), one raw reading, or several raw readings that
-were reduced here the way that the rollup reduces them. Rows of a metric in time order are columns of equal length.
+were reduced here the way that the rollup reduces them. `Rows` are columns of equal length, metric by metric and in time
+order within a metric; the column `metric` is the place of the metric in `METRICS` (history_app.energy.statements).
 """
 
 from __future__ import annotations
@@ -20,43 +21,52 @@ NEVER = np.iinfo(np.int64).min  # in place of a time that there is not
 
 TIMES = ("first_1", "first_2", "first_3", "last_1", "last_2", "last_3", "highest_time")
 VALUES = ("value_1", "value_2", "last_value", "positive", "negative", "held", "highest")
-COLUMNS = ("count", *TIMES, *VALUES)
+COLUMNS = ("metric", "count", *TIMES, *VALUES)
 Rows = Mapping[str, Array]
 
 
-def rows_of_readings(times: Array, values: Array) -> Rows:
+def rows_of_readings(metric: Array, times: Array, values: Array) -> Rows:
     """A row for each raw reading."""
     nothing, never = np.zeros(len(times)), np.full(len(times), NEVER)
     return {
+        "metric": metric,
         "count": np.ones(len(times), dtype=np.int64),
         **{name: times if name in ("first_1", "last_1", "highest_time") else never for name in TIMES},
         **{name: values if name in ("value_1", "last_value", "highest") else nothing for name in VALUES},
     }
 
 
+NO_ROWS = rows_of_readings(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+
+
 def rows_join(parts: Sequence[Rows]) -> Rows:
-    """All rows of a metric in time order."""
-    if not parts:
-        return rows_of_readings(np.empty(0, dtype=np.int64), np.empty(0))
-    if len(parts) == 1:
-        return parts[0]
-    order = np.argsort(np.concatenate([part["first_1"] for part in parts]), kind="stable")
-    return {name: np.concatenate([part[name] for part in parts])[order] for name in COLUMNS}
+    """All rows, by metric and time."""
+    parts = [part for part in parts if len(part["metric"])] or [NO_ROWS]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    order = np.lexsort((joined["first_1"], joined["metric"]))
+    return {name: column[order] for name, column in joined.items()}
 
 
-def rows_reduce(times: Array, values: Array, edges: Array, *, is_counter: bool) -> Rows:
-    """One row per period between `edges` that holds some of the readings, and one for those before and after.
+def rows_where(rows: Rows, chosen: Array) -> Rows:
+    """The rows for which `chosen` is true."""
+    return {name: column[chosen] for name, column in rows.items()}
 
-    `times`: in order, at least one.
+
+def rows_reduce(metric: Array, times: Array, values: Array, edges: Array, is_counter: Array) -> Rows:
+    """One row per metric and period between `edges` that holds some of the readings, and per metric one for those
+    before and one for those after.
+
+    Readings in order of metric, then time, at least one. `is_counter`: by metric.
     """
-    period = np.searchsorted(edges, times, side="right")
-    first = np.concatenate([[0], np.flatnonzero(np.diff(period)) + 1])
+    group = metric * (len(edges) + 1) + np.searchsorted(edges, times, side="right")
+    first = np.concatenate([[0], np.flatnonzero(np.diff(group)) + 1])
     count = np.diff(np.append(first, len(times)))
     last = first + count - 1
-    held, positive, negative = _held_inside(times, values, first, last, is_counter=is_counter)
+    held, positive, negative = _held_inside(times, values, first, last, is_counter[metric])
     order = np.lexsort((-values, np.repeat(np.arange(len(first)), count)))  # stable: the earliest of equals comes first
     highest = order[first]
     return {
+        "metric": metric[first],
         "count": count,
         "first_1": times[first],
         "last_1": times[last],
@@ -101,18 +111,27 @@ def _nth(times: Array, places: Array, is_there: Array) -> Array:
 
 
 def _held_inside(
-    times: Array, values: Array, first: Array, last: Array, *, is_counter: bool
+    times: Array, values: Array, first: Array, last: Array, is_counter: Array
 ) -> tuple[Array, Array, Array]:
-    """Of each reading, from the readings of its row alone: seconds held, and unit × seconds of each direction."""
-    seconds, positive, negative = (np.zeros(len(times)) for _ in range(3))
+    """Of each reading, from the readings of its row alone: seconds held, and unit × seconds of each direction.
+
+    A counter: `positive` is the increase until the next reading. `first`, `last`: places of each row's readings.
+    """
+    seconds = np.zeros(len(times))
     seconds[:-1] = np.diff(times) / SECOND_US
     seconds[last] = 0.0
-    if is_counter:
-        positive[:-1] = increase(values[1:], values[:-1])
-        positive[last] = 0.0
-        return seconds, positive, negative
+    held = seconds.copy()
     if len(times) > 2:
-        seconds[2:] = np.minimum(seconds[2:], reach_us(times[2:], times[1:-1], times[:-2]) / SECOND_US)
-    seconds[first] = 0.0
-    seconds[np.minimum(first + 1, last)] = 0.0
-    return seconds, np.maximum(values, 0.0) * seconds, np.maximum(-values, 0.0) * seconds
+        held[2:] = np.minimum(seconds[2:], reach_us(times[2:], times[1:-1], times[:-2]) / SECOND_US)
+    held[first] = 0.0
+    held[np.minimum(first + 1, last)] = 0.0
+    positive, negative = np.maximum(values, 0.0) * held, np.maximum(-values, 0.0) * held
+    if not is_counter.any():
+        return held, positive, negative
+    grown = np.append(increase(values[1:], values[:-1]), 0.0)
+    grown[last] = 0.0
+    return (
+        np.where(is_counter, seconds, held),
+        np.where(is_counter, grown, positive),
+        np.where(is_counter, 0.0, negative),
+    )

@@ -6,87 +6,102 @@ from the next finer tier, down to raw readings for quarters of an hour. So the t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+import numpy as np
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from core.catalogue import CATALOGUE
 from history_app.energy.rows import COLUMNS, TIMES
+from history_app.sql.names import DEVICE, TABLE, TIME, never_null
 from telemetry.catalogue import Metric
 from telemetry.changes import changes_table
-from telemetry.ddl import finite, table_of
+from telemetry.ddl import finite
 from telemetry.energy_tiers import DAY, ENERGY_TIERS, HOUR, QUARTER, EnergyTier, energy_metrics, energy_table
 from telemetry.floor import floor_of
 
 METRICS = tuple(metric for metric in energy_metrics(CATALOGUE) if metric.role)
-COUNTERS = tuple(metric.name for metric in METRICS if metric.is_counter)
 # Rows that may be needed before the window: the reach of a reading depends on the two before it.
 BEFORE = 3
 RAW, RAW_BEFORE, RAW_AFTER = range(3)
-_TIME, _DEVICE = Identifier(CATALOGUE.time), Identifier(CATALOGUE.device)
-
-
-@lru_cache(maxsize=1)
-def spans_statement() -> bytes:
-    """What must be read from raw readings: rows of which (RAW, RAW_BEFORE or RAW_AFTER), low and high, in order.
-
-    RAW lies in the window; the others are logged changes before and after it. Parameters: `history_app.energy.fetch`.
-    """
-    return (
-        SQL(
-            "{plan} SELECT which, lower(span), upper(span) FROM used CROSS JOIN LATERAL"
-            " (SELECT {raw}, tstzmultirange(tstzrange(%(low)s, %(high)s)) - (quarters - dirty)"
-            " UNION ALL SELECT {before}, dirty * tstzmultirange(tstzrange(NULL, %(low)s))"
-            " UNION ALL SELECT {after}, dirty * tstzmultirange(tstzrange(%(high)s, NULL))) AS part(which, spans)"
-            " CROSS JOIN LATERAL unnest(spans) AS span ORDER BY 1, 2"
-        )
-        .format(plan=_plan(), raw=Literal(RAW), before=Literal(RAW_BEFORE), after=Literal(RAW_AFTER))
-        .as_bytes()
-    )
+IS_COUNTER = np.array([metric.is_counter for metric in METRICS], dtype=bool)
+_TIER_COLUMNS = COLUMNS[1:]
 
 
 @lru_cache(maxsize=1)
 def rows_statement() -> bytes:
-    """Rows of the tiers, by metric: its name, then a column per name in COLUMNS, in time order.
+    """One row of arrays for `%(device)s`, null where there is nothing.
 
-    Those of the window, the last BEFORE before it, and for counters the first after it.
+    - Spans that only raw readings answer: RAW, RAW_BEFORE or RAW_AFTER, low, high. RAW lies in the window; the others
+      are logged changes before and after it.
+    - Raw readings of the RAW spans in [`%(raw_low)s`, `%(raw_high)s`): their times, then the values of each of METRICS,
+      NaN for null.
+    - Rows of the tiers: an array for each of COLUMNS. Rows of the window, the last BEFORE before it, and for counters
+      the first after it.
+
+    Parameters: `history_app.energy.fetch`.
     """
+    counters = [place for place, metric in enumerate(METRICS) if metric.is_counter]
     parts = [_rows_in(tier, spans) for tier, spans in ((DAY, "by_day"), (HOUR, "by_hour"), (QUARTER, "by_quarter"))]
-    parts.append(_rows_beside("%(metrics)s", "t.bucket < %(low)s", "DESC", BEFORE))
-    if COUNTERS:
-        parts.append(_rows_beside("%(counters)s", "t.bucket >= %(high)s", "", 1))
+    parts.append(_rows_beside(range(len(METRICS)), "t.bucket < %(low)s", "DESC", BEFORE))
+    if counters:
+        parts.append(_rows_beside(counters, "t.bucket >= %(high)s", "", 1))
+    values = [Identifier(f"value_{index}") for index in range(len(METRICS))]
     return (
-        SQL("{plan} SELECT metric, {columns} FROM ({parts}) AS found GROUP BY metric")
+        SQL(
+            "{plan} SELECT * FROM (SELECT array_agg(which), array_agg(lower(span)), array_agg(upper(span))"
+            " FROM used CROSS JOIN LATERAL (VALUES ({raw}, by_raw),"
+            " ({before}, dirty * tstzmultirange(tstzrange(NULL, %(low)s))),"
+            " ({after}, dirty * tstzmultirange(tstzrange(%(high)s, NULL)))) AS part(which, spans)"
+            " CROSS JOIN LATERAL unnest(spans) AS span) AS spans,"
+            " (SELECT array_agg(at), {values} FROM ({readings}) AS reading) AS readings,"
+            " (SELECT {columns} FROM ({parts}) AS found) AS tiers"
+        )
         .format(
             plan=_plan(),
-            columns=SQL(", ").join(SQL("array_agg({0} ORDER BY first_1)").format(Identifier(name)) for name in COLUMNS),
+            raw=Literal(RAW),
+            before=Literal(RAW_BEFORE),
+            after=Literal(RAW_AFTER),
+            values=SQL(", ").join(SQL("array_agg({})").format(name) for name in values),
+            readings=_readings_in("by_raw", values),
+            columns=SQL(", ").join(SQL("array_agg({0})").format(Identifier(name)) for name in COLUMNS),
             parts=SQL(" UNION ALL ").join(parts),
         )
         .as_bytes()
     )
 
 
+def _readings_in(spans: str, names: Sequence[Identifier]) -> Composed:
+    """Raw readings. OFFSET 0 keeps the bounds of a span next to the index."""
+    values = [
+        SQL("{} AS {}").format(never_null(finite(Identifier(metric.column))), name)
+        for metric, name in zip(METRICS, names, strict=True)
+    ]
+    return SQL(
+        "SELECT inside.* FROM used CROSS JOIN LATERAL unnest({spans}) AS span CROSS JOIN LATERAL ("
+        "SELECT {columns} FROM {table} WHERE {device} = %(device)s AND {time} >= lower(span) AND {time} < upper(span)"
+        " AND {time} >= %(raw_low)s AND {time} < %(raw_high)s OFFSET 0) AS inside"
+    ).format(
+        spans=Identifier(spans),
+        columns=SQL(", ").join([SQL("{} AS at").format(TIME), *values]),
+        table=TABLE,
+        device=DEVICE,
+        time=TIME,
+    )
+
+
 @lru_cache(maxsize=1)
 def readings_statement() -> bytes:
-    """The non-null readings of %(device)s in [%(low)s, %(high)s): for each of METRICS its times, then its values."""
-    metrics = [Identifier(f"value_{index}") for index in range(len(METRICS))]
-    columns = [SQL("{} AS {}").format(_value(metric), name) for metric, name in zip(METRICS, metrics, strict=True)]
-    arrays = [
-        SQL("array_agg(at) FILTER (WHERE {0} IS NOT NULL), array_agg({0}) FILTER (WHERE {0} IS NOT NULL)").format(name)
-        for name in metrics
-    ]
+    """The readings of %(device)s in [%(low)s, %(high)s): their times, then the values of each of METRICS, NaN for null.
+
+    They are in no particular order.
+    """
+    values = [SQL("array_agg({})").format(never_null(_value(metric))) for metric in METRICS]
     return (
-        SQL(
-            "SELECT {arrays} FROM (SELECT {time} AS at, {columns} FROM {table} WHERE {device} = %(device)s"
-            " AND {time} >= %(low)s AND {time} < %(high)s ORDER BY {time}) AS reading"
-        )
+        SQL("SELECT {arrays} FROM {table} WHERE {device} = %(device)s AND {time} >= %(low)s AND {time} < %(high)s")
         .format(
-            arrays=SQL(", ").join(arrays),
-            columns=SQL(", ").join(columns),
-            time=_TIME,
-            device=_DEVICE,
-            table=table_of(CATALOGUE),
+            arrays=SQL(", ").join([SQL("array_agg({})").format(TIME), *values]), time=TIME, device=DEVICE, table=TABLE
         )
         .as_bytes()
     )
@@ -105,10 +120,10 @@ def nearest_statement(metric: Metric, *, is_after: bool) -> bytes:
             " ORDER BY {time} {order} LIMIT %(limit)s) AS reading HAVING count(*) > 0"
         )
         .format(
-            time=_TIME,
+            time=TIME,
             value=_value(metric),
-            table=table_of(CATALOGUE),
-            device=_DEVICE,
+            table=TABLE,
+            device=DEVICE,
             order=SQL("ASC" if is_after else "DESC"),
         )
         .as_bytes()
@@ -121,14 +136,6 @@ def _value(metric: Metric) -> Composed:
 
 def _multirange(ranges: Composable) -> Composed:
     return SQL("coalesce(range_agg({}), '{{}}'::tstzmultirange)").format(ranges)
-
-
-def _asked(name: str) -> Composed:
-    """The spans in two arrays of parameters, as a multirange."""
-    arrays = f"%({name}_lows)s::timestamptz[], %({name}_highs)s::timestamptz[]"
-    return SQL("(SELECT {} FROM unnest({}) AS span(low, high)) AS {}").format(
-        _multirange(SQL("tstzrange(low, high)")), SQL(arrays), Identifier(name)
-    )
 
 
 def _hull(tier: EnergyTier) -> Composed:
@@ -150,10 +157,11 @@ def _plan() -> Composed:
         " THEN time_bucket({quarter}::interval, at + {quarter}::interval - interval '1 microsecond') END"
         " FROM (SELECT {floor}) AS floor(at)), NULL)) AS dirty FROM {changes}"
         " WHERE device_id = %(device)s AND last >= {floor}),"
-        " hulls AS (SELECT dirty, {hours} AS dirty_hours, {days} AS dirty_days FROM logged),"
-        " asked AS (SELECT {asked}),"
+        " hulls AS MATERIALIZED (SELECT dirty, {hours} AS dirty_hours, {days} AS dirty_days FROM logged),"
+        " asked AS MATERIALIZED (SELECT {asked}),"
         " used AS MATERIALIZED (SELECT dirty, quarters, days - dirty_days AS by_day,"
-        " hours - (days - dirty_days) - dirty_hours AS by_hour, quarters - (hours - dirty_hours) - dirty AS by_quarter"
+        " hours - (days - dirty_days) - dirty_hours AS by_hour, quarters - (hours - dirty_hours) - dirty AS by_quarter,"
+        " tstzmultirange(tstzrange(%(low)s, %(high)s)) - (quarters - dirty) AS by_raw"
         " FROM hulls, asked)"
     ).format(
         merged=_multirange(
@@ -166,40 +174,52 @@ def _plan() -> Composed:
         changes=changes_table(CATALOGUE),
         hours=_hull(HOUR),
         days=_hull(DAY),
-        asked=SQL(", ").join(map(_asked, TIER_SPANS)),
+        asked=SQL(", ").join(SQL(f"%({name})s::tstzmultirange AS {name}") for name in TIER_SPANS),
     )
 
 
-# Names of the parameters that hold the spans for each of ENERGY_TIERS: `quarters_lows`, `quarters_highs`, …
+# Names of the parameters that say where whole buckets of each of ENERGY_TIERS answer (`history_app.energy.cover`).
 TIER_SPANS: Sequence[str] = ("quarters", "hours", "days")
 assert len(TIER_SPANS) == len(ENERGY_TIERS)
 
 
 def _columns() -> Composed:
-    """COLUMNS without nulls: −infinity for a time and 0 for a value that there is not."""
+    """The columns of a tier without nulls: −infinity for a time and 0 for a value that there is not."""
     return SQL(", ").join(
         SQL("coalesce(t.{0}, {1}) AS {0}").format(Identifier(name), SQL("'-infinity'" if name in TIMES else "0"))
-        for name in COLUMNS
+        for name in _TIER_COLUMNS
     )
 
 
 def _rows_in(tier: EnergyTier, spans: str) -> Composed:
-    """Rows in the window. OFFSET 0 keeps the order of the loops: by span, then by index."""
+    """Rows in the window. OFFSET 0 keeps the bounds of a span next to the index."""
     return SQL(
-        "SELECT row.* FROM used CROSS JOIN LATERAL unnest({spans}) AS span"
-        " CROSS JOIN LATERAL (SELECT t.metric, {columns} FROM {table} AS t"
-        " WHERE t.device_id = %(device)s AND t.metric = ANY (%(metrics)s)"
+        "SELECT asked.place AS metric, row.* FROM used CROSS JOIN LATERAL unnest({spans}) AS span"
+        " CROSS JOIN {metrics}"
+        " CROSS JOIN LATERAL (SELECT {columns} FROM {table} AS t"
+        " WHERE t.device_id = %(device)s AND t.metric = asked.metric"
         " AND t.bucket >= lower(span) AND t.bucket < upper(span) OFFSET 0) AS row"
-    ).format(spans=Identifier(spans), columns=_columns(), table=energy_table(CATALOGUE, tier))
+    ).format(
+        spans=Identifier(spans),
+        metrics=_asked(range(len(METRICS))),
+        columns=_columns(),
+        table=energy_table(CATALOGUE, tier),
+    )
 
 
-def _rows_beside(metrics: str, where: str, order: str, limit: int) -> Composed:
+def _asked(places: Iterable[int]) -> Composed:
+    """`asked`: the metrics at these places of METRICS."""
+    rows = [SQL("({}::bigint, {})").format(Literal(place), Literal(METRICS[place].name)) for place in places]
+    return SQL("(VALUES {}) AS asked(place, metric)").format(SQL(", ").join(rows))
+
+
+def _rows_beside(places: Iterable[int], where: str, order: str, limit: int) -> Composed:
     return SQL(
-        "SELECT row.* FROM unnest({metrics}::text[]) AS asked(metric) CROSS JOIN LATERAL (SELECT t.metric, {columns}"
+        "SELECT asked.place AS metric, row.* FROM {metrics} CROSS JOIN LATERAL (SELECT {columns}"
         " FROM {table} AS t WHERE t.device_id = %(device)s AND t.metric = asked.metric AND {where}"
         " AND NOT (SELECT dirty FROM used) @> t.bucket ORDER BY t.bucket {order} LIMIT {limit}) AS row"
     ).format(
-        metrics=SQL(metrics),
+        metrics=_asked(places),
         columns=_columns(),
         table=energy_table(CATALOGUE, QUARTER),
         where=SQL(where),

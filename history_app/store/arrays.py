@@ -135,3 +135,9 @@ def filled_forward(column: Array) -> Array:
 def as_list(column: Array) -> list[Any]:
     """Python numbers, None for NaN."""
     return [None if value != value else value for value in column.tolist()]
+
+
+def iso_times(times: Array) -> list[str]:
+    """µs since 1970 as ISO 8601, as `telemetry.times.iso_from_us` writes them."""
+    text = np.datetime_as_string(times.astype("datetime64[us]")).tolist()
+    return [f"{time.removesuffix('000')}Z" for time in text]
