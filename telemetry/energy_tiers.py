@@ -12,6 +12,8 @@ adjoining buckets can be joined in time order (docs/energy.md). Times are UTC; b
                          follow from the bucket alone. Counter: `positive` is the increase from first to last reading
 `held`                   power: seconds held by readings 3 … count − 1. Counter: seconds from first to last reading
 `highest`                the highest value, and in `highest_time` the first time of it
+`packed`                 hours and days only: the columns of PACKED as one value, 8 bytes per column. A reader takes
+                         thousands of rows at once: to aggregate one column costs a tenth of 15 columns
 """
 
 from __future__ import annotations
@@ -63,6 +65,11 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("device_id", "text NOT NULL"),
 )
 COLUMN_NAMES = tuple(name for name, _ in COLUMNS)
+# Name and type of what a packed row holds, in order: times in µs since 2000, −infinity where there is none.
+PACKED: tuple[tuple[str, str], ...] = tuple(
+    (name, kind.removesuffix(" NOT NULL")) for name, kind in COLUMNS if name not in ("bucket", "metric", "device_id")
+)
+_SEND = {"bigint": "int8send", "timestamptz": "timestamptz_send", "double precision": "float8send"}
 
 
 def energy_metrics(catalogue: Catalogue) -> tuple[Metric, ...]:
@@ -87,3 +94,19 @@ def energy_ddl(catalogue: Catalogue) -> Iterator[Composed]:
         yield SQL("CREATE TABLE IF NOT EXISTS {} (\n    {},\n    PRIMARY KEY (device_id, metric, bucket)\n)").format(
             table, columns
         )
+    # Quarters are most of the rows, and a reader takes few of them at once: their columns are packed as they are read.
+    for tier in (HOUR, DAY):
+        yield SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS packed bytea GENERATED ALWAYS AS ({}) STORED").format(
+            energy_table(catalogue, tier), packed()
+        )
+
+
+def packed() -> Composed:
+    """The columns of PACKED of a row as one bytea."""
+    parts = [
+        SQL("{}(coalesce({}, {}))").format(
+            SQL(_SEND[kind]), Identifier(name), SQL("'-infinity'" if kind == "timestamptz" else "0")
+        )
+        for name, kind in PACKED
+    ]
+    return SQL(" || ").join(parts)

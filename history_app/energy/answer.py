@@ -17,7 +17,7 @@ from history_app.query_metrics import query
 from history_app.store.connection import Connection
 from history_app.store.pool import telemetry_run
 
-ROWS_PER_UNIT = 10  # of core/fair.py
+ROWS_PER_UNIT = 60  # of core/fair.py
 
 
 async def energy_read(device_ids: Sequence[str], question: EnergyQuestion) -> list[Figures]:

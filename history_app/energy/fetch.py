@@ -17,7 +17,7 @@ import psycopg
 from django.conf import settings
 
 from history_app.energy.cover import QUARTER_US, Cover, cover
-from history_app.energy.rows import COLUMNS, REACH_MAX_US, Rows, rows_join, rows_of_readings, rows_reduce
+from history_app.energy.rows import REACH_MAX_US, Rows, rows_join, rows_of_readings, rows_reduce, rows_unpack
 from history_app.energy.statements import (
     BEFORE,
     IS_COUNTER,
@@ -166,7 +166,7 @@ def _parts(answer: Sequence[Any], edges: Array) -> _Parts:
         for which, low, high in sorted(zip(*(column.tolist() for column in spans), strict=True)):
             parts.spans[which].append((low, high))
     if rows[0] is not None:
-        parts.rows.append(dict(zip(COLUMNS, rows, strict=True)))
+        parts.rows.append(rows_unpack(*rows))
     _add_readings(readings, edges, parts)
     return parts
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from history_app.store.arrays import Array
+from history_app.store.arrays import Array, times_since_1970
 from telemetry.cadence import REACH_FACTOR, REACH_MAX_S, REACH_MIN_S
+from telemetry.energy_tiers import PACKED
 from telemetry.times import SECOND_US
 
 REACH_MIN_US = REACH_MIN_S * SECOND_US
@@ -23,6 +24,7 @@ TIMES = ("first_1", "first_2", "first_3", "last_1", "last_2", "last_3", "highest
 VALUES = ("value_1", "value_2", "last_value", "positive", "negative", "held", "highest")
 COLUMNS = ("metric", "count", *TIMES, *VALUES)
 Rows = Mapping[str, Array]
+_PACKED = np.dtype([(name, ">f8" if kind == "double precision" else ">i8") for name, kind in PACKED])
 
 
 def rows_of_readings(metric: Array, times: Array, values: Array) -> Rows:
@@ -37,6 +39,13 @@ def rows_of_readings(metric: Array, times: Array, values: Array) -> Rows:
 
 
 NO_ROWS = rows_of_readings(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+
+
+def rows_unpack(metric: Array, packed: bytes) -> Rows:
+    """The rows of tiers in a value of `telemetry.energy_tiers.packed` after the other."""
+    table = np.frombuffer(packed, dtype=_PACKED)
+    rows = {name: table[name].astype(table[name].dtype.newbyteorder("=")) for name, _ in PACKED}
+    return {"metric": metric, **rows, **{name: times_since_1970(rows[name]) for name in TIMES}}
 
 
 def rows_join(parts: Sequence[Rows]) -> Rows:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import LiteralString
 
 import numpy as np
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from core.catalogue import CATALOGUE
-from history_app.energy.rows import COLUMNS, TIMES
 from history_app.sql.names import DEVICE, TABLE, TIME, never_null
 from telemetry.catalogue import Metric
 from telemetry.changes import changes_table
 from telemetry.ddl import finite
-from telemetry.energy_tiers import DAY, ENERGY_TIERS, HOUR, QUARTER, EnergyTier, energy_metrics, energy_table
+from telemetry.energy_tiers import DAY, ENERGY_TIERS, HOUR, QUARTER, EnergyTier, energy_metrics, energy_table, packed
 from telemetry.floor import floor_of
 
 METRICS = tuple(metric for metric in energy_metrics(CATALOGUE) if metric.role)
@@ -26,27 +26,26 @@ METRICS = tuple(metric for metric in energy_metrics(CATALOGUE) if metric.role)
 BEFORE = 3
 RAW, RAW_BEFORE, RAW_AFTER = range(3)
 IS_COUNTER = np.array([metric.is_counter for metric in METRICS], dtype=bool)
-_TIER_COLUMNS = COLUMNS[1:]
 
 
 @lru_cache(maxsize=1)
 def rows_statement() -> bytes:
-    """One row of arrays for `%(device)s`, null where there is nothing.
+    """One row for `%(device)s`, of arrays but for the last column; null where there is nothing.
 
     - Spans that only raw readings answer: RAW, RAW_BEFORE or RAW_AFTER, low, high. RAW lies in the window; the others
       are logged changes before and after it.
     - Raw readings of the RAW spans in [`%(raw_low)s`, `%(raw_high)s`): their times, then the values of each of METRICS,
       NaN for null.
-    - Rows of the tiers: an array for each of COLUMNS. Rows of the window, the last BEFORE before it, and for counters
-      the first after it.
+    - Rows of the tiers: the place of the metric in METRICS, then all rows as one bytea (`telemetry.energy_tiers`:
+      `packed`). Rows of the window, the last BEFORE before it, and for counters the first after it.
 
     Parameters: `history_app.energy.fetch`.
     """
     counters = [place for place, metric in enumerate(METRICS) if metric.is_counter]
     parts = [_rows_in(tier, spans) for tier, spans in ((DAY, "by_day"), (HOUR, "by_hour"), (QUARTER, "by_quarter"))]
-    parts.append(_rows_beside(range(len(METRICS)), "t.bucket < %(low)s", "DESC", BEFORE))
+    parts.append(_rows_beside(range(len(METRICS)), "bucket < %(low)s", "DESC", BEFORE))
     if counters:
-        parts.append(_rows_beside(counters, "t.bucket >= %(high)s", "", 1))
+        parts.append(_rows_beside(counters, "bucket >= %(high)s", "", 1))
     values = [Identifier(f"value_{index}") for index in range(len(METRICS))]
     return (
         SQL(
@@ -56,7 +55,7 @@ def rows_statement() -> bytes:
             " ({after}, dirty * tstzmultirange(tstzrange(%(high)s, NULL)))) AS part(which, spans)"
             " CROSS JOIN LATERAL unnest(spans) AS span) AS spans,"
             " (SELECT array_agg(at), {values} FROM ({readings}) AS reading) AS readings,"
-            " (SELECT {columns} FROM ({parts}) AS found) AS tiers"
+            " (SELECT array_agg(place), string_agg(packed, NULL) FROM ({parts}) AS found) AS tiers"
         )
         .format(
             plan=_plan(),
@@ -65,7 +64,6 @@ def rows_statement() -> bytes:
             after=Literal(RAW_AFTER),
             values=SQL(", ").join(SQL("array_agg({})").format(name) for name in values),
             readings=_readings_in("by_raw", values),
-            columns=SQL(", ").join(SQL("array_agg({0})").format(Identifier(name)) for name in COLUMNS),
             parts=SQL(" UNION ALL ").join(parts),
         )
         .as_bytes()
@@ -183,26 +181,16 @@ TIER_SPANS: Sequence[str] = ("quarters", "hours", "days")
 assert len(TIER_SPANS) == len(ENERGY_TIERS)
 
 
-def _columns() -> Composed:
-    """The columns of a tier without nulls: −infinity for a time and 0 for a value that there is not."""
-    return SQL(", ").join(
-        SQL("coalesce(t.{0}, {1}) AS {0}").format(Identifier(name), SQL("'-infinity'" if name in TIMES else "0"))
-        for name in _TIER_COLUMNS
-    )
-
-
 def _rows_in(tier: EnergyTier, spans: str) -> Composed:
     """Rows in the window. OFFSET 0 keeps the bounds of a span next to the index."""
     return SQL(
-        "SELECT asked.place AS metric, row.* FROM used CROSS JOIN LATERAL unnest({spans}) AS span"
-        " CROSS JOIN {metrics}"
-        " CROSS JOIN LATERAL (SELECT {columns} FROM {table} AS t"
-        " WHERE t.device_id = %(device)s AND t.metric = asked.metric"
-        " AND t.bucket >= lower(span) AND t.bucket < upper(span) OFFSET 0) AS row"
+        "SELECT asked.place, row.packed FROM used CROSS JOIN LATERAL unnest({spans}) AS span CROSS JOIN {metrics}"
+        " CROSS JOIN LATERAL (SELECT {packed} AS packed FROM {table} WHERE device_id = %(device)s"
+        " AND metric = asked.metric AND bucket >= lower(span) AND bucket < upper(span) OFFSET 0) AS row"
     ).format(
         spans=Identifier(spans),
         metrics=_asked(range(len(METRICS))),
-        columns=_columns(),
+        packed=packed() if tier is QUARTER else SQL("packed"),
         table=energy_table(CATALOGUE, tier),
     )
 
@@ -213,14 +201,14 @@ def _asked(places: Iterable[int]) -> Composed:
     return SQL("(VALUES {}) AS asked(place, metric)").format(SQL(", ").join(rows))
 
 
-def _rows_beside(places: Iterable[int], where: str, order: str, limit: int) -> Composed:
+def _rows_beside(places: Iterable[int], where: LiteralString, order: LiteralString, limit: int) -> Composed:
     return SQL(
-        "SELECT asked.place AS metric, row.* FROM {metrics} CROSS JOIN LATERAL (SELECT {columns}"
-        " FROM {table} AS t WHERE t.device_id = %(device)s AND t.metric = asked.metric AND {where}"
-        " AND NOT (SELECT dirty FROM used) @> t.bucket ORDER BY t.bucket {order} LIMIT {limit}) AS row"
+        "SELECT asked.place, row.packed FROM {metrics} CROSS JOIN LATERAL (SELECT {packed} AS packed"
+        " FROM {table} WHERE device_id = %(device)s AND metric = asked.metric AND {where}"
+        " AND NOT (SELECT dirty FROM used) @> bucket ORDER BY bucket {order} LIMIT {limit}) AS row"
     ).format(
         metrics=_asked(places),
-        columns=_columns(),
+        packed=packed(),
         table=energy_table(CATALOGUE, QUARTER),
         where=SQL(where),
         order=SQL(order),

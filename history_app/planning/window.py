@@ -16,11 +16,17 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
+from history_app.store.arrays import Array
 from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
 
 HOUR_S = 3600
 DAY_S = 86_400
 EARLIEST_US = 0
+_MONDAY_US = 4 * DAY_S * SECOND_US  # 1970-01-05
+_NEVER, _ALWAYS = -(2**62), 2**62
+_NO_OFFSET, _MICROSECOND = timedelta(0), timedelta(microseconds=1)
 LATEST_US = us_from_datetime(datetime(2200, 1, 1, tzinfo=UTC))
 
 
@@ -117,8 +123,8 @@ def _edges(low: int, high: int, step: Step, zone: ZoneInfo) -> tuple[Sequence[in
         return range(low, high + 1, length), length
     candidates = _calendar_edges(low, high, step, zone)
     found = tuple(candidates[bisect_left(candidates, low) : bisect_right(candidates, high)])
-    lengths = {after - before for before, after in pairwise(found)}
-    return found, lengths.pop() if len(lengths) == 1 else None
+    lengths = np.unique(np.diff(found))
+    return found, int(lengths[0]) if len(lengths) == 1 else None
 
 
 def _is_arithmetic(step: Step, zone: ZoneInfo) -> bool:
@@ -127,67 +133,74 @@ def _is_arithmetic(step: Step, zone: ZoneInfo) -> bool:
 
 
 def _calendar_edges(low: int, high: int, step: Step, zone: ZoneInfo) -> list[int]:
-    """Edges in order, from one at or before `low` to one at or after `high`."""
-    wall = _previous_wall(_cut(_wall(low, zone), step), step)
-    found: set[int] = set()
-    while True:
-        instants = list(_instants(wall, step, zone))
-        found.update(instants)
-        if instants[-1] >= high and instants[-1] > low:
-            return sorted(found)
-        wall = _next_wall(wall, step)
+    """Edges in order, from one at or before `low` to one at or after `high`.
 
-
-def _wall(us: int, zone: ZoneInfo) -> datetime:
-    return datetime_from_us(us).astimezone(zone).replace(tzinfo=None)
-
-
-def _cut(wall: datetime, step: Step) -> datetime:
-    midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
-    if step.seconds < DAY_S:
-        hours = int(step.seconds) // HOUR_S
-        return midnight.replace(hour=wall.hour - wall.hour % hours)
-    if step.name == "1w":
-        return midnight - timedelta(days=midnight.weekday())
-    if step is YEAR:
-        return midnight.replace(month=1, day=1)
-    return midnight.replace(day=1) if step.name == "1mo" else midnight
-
-
-def _next_wall(wall: datetime, step: Step) -> datetime:
-    if step is YEAR:
-        return wall.replace(year=wall.year + 1)
-    if step.name == "1mo":
-        return wall.replace(year=wall.year + wall.month // 12, month=wall.month % 12 + 1)
-    return wall + timedelta(seconds=step.seconds)
-
-
-def _previous_wall(wall: datetime, step: Step) -> datetime:
-    return _cut(wall - timedelta(microseconds=1), step)
-
-
-def _instants(wall: datetime, step: Step, zone: ZoneInfo) -> Iterator[int]:
-    """When the wall clock showed `wall`: once; twice for an hour that is repeated; else when it jumped over it.
-
-    Folds as in PEP 495: fold 0 is read with the offset before a transition, fold 1 with the one after.
+    While the offset of a zone stays the same, edges are those of the wall clock less the offset. An edge that the wall
+    clock jumps over is the instant of the jump. An edge that it shows twice counts once, but twice for steps of an
+    hour.
     """
-    first = us_from_datetime(wall.replace(tzinfo=zone))
-    second = us_from_datetime(wall.replace(tzinfo=zone, fold=1))
-    if first > second:
-        yield _transition(second, first, zone)
-        return
-    yield first
-    if second != first and step.seconds == HOUR_S:
-        yield second
+    walls = _wall_edges(low + _offset(low, zone), high + _offset(high, zone), step)
+    found: list[Array] = []
+    shown = _NEVER  # the wall clock's time when the offset changed
+    for begin, end, offset in _offsets(low, high, step, zone):
+        if np.searchsorted(walls, shown) < np.searchsorted(walls, begin + offset) and shown != _NEVER:
+            found.append(np.array([begin]))
+        since = begin + offset if step.seconds == HOUR_S else max(begin + offset, shown)
+        found.append(walls[np.searchsorted(walls, since) : np.searchsorted(walls, end + offset)] - offset)
+        shown = end + offset
+    edges: list[int] = np.unique(np.concatenate(found)).tolist()
+    return edges
+
+
+def _wall_edges(low: int, high: int, step: Step) -> Array:
+    """Edges on the wall clock, in µs of it, from more than one step before `low` to more than one after `high`."""
+    if step is YEAR or step.name == "1mo":
+        unit = "datetime64[Y]" if step is YEAR else "datetime64[M]"
+        ends = np.array([low, high]).astype("datetime64[us]").astype(unit)
+        return np.arange(ends[0] - 2, ends[1] + 4).astype("datetime64[us]").astype(np.int64)
+    length = int(step.seconds) * SECOND_US
+    origin = _MONDAY_US if step.name == "1w" else 0
+    return np.arange(low - (low - origin) % length - 2 * length, high + 4 * length, length)
+
+
+def _offsets(low: int, high: int, step: Step, zone: ZoneInfo) -> Iterator[tuple[int, int, int]]:
+    """Spans in which the offset of a zone stays the same, with it, from well before `low` to well after `high`."""
+    around = 4 * max(int(step.seconds), DAY_S) * SECOND_US
+    first, last = (datetime_from_us(us).year for us in (low - around, high + around))
+    begin, offset = _NEVER, _offset(low - around, zone)
+    for year in range(first, last + 1):
+        for at, before, after in _changes(year, zone):
+            yield begin, at, before
+            begin, offset = at, after
+    yield begin, _ALWAYS, offset
+
+
+@lru_cache(maxsize=4096)
+def _changes(year: int, zone: ZoneInfo) -> tuple[tuple[int, int, int], ...]:
+    """When the offset of `zone` changes in a year of UTC, and the offsets before and after. At most one a day."""
+    start, end = (us_from_datetime(datetime(number, 1, 1, tzinfo=UTC)) for number in (year, year + 1))
+    days = range(start, end + 1, DAY_S * SECOND_US)
+    offsets = [_offset(day, zone) for day in days]
+    return tuple(
+        (_transition(day, day + DAY_S * SECOND_US, zone), before, after)
+        for day, (before, after) in zip(days, pairwise(offsets), strict=False)
+        if before != after
+    )
+
+
+def _offset(us: int, zone: ZoneInfo) -> int:
+    """The offset of a zone in µs."""
+    offset = datetime_from_us(us).astimezone(zone).utcoffset() or _NO_OFFSET
+    return offset // _MICROSECOND
 
 
 def _transition(before: int, after: int, zone: ZoneInfo) -> int:
     """The instant in (before, after] at which the offset of `zone` changes, to the second."""
-    offset = datetime_from_us(before).astimezone(zone).utcoffset()
+    offset = _offset(before, zone)
     low, high = before // SECOND_US, after // SECOND_US
     while high - low > 1:
         middle = (low + high) // 2
-        if datetime_from_us(middle * SECOND_US).astimezone(zone).utcoffset() == offset:
+        if _offset(middle * SECOND_US, zone) == offset:
             low = middle
         else:
             high = middle

@@ -60,9 +60,13 @@ class _Times(_Longs):
     """timestamptz[] as µs since 1970; −infinity stays the smallest integer."""
 
     def load(self, data: Buffer) -> Array:
-        since_2000 = super().load(data)
-        times: Array = np.where(since_2000 == np.iinfo(np.int64).min, since_2000, since_2000 + _EPOCH_2000_US)
-        return times
+        return times_since_1970(super().load(data))
+
+
+def times_since_1970(since_2000: Array) -> Array:
+    """PostgreSQL's µs as µs since 1970; −infinity stays the smallest integer."""
+    times: Array = np.where(since_2000 == np.iinfo(np.int64).min, since_2000, since_2000 + _EPOCH_2000_US)
+    return times
 
 
 async def arrays_register(connection: AsyncConnection[Any]) -> None:
