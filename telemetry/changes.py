@@ -15,9 +15,9 @@ from typing import LiteralString
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
-from telemetry.catalogue import Catalogue
+from telemetry.catalogue import Catalogue, Metric
 from telemetry.ddl import table_of
-from telemetry.energy_tiers import energy_tables
+from telemetry.energy_tiers import energy_metrics, energy_tables
 from telemetry.floor import chunks_table, state_table
 from telemetry.tiers import rollup_tiers, tier_table
 
@@ -126,33 +126,67 @@ def log_everything_statement(catalogue: Catalogue, since: str = "-infinity") -> 
 
 
 def new_metric_statements(catalogue: Catalogue) -> Iterator[Composed]:
-    """Log every reading if a metric whose raw column exists has no column in the tiers yet: it may hold values.
+    """Log every reading if a metric whose raw column exists is not in the tiers yet: it may hold values.
 
-    Run it before the hypertable and the tiers get their new columns, with the log in place.
+    A metric is in the tiers if the coarsest has its column and, for power and counters, if the energy tiers exist and
+    have been filled with it (`energy_known_statements`). Run this before the hypertable and the tiers get their new
+    columns, with the log in place.
     """
     has_column = "EXISTS (SELECT FROM pg_attribute WHERE attrelid = {} AND attname = {} AND NOT attisdropped)"
     coarsest = tier_table(catalogue, rollup_tiers(catalogue)[-1])
-    tier = SQL("to_regclass({})").format(Literal(coarsest.as_string()))
-    log, table = (
-        SQL("to_regclass({})").format(Literal(name.as_string()))
-        for name in (changes_table(catalogue), table_of(catalogue))
-    )
+    needed = (coarsest, changes_table(catalogue), table_of(catalogue), state_table(catalogue))
+    tier, log, table, state = (SQL("to_regclass({})").format(Literal(name.as_string())) for name in needed)
+    # The inner condition names the state table, so it must not be planned where there is none.
     yield SQL(
         "DO $metrics$ BEGIN IF {tier} IS NOT NULL AND {log} IS NOT NULL AND {table} IS NOT NULL"
-        " AND EXISTS (SELECT FROM (VALUES {metrics}) AS m (stored, rolled)"
-        " WHERE {stored} AND NOT {rolled}) THEN {everything}; END IF; END $metrics$"
+        " AND {state} IS NOT NULL THEN IF EXISTS (SELECT FROM (VALUES {metrics}) AS m (stored, rolled, energy)"
+        " WHERE {stored} AND NOT ({rolled} AND (energy IS NULL OR {has_energy}))) THEN {everything}; END IF; END IF;"
+        " END $metrics$"
     ).format(
         tier=tier,
         log=log,
         table=table,
+        state=state,
         metrics=SQL(", ").join(
-            SQL("({}, {})").format(Literal(metric.column), Literal(f"{metric.name}_count"))
+            SQL("({}, {}, {}::text)").format(
+                Literal(metric.column),
+                Literal(f"{metric.name}_count"),
+                Literal(_energy_key(metric) if metric in energy_metrics(catalogue) else None),
+            )
             for metric in catalogue.metrics
         ),
         stored=SQL(has_column).format(table, SQL("m.stored")),
         rolled=SQL(has_column).format(tier, SQL("m.rolled")),
+        has_energy=SQL("{} AND EXISTS (SELECT FROM {} WHERE key = m.energy)").format(
+            SQL(" AND ").join(
+                SQL("to_regclass({}) IS NOT NULL").format(Literal(name.as_string()))
+                for name in energy_tables(catalogue)
+            ),
+            state_table(catalogue),
+        ),
         everything=log_everything_statement(catalogue),
     )
+
+
+def energy_known_statements(catalogue: Catalogue) -> Iterator[Composed]:
+    """Record in the state table which metrics the energy tiers have from now on. Run it after all others.
+
+    A metric that leaves the catalogue or is no longer a power or a counter is removed, and logged again if it returns.
+    """
+    keys = [_energy_key(metric) for metric in energy_metrics(catalogue)]
+    yield SQL("DELETE FROM {} WHERE starts_with(key, {}) AND key <> ALL ({}::text[])").format(
+        state_table(catalogue), Literal(_ENERGY), Literal(keys)
+    )
+    yield SQL("INSERT INTO {} (key, value) SELECT unnest({}::text[]), now() ON CONFLICT DO NOTHING").format(
+        state_table(catalogue), Literal(keys)
+    )
+
+
+_ENERGY = "energy "
+
+
+def _energy_key(metric: Metric) -> str:
+    return _ENERGY + metric.name
 
 
 def _log_function(catalogue: Catalogue, event: str, source: LiteralString) -> Composed:

@@ -21,7 +21,7 @@ CAUGHT_UP = "caught_up"
 
 def state_table(catalogue: Catalogue) -> Identifier:
     """`(key, value timestamptz)`. `floor`: see above. `caught_up`: every change that was committed before this time and
-    was due then is in the tiers."""
+    was due then is in the tiers. `energy <metric>`: the energy tiers have the metric since then."""
     return Identifier(catalogue.schema, f"{catalogue.table}_rollup")
 
 

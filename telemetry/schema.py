@@ -20,6 +20,7 @@ def table_statements(catalogue: Catalogue) -> Iterator[Composed]:
     yield from energy_tiers.energy_ddl(catalogue)
     yield from floor.floor_statements(catalogue)
     yield from changes.change_statements(catalogue)
+    yield from changes.energy_known_statements(catalogue)
     yield policies.policy_statement(catalogue)
 
 

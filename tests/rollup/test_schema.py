@@ -14,6 +14,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from telemetry.catalogue import Catalogue, catalogue_load
 from telemetry.ddl import schema_statements, table_of
+from telemetry.energy_tiers import energy_tables
+from telemetry.floor import state_table
 from tests.rollup.table import Table, assert_right, roll_up, schema_apply, table_drop
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -63,6 +65,38 @@ def test_a_new_metric_needs_a_rebuild_only_for_an_existing_column(table: Table, 
     roll_up(table.url, wider)
     assert table.log() == []
     assert_right(table.url, wider)
+
+
+def test_new_energy_tiers_are_filled(table: Table) -> None:
+    """A log from before the energy tiers, and one from before the metric was a power."""
+    table.fill("2026-03-01T00:00:00Z", seconds=7_200, step=60)
+    table.roll_up()
+    tiers = [SQL("DROP TABLE {}").format(name) for name in energy_tables(table.catalogue)]
+    unknown = SQL("DELETE FROM {} WHERE key = 'energy flow'").format(state_table(table.catalogue))
+    for change in (tiers, [unknown]):
+        for statement in change:
+            table.connection.execute(statement)
+        for _ in range(2):
+            schema_apply(table.connection, table.catalogue)
+            assert [device_id for device_id, *_ in table.log()] == ["m0", "m1"]
+        table.roll_up()
+        assert table.log() == []
+        schema_apply(table.connection, table.catalogue)
+        assert table.log() == []
+        for name in energy_tables(table.catalogue):
+            found = table.connection.execute(SQL("SELECT DISTINCT metric FROM {}").format(name)).fetchall()
+            assert found == [("flow",)]
+
+
+def test_a_metric_that_becomes_a_power_is_filled_into_the_energy_tiers(table: Table, catalogue_path: Path) -> None:
+    text = catalogue_path.read_text()
+    table.fill("2026-03-01T00:00:00Z", seconds=7_200, step=60)
+    for kind, logged in (("other", 2), ("power", 2), ("other", 0), ("power", 2)):
+        catalogue_path.write_text(text.replace('kind = "power"', f'kind = "{kind}"'))
+        catalogue = catalogue_load(catalogue_path)
+        schema_apply(table.connection, catalogue)
+        assert len(table.log()) == logged
+        roll_up(table.url, catalogue)
 
 
 def test_tiers_of_earlier_versions_keep_their_rows(table: Table) -> None:
