@@ -45,8 +45,8 @@ class Metric:
     """One measured quantity. `minimum` and `maximum` are its plausible bounds (inclusive), None if it has none.
 
     The writer stores a value beyond a bound as null, or as the bound if it is within `tolerance` of it.
-    `role` names the flow of the house that a power or an energy counter measures, "" where none: energy is
-    accounted by it.
+    `role`: the flow of the house that a power metric or an energy counter measures, "" for none. It selects the energy
+    figure that the metric contributes to.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Metric:
 
     @property
     def is_power(self) -> bool:
-        """Power metrics get their positive and negative parts summed apart in the rollup tiers."""
+        """A power has two directions; energy is accounted for each (docs/energy.md)."""
         return self.kind == "power"
 
     @property
@@ -84,10 +84,10 @@ class Metric:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Table, columns and metrics, in the order in which every answer lists them.
+    """Table, columns and metrics, in the order in which every response lists them.
 
-    `compress_after` and `keep` (how long "raw" and each tier are kept; for ever where it says nothing) are intervals
-    for the policies of TimescaleDB's Timescale edition.
+    `compress_after` and `keep` are intervals. `keep`: how long "raw" and each tier are kept, forever if it
+    has no entry. The Timescale edition compresses and drops raw readings; the rollup deletes rows of tiers.
     """
 
     schema: str
@@ -122,7 +122,7 @@ class Catalogue:
 def catalogue_load(path: Path | None = None) -> Catalogue:
     """Read the catalogue from `path`, else from the file in TELEMETRY_CATALOGUE, else the default one.
 
-    Raises `CatalogueError` when the file is missing or an entry in it is not usable.
+    Raises `CatalogueError` if the file is missing or an entry is invalid.
     """
     path = path or Path(os.environ.get("TELEMETRY_CATALOGUE") or DEFAULT_PATH)
     try:

@@ -1,7 +1,7 @@
 """Device keys, which devices show to the writer. They are derived from INGEST_SECRET, so none is stored.
 
 A key is `wsd_<generation>.<device id>.<MAC>`. It names its device, so the writer checks key and device before it reads
-a body. The MAC covers the generation: a device whose key was replaced has a higher generation.
+a body. The MAC covers the generation, which grows when the key of a device is replaced.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from telemetry.keys import device_key
 
 
 class Command(BaseCommand):
-    help = "Registers a device and prints, this once, its device key and its claim code."
+    help = "Registers a device and prints its device key and its claim code."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("device_id", metavar="ID")
