@@ -25,7 +25,7 @@ from telemetry.redis_url import redis_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# --- what must be said -------------------------------------------------------------------------------------------
+# --- required settings -------------------------------------------------------------------------------------------
 DEBUG = env_flag("DEBUG")
 SECRET_KEY = env_secret(
     "SECRET_KEY", minimum_length=32, required=not DEBUG, weak_is_accepted=DEBUG
@@ -57,7 +57,7 @@ HTTP_BODY_TIMEOUT_S = env_int("HTTP_BODY_TIMEOUT_S", 30, minimum=1)
 HTTP_SLOW_PER_ADDRESS = env_int("HTTP_SLOW_PER_ADDRESS", 100, minimum=1)
 TOKEN_LIFETIME_DAYS = env_int("TOKEN_LIFETIME_DAYS", 30, minimum=1)
 TICKET_LIFETIME_S = 30  # the contract's expires_in
-ACCESS_CACHE_S = 4  # a lost access event is made good within 5 s
+ACCESS_CACHE_S = 4  # with the log of access changes, a lost event has an effect within 5 s
 POSTGRES_BIN = env_text("POSTGRES_BIN")  # for manage.py backup_accounts; empty: PATH
 PASSWORD_HASHERS_AT_ONCE = env_int("PASSWORD_HASHERS_AT_ONCE", 2, minimum=1)
 LOGIN_FAILURES_PER_ACCOUNT = env_int("LOGIN_FAILURES_PER_ACCOUNT", 10, minimum=1)
@@ -75,14 +75,14 @@ HANDSHAKE_FAILURES_PER_ADDRESS = env_int("HANDSHAKE_FAILURES_PER_ADDRESS", 2_000
 ATTEMPT_WINDOW_S = env_int("ATTEMPT_WINDOW_S", 300, minimum=1)
 AUDIT_RETENTION_DAYS = env_int("AUDIT_RETENTION_DAYS", 90, minimum=1)
 ACCOUNTS_TIMEOUT_MS = env_int("ACCOUNTS_TIMEOUT_MS", 5_000, minimum=100)
-ACCOUNTS_POOL_SIZE = env_int("ACCOUNTS_POOL_SIZE", 8, minimum=2)  # PostgreSQL connections a process
+ACCOUNTS_POOL_SIZE = env_int("ACCOUNTS_POOL_SIZE", 8, minimum=2)  # PostgreSQL connections per process
 
 HISTORY_MAX_POINTS = 5_000
 HISTORY_MAX_EXPLICIT_POINTS = 10_000
 HISTORY_MAX_DEVICES = env_int("HISTORY_MAX_DEVICES", 50, minimum=1)
 HISTORY_MAX_QUERY_POINTS = env_int("HISTORY_MAX_QUERY_POINTS", 50_000, minimum=1)  # devices × points of one query
 LATEST_MAX_DEVICES = env_int("LATEST_MAX_DEVICES", 1_000, minimum=1)
-# Off: every answer is made of raw rows. The same numbers, slowly; for comparing, and for when tiers are in doubt.
+# Off: every response comes from raw rows: the same figures, more slowly. For comparing, and if tiers are in doubt.
 HISTORY_USE_TIERS = env_flag("HISTORY_USE_TIERS", default=True)
 HISTORY_TIMEOUT_MS = env_int("HISTORY_TIMEOUT_MS", 10_000, minimum=100)
 TELEMETRY_POOL_SIZE = env_int("TELEMETRY_POOL_SIZE", 8, minimum=1)
@@ -166,7 +166,7 @@ def telemetry_database() -> dict[str, Any]:
         "HOST": told.pop("host", ""),
         "PORT": str(told.pop("port", "")),
         "CONN_HEALTH_CHECKS": True,
-        # Each cold request runs on a thread of its own, and would open a connection of its own.
+        # Each cold request runs on a separate thread and would open a separate connection.
         "OPTIONS": {
             "connect_timeout": 3,
             "tcp_user_timeout": 5_000,
@@ -224,9 +224,9 @@ CHANNEL_LAYERS = {
 }
 
 # --- browsers ----------------------------------------------------------------------------------------------------
-# The headers that go with these on every answer: asgi_project/headers.py.
+# asgi_project/headers.py sets the headers of every response.
 TLS = env_flag("TLS")  # the public address is https
-# With the prefix a browser takes the cookie from this very host over TLS alone (RFC 6265bis, section 4.1.3.2).
+# With this prefix, a browser accepts the cookie only from this host and only over TLS (RFC 6265bis, section 4.1.3.2).
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = ("__Host-sessionid", "__Host-csrftoken") if TLS else ("sessionid", "csrftoken")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
 SESSION_ENGINE = "auth_app.sessions.store"
@@ -234,10 +234,10 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 CSRF_FAILURE_VIEW = "core.problems.csrf_failure"
-# Whether a request came over TLS is what FORWARDED_ALLOW_IPS may say, through asgi_project/server/serve.py.
-# Django's own SECURE_PROXY_SSL_HEADER would believe whoever sends the header.
+# Only proxies in FORWARDED_ALLOW_IPS may state that a request used TLS (asgi_project/server/serve.py).
+# Django's SECURE_PROXY_SSL_HEADER would trust every client that sends the header.
 SECURE_SSL_REDIRECT = TLS
-# People are led to https. A program is not: the token that it sent in clear would go unnoticed.
+# Pages redirect to https. The API does not: a program would send its token in clear text unnoticed.
 SECURE_REDIRECT_EXEMPT = [r"^(api/|livez$|readyz$|metrics$)"]
 SECURE_HSTS_SECONDS = 31_536_000 if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS
@@ -267,7 +267,7 @@ LOGGING = logs.logging_config(LOG_FORMAT, LOG_LEVEL)
 LOGGING["loggers"] |= {
     "django.request": {"level": "ERROR"},
     "django.channels.server": {"level": "WARNING"},
-    # It is answered with a 400. A page of traceback for each is a way to fill somebody's disk.
+    # The response is a 400. A traceback for each one would let a client fill the disk.
     "django.security.DisallowedHost": {"level": "CRITICAL"},
 }
 OTEL_EXPORTER_OTLP_ENDPOINT = env_text("OTEL_EXPORTER_OTLP_ENDPOINT")

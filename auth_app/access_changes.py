@@ -1,7 +1,7 @@
-"""The log of access changes in the accounts database: what makes up for an event that Redis lost.
+"""The log of access changes in the accounts database, for events that Redis lost.
 
 Each change is recorded in the transaction that makes it. A server process reads the log every few seconds, one query
-however many sessions it serves, and applies the changes that it has not heard of.
+however many sessions it serves, and applies the changes whose events it did not receive.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class ChangeReader:
     def read(self) -> Mapping[int, str] | None:
         """The new changes by id, oldest first.
 
-        Returns None where the log does not tell: on the first read, after a pause longer than the log reaches back,
-        or where more than `READ_AT_ONCE` changes are new. Any access may have changed then.
+        Returns None if any access may have changed: on the first read, after a pause longer than the log reaches
+        back, or if more than `READ_AT_ONCE` changes are new.
         """
         now = time.monotonic()
         if self._read_at is None or now - self._read_at > KEPT_S / 2:

@@ -60,7 +60,7 @@ def announce(change: AccessChange) -> None:
 
 
 def hear(payload: bytes | str) -> None:
-    """Apply a change that came over Redis. Raises ValueError where the payload is not an access change."""
+    """Apply a change that came over Redis. Raises ValueError if the payload is not an access change."""
     try:
         fields = orjson.loads(payload)
         pk = fields.pop("id", None)
@@ -77,7 +77,7 @@ def apply_recorded(pk: int, payload: str) -> None:
 
 
 def apply(pk: int | None, fields: dict[str, Any]) -> None:
-    """Tell every listener of a change once. Raises TypeError where `fields` are not those of an `AccessChange`."""
+    """Pass a change to every listener, once. Raises TypeError if `fields` are not those of an `AccessChange`."""
     change = AccessChange(**{name: tuple(ids) for name, ids in fields.items()})
     if pk is not None and not _is_first(pk):
         return

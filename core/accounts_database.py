@@ -45,7 +45,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 def accounts_database(url: str, *, pool_size: int, pool_timeout_ms: int) -> dict[str, Any]:
     """Django's entry for `url`. SQLite is tuned for many concurrent writers, PostgreSQL gets one pool per process.
 
-    Without a pool every cold request would open a connection, because Django serves each one on its own thread.
+    Without a pool every cold request would open a connection, because Django serves each one on a separate thread.
     """
     database: dict[str, Any] = dict(dj_database_url.parse(url))
     options = database.setdefault("OPTIONS", {})

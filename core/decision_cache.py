@@ -17,7 +17,7 @@ class DecisionCache(Generic[K, V]):
     """Holds at most `size` entries for `lifetime_s` each. Safe to purge from another thread.
 
     A decision that was read from the database before a purge must not be stored after it. So read `generation` first
-    and pass it to `put`, which drops the value if a purge came in between.
+    and pass it to `put`, which drops the value if a purge happened in between.
     """
 
     def __init__(self, *, lifetime_s: float, size: int = 20_000) -> None:

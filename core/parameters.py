@@ -1,4 +1,4 @@
-"""Query parameters that describe themselves: what parses a value is what GET /api/schema says of it."""
+"""Query parameters: one declaration parses the value and describes it in GET /api/schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.errors import BadRequest
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A string. `default` is a JSON value, None where it depends; `example` is one that works."""
+    """A string. `default` is a JSON value, None if it depends on the request; `example` is a valid value."""
 
     name: str
     description: str
@@ -50,7 +50,7 @@ class PatternList(Pattern):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Parameter):
-    """One of a few words."""
+    """One of a fixed set of words."""
 
     accepted: Sequence[str]
 
@@ -69,7 +69,7 @@ class Choice(Parameter):
 
 @dataclass(frozen=True, kw_only=True)
 class Choices(Parameter):
-    """A comma-separated list of a few words, at least one."""
+    """A comma-separated list of words of a fixed set, at least one."""
 
     accepted: Sequence[str]
 
@@ -110,7 +110,7 @@ class WholeNumber(Parameter):
 
 
 def require_known(given: Iterable[str], known: Mapping[str, Parameter]) -> None:
-    """Raises `BadRequest` naming a parameter that there is not, and those that there are."""
+    """Raises `BadRequest` if a parameter is unknown; the message names it and the known ones."""
     unknown = [name for name in given if name not in known]
     if unknown:
         are = "is" if len(known) == 1 else "are"

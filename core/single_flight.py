@@ -1,4 +1,4 @@
-"""Single flight: whoever asks what is being asked already waits for that answer instead of asking again."""
+"""Single flight: equal requests at the same time share one computation."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class _Flight(Generic[V]):
 
 
 class Flights(Generic[V]):
-    """Work in progress by key, per event loop. Nothing is kept once it is done.
+    """Work in progress by key, per event loop. A result is not kept after the work is done.
 
-    Who joins gets an answer that was begun a moment before they asked. So a key must hold all that the answer depends
-    on but the moment, and whoever may not have the answer must have been sent away before.
+    A caller may get a result whose computation began shortly before the call. So the key must contain everything that
+    the result depends on except the time, and the caller must have checked access before it joins.
     """
 
     def __init__(self) -> None:
         self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _Flight[V]]] = WeakKeyDictionary()
 
     async def join(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """The result of `work`, or of the one under way for `key`; raises what it raises.
+        """Return the result of `work`, or of the work in progress for `key`. Raises what the work raises.
 
-        A waiter that is cancelled leaves the others waiting; when the last one leaves, the work is cancelled.
+        Cancelling one waiter does not affect the others; cancelling the last one cancels the work.
         """
         flights = self._of_loop.setdefault(asyncio.get_running_loop(), {})
         flight = flights.get(key)

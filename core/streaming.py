@@ -1,4 +1,4 @@
-"""Answers too long to hold in memory: how a hot view returns one, how it is sent, how it fails."""
+"""Responses that are too long to hold in memory: how a hot view returns, sends and aborts them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 class StreamedResponse(HttpResponseBase):
-    """The chunks of an async generator, which owns what it reads from and is closed however the sending ends.
+    """The chunks of an async generator. The generator owns its data source and is always closed after sending.
 
-    The answer starts with the first chunk, so a `Problem` raised before that is an answer like any other.
+    The response starts with the first chunk, so a `Problem` raised before that becomes an ordinary error response.
     """
 
     streaming = True
@@ -36,11 +36,11 @@ class StreamedResponse(HttpResponseBase):
 
 
 async def stream_send(response: StreamedResponse, send: Send, *, headers: list[tuple[bytes, bytes]]) -> None:
-    """Send all of it, waiting at most EXPORT_STALL_TIMEOUT_S for the client to take a chunk.
+    """Send the response. Wait at most EXPORT_STALL_TIMEOUT_S for the client to accept a chunk.
 
     After a failure it returns without the end of the body. That makes uvicorn close the connection (and
     asgi_project/server/daphne.py under daphne), which breaks the chunked encoding (RFC 9112, section 8): the client
-    sees an error, never an end.
+    sees an error and cannot take the body for complete.
     """
     async with aclosing(response.chunks) as chunks:
         try:
@@ -52,7 +52,7 @@ async def stream_send(response: StreamedResponse, send: Send, *, headers: list[t
             logger.info("a client took nothing for %s s, its stream was ended", settings.EXPORT_STALL_TIMEOUT_S)
         except Problem as problem:
             logger.warning("a stream broke off: %s", problem.detail)
-        except Exception:  # the last line of defence, as for other answers
+        except Exception:  # the last resort, as for other responses
             logger.exception("a stream broke off")
         else:
             await _bounded(send, {"type": "http.response.body", "body": b""})

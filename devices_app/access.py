@@ -100,7 +100,7 @@ async def visible_cached(user_id: int) -> list[str]:
 
 
 def accesses_still_valid(pairs: Collection[tuple[int, str]]) -> dict[tuple[int, str], float | None]:
-    """Those (user id, device id) pairs that are still a yes, and until when. Two queries however many there are."""
+    """The (user id, device id) pairs that still have access, and until when. Two queries for any number of pairs."""
     user_ids, device_ids = {user_id for user_id, _ in pairs}, {device_id for _, device_id in pairs}
     owned = Device.objects.filter(device_id__in=device_ids, owner_id__in=user_ids)
     granted = Grant.objects.active().filter(device__device_id__in=device_ids, user_id__in=user_ids)

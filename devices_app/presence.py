@@ -1,4 +1,4 @@
-"""When a device was last heard of, and whether it is online: from Redis, then from the other sources (`add_source`)."""
+"""When a device last reported, and whether it is online: from Redis, then from other sources (`add_source`)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Presence:
 
 
 def presence_of(device_ids: Collection[str]) -> dict[str, Presence]:
-    """The presence of each device. A source that is away counts as empty.
+    """The presence of each device. A source that is unavailable counts as empty.
 
     The next source is asked about a device that is not online by those before it. A reading ahead of the clock counts
     only if the device has no other, and never as online. Access is not checked here.
@@ -47,7 +47,7 @@ def presence_of(device_ids: Collection[str]) -> dict[str, Presence]:
 
 
 def ring_times(device_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
-    """From the newest entries of each device's ring; nothing if Redis is away."""
+    """From the newest entries of each device's ring; nothing if Redis is unavailable."""
     asked = list(device_ids)
     try:
         rings = ring_newest_sync(redis_client_sync(settings.REDIS_URL), asked, _CATALOGUE)

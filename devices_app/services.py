@@ -107,7 +107,7 @@ def device_transfer(*, user: User, address: str, device_id: str, username: str) 
 def share_set(
     *, user: User, address: str, device_id: str, username: str, role: str, expires_at: datetime | None
 ) -> Grant:
-    """Let somebody else see the device, until `expires_at` where that is given; again, to change that.
+    """Share the device with another user, until `expires_at` if given. Sharing again changes the expiry.
 
     Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username` or `expires_at`.
     """
@@ -137,7 +137,7 @@ def share_remove(*, user: User, address: str, device_id: str, username: str) -> 
 
 
 def share_leave(*, user: User, address: str, device_id: str) -> None:
-    """Give up one's own grant. Raises `DeviceForbidden`, and `Forbidden` (code `viewer_only`) for the owner."""
+    """Give up the user's own grant. Raises `DeviceForbidden`, and `Forbidden` (code `viewer_only`) for the owner."""
     with transaction.atomic():
         access = access_of(user.pk, [device_id]).get(device_id)
         if access is None:

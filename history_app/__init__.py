@@ -1,1 +1,1 @@
-"""History: windows, queries, the columnar answer."""
+"""History: windows, queries, columnar responses."""

@@ -26,7 +26,7 @@ from history_app.store.connection import Connection
 from history_app.store.pool import telemetry_run
 from history_app.store.sources import sources_forget, sources_of
 
-# What the database answers for a tier that has been dropped, changed or revoked since the sources were read.
+# Errors of the database for a tier that was dropped, changed or revoked after the sources were read.
 TIER_IS_GONE = (
     psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege,
 )  # fmt: skip
@@ -40,7 +40,7 @@ async def history_read(device_id: str, question: Question) -> History:
 
 
 async def histories_read(device_ids: Sequence[str], question: Question) -> list[History]:
-    """Read the history of each device, all in the same buckets and of one snapshot.
+    """Read the history of each device, in the same buckets and from one snapshot.
 
     `auto` aims at fewer points if the devices together would exceed HISTORY_MAX_QUERY_POINTS. Raises `TooLarge` and
     `Unavailable`.
@@ -52,7 +52,7 @@ async def histories_read(device_ids: Sequence[str], question: Question) -> list[
 
 
 async def history_fingerprint(device_id: str, question: Question) -> Hashable | None:
-    """Equal as long as the answer to `question` is the same but for the cursor; None if that is not known cheaply.
+    """Return a value that changes with the response to `question`, its cursor aside; None if that would cost too much.
 
     Raises `TooLarge` and `Unavailable`.
     """

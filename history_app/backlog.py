@@ -1,4 +1,4 @@
-"""Stored readings, one by one: what a live subscription has missed."""
+"""Stored readings after a cursor: the readings that a live subscription has missed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Conditional requests (RFC 9110, section 13): 304 without reading the answer.
+"""Conditional requests (RFC 9110, section 13): 304 without computing the response.
 
 A process remembers which tag belonged to which fingerprint of which question (`history_app.sql.fingerprint`). The
-fingerprint is read before the answer, so a tag is never newer than its fingerprint.
+fingerprint is read before the history, so a tag is never newer than its fingerprint.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _tags: BoundedDict[Hashable, tuple[Hashable, str]] = BoundedDict(TAGS_KNOWN)
 async def history_document(
     key: Hashable, device_id: str, question: Question, answer_format: str, if_none_match: str
 ) -> Document | str:
-    """The answer; or its tag, if `if_none_match` names it and nothing has changed.
+    """Return the document, or only its tag if `if_none_match` names it and nothing has changed.
 
-    Identical questions that are asked at once share one answer: `key` holds everything that it depends on except the
-    moment. Raises `TooLarge` and `Unavailable`.
+    Identical simultaneous questions share one result: `key` contains everything that it depends on except the time.
+    Raises `TooLarge` and `Unavailable`.
     """
     known = _tags.get(key) if if_none_match else None
     if known is not None and etag_matches(if_none_match, known[1]):
@@ -43,7 +43,7 @@ async def history_document(
 async def _document(
     key: Hashable, device_id: str, question: Question, answer_format: str, *, is_remembered: bool
 ) -> Document:
-    """`is_remembered`: for a closed window, which keeps its fingerprint, and for a client that asks conditionally."""
+    """`is_remembered`: whether to keep the tag: for closed windows, and for clients that send If-None-Match."""
     fingerprint = await history_fingerprint(device_id, question) if is_remembered else None
     document = history_encode(await history_read(device_id, question), answer_format)
     if fingerprint is not None:

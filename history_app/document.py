@@ -18,7 +18,7 @@ from telemetry.times import iso_from_us
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An encoded answer. `etag`: weak, since answers with the same tag may differ in the cursor of a closed window."""
+    """An encoded response. `etag` is weak: responses with the same tag may differ in the cursor of a closed window."""
 
     body: bytes
     content_type: str
@@ -26,7 +26,7 @@ class Document:
 
 
 def history_encode(history: History, answer_format: str) -> Document:
-    """Encode as `json` or `csv`. The tag is made from the contents, so every change of the answer changes it.
+    """Encode as `json` or `csv`. The tag is a checksum of the contents, so every change of the contents changes it.
 
     In a closed window the tag omits the cursor and the reach: they move with every reading although nothing in the
     window has changed.
@@ -98,7 +98,7 @@ def _device_fields(history: History) -> dict[str, Any]:
 
 
 def _without_newest(body: bytes, history: History) -> bytes:
-    """The part of a JSON answer that its tag is made from. A null cursor stays: the device has no reading at all."""
+    """The part of a JSON document that its tag covers. A null cursor stays: the device has no reading at all."""
     newest = history.columns.newest
     if newest is None or history.question.is_live or history.window.high > history.question.now:
         return body
@@ -107,6 +107,6 @@ def _without_newest(body: bytes, history: History) -> bytes:
 
 
 def _tag(content: bytes) -> str:
-    """Two checksums and the length: a fifth of the cost of a cryptographic hash, which would protect nothing here (to
-    forge a match one would have to write the readings of a device that one already sees)."""
+    """Two checksums and the length. A cryptographic hash costs five times as much and would protect nothing: to forge
+    a match, a user would have to write readings of a device that the user may already see."""
     return f'W/"{crc32(content):08x}{adler32(content):08x}{len(content):x}"'

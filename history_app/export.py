@@ -1,4 +1,4 @@
-"""Every raw reading of a window, as CSV or NDJSON, gzipped where the client takes that, in constant memory."""
+"""Every raw reading of a window, as CSV or NDJSON, gzipped if the client accepts that, in constant memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GZIP_WBITS = 31
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What is to be exported: the readings of [start, end), in µs."""
+    """The readings to export: those of [start, end), in µs."""
 
     device_id: str
     start: int
@@ -44,7 +44,7 @@ class Export:
 
 
 def export_parse(device_id: str, parameters: Mapping[str, str], *, default_zone: str) -> Export:
-    """Check the parameters. Raises `BadRequest` naming the first that cannot be used."""
+    """Check the parameters. Raises `BadRequest` naming the first invalid one."""
     require_known(parameters, EXPORT)
     if "start" not in parameters and "range" not in parameters:
         raise BadRequest("start: say from when, ISO 8601 or epoch milliseconds; or give range, e.g. range=30d.")
@@ -56,9 +56,9 @@ def export_parse(device_id: str, parameters: Mapping[str, str], *, default_zone:
 async def export_chunks(
     export: Export, *, gzip: bool, still_allowed: Callable[[], Awaitable[None]]
 ) -> AsyncGenerator[bytes, None]:
-    """The export in chunks, oldest reading first, all of one snapshot. Raises `Unavailable`, before or midway.
+    """Yield the export in chunks, oldest reading first, from one snapshot. Raises `Unavailable`, also midway.
 
-    `still_allowed` is asked before each chunk, and raises where access has been lost meanwhile.
+    `still_allowed` is called before each chunk and raises if access was lost meanwhile.
     """
     packer = zlib.compressobj(GZIP_LEVEL, wbits=_GZIP_WBITS) if gzip else None
     pending = export.row_format.header(export.metrics)
@@ -70,7 +70,7 @@ async def export_chunks(
     async with aclosing(scan(_scan_statement(export.metrics), parameters)) as batches:
         async for rows in batches:
             await still_allowed()
-            # In a thread: thousands of numbers to text would hold up every other connection.
+            # In a thread: formatting thousands of numbers would delay every other connection.
             pending += await asyncio.to_thread(export.row_format.encode, export.device_id, export.metrics, rows)
             chunk = await asyncio.to_thread(packer.compress, pending) if packer else pending
             pending = b""

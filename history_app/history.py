@@ -1,4 +1,4 @@
-"""The history of a device, as the statements answer it and the documents show it."""
+"""The history of a device: the result of the statements and the input of the documents."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def devices_parse(parameters: Mapping[str, str]) -> list[str] | None:
 
 
 def devices_limit(device_ids: Sequence[str], most: int = DEVICES.most) -> None:
-    """Raises `TooLarge` for more than `most`, by default LATEST_MAX_DEVICES."""
+    """Raises `TooLarge` for more than `most` devices; the default is LATEST_MAX_DEVICES."""
     if len(device_ids) > most:
         raise TooLarge(f"devices: {len(device_ids)} are more than {most}; name fewer at once.")
 

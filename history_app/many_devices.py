@@ -17,14 +17,14 @@ from history_app.parameters import QUESTION
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A body: the devices in the order asked, each once, and the rest as the parameters of GET history."""
+    """A body: the devices in the requested order, each once, and the other fields as parameters of GET history."""
 
     device_ids: tuple[str, ...]
     parameters: Mapping[str, str]
 
 
 def query_parse(body: bytes) -> Query:
-    """Check the form of a body; what the parameters say is checked with those of GET history.
+    """Check the form of a body. The values are checked later, like the parameters of GET history.
 
     Raises `BadRequest` naming the field and what is accepted, and `TooLarge` for more than HISTORY_MAX_DEVICES.
     """

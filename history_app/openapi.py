@@ -1,4 +1,4 @@
-"""What the history routes take and answer."""
+"""OpenAPI declarations of the history routes."""
 
 from __future__ import annotations
 

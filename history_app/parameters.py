@@ -1,4 +1,4 @@
-"""The parameters of the history routes: the parsers and GET /api/schema both read them here."""
+"""The parameters of the history routes, for the parsers and for GET /api/schema."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TIME = "ISO 8601 or epoch milliseconds; without an offset it is read in `tz`."
 
 @dataclass(frozen=True, kw_only=True)
 class Time(Parameter):
-    """A time as `telemetry.times.us_from_text` reads it, which also takes the rarer forms of ISO 8601."""
+    """A time as `telemetry.times.us_from_text` reads it, which also accepts the rarer forms of ISO 8601."""
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ DEVICES = PatternList(
 )
 ENERGY_DEVICES = replace(DEVICES, most=settings.HISTORY_MAX_DEVICES)
 
-# What `question.question_parse` takes.
+# The parameters of `question.question_parse`.
 WINDOW = by_name(RANGE, START, END, TZ)
 QUESTION = {**WINDOW, **by_name(METRICS, AGG, RESOLUTION, MAX_POINTS, FILL)}
 

@@ -1,4 +1,4 @@
-"""What history counts: each question to the telemetry database, with the tier that answered it."""
+"""The metrics of history: the time of each question to the telemetry database, by tier."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUERY_SECONDS = Histogram(
 
 
 class query(AbstractContextManager["query"]):  # noqa: N801 - it reads as the function that it is used as
-    """Around the statement of one question: its time and, where there are traces, its span. What fails is not timed."""
+    """Measures the statement of one question, and traces it if traces are on. Failed statements are not measured."""
 
     __slots__ = ("_question", "_span", "_started", "_tier")
 

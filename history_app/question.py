@@ -1,4 +1,4 @@
-"""Parses what a request asks of history: parameters → `Question`. The clock is the only other input."""
+"""Parses the parameters of a history request: parameters → `Question`. The clock is the only other input."""
 
 from __future__ import annotations
 

@@ -31,12 +31,12 @@ def csv_header(metrics: Sequence[Metric]) -> bytes:
 
 
 def csv_encode(device_id: str, metrics: Sequence[Metric], rows: Sequence[Row]) -> bytes:
-    """RFC 4180, one line a reading: `time` in ISO 8601 with `Z`, then the metrics; empty where one is missing."""
+    """RFC 4180, one line per reading: `time` in ISO 8601 with `Z`, then the metrics; a missing value is empty."""
     return _csv_lines([(iso_from_us(us), *values) for us, *values in rows])
 
 
 def ndjson_encode(device_id: str, metrics: Sequence[Metric], rows: Sequence[Row]) -> bytes:
-    """One reading a line, in the flat form of contract section 2."""
+    """One reading per line, in the flat form of contract section 2."""
     keys = ("device_id", "time", *(metric.name for metric in metrics))
     return b"".join(
         orjson.dumps(dict(zip(keys, (device_id, iso_from_us(us), *values), strict=True)), option=_NEWLINE)

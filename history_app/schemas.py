@@ -1,4 +1,4 @@
-"""What the history routes answer, as JSON Schema. The tests hold every answer they get against it."""
+"""The responses of the history routes as JSON Schema. The tests compare every response with it."""
 
 from __future__ import annotations
 

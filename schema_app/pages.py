@@ -1,4 +1,4 @@
-"""The OpenAPI document as what the page shows: words instead of schemas, and a command to try for each operation."""
+"""The OpenAPI document as a page: words instead of schemas, and a command to try for each operation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 Document = Mapping[str, Any]
-_MANY = 12  # of more words than this a page shows the first few
+_MANY = 12  # a page shows only the first few of more words than this
 
 
 def page_context(document: Document) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def audit_record(
 ) -> None:
     """Write an entry. Call it in the transaction of the change, so that neither exists without the other.
 
-    `address`: of the client; empty for a command or a timer. `owner_id`: the owner of the device.
+    `address`: that of the client; empty for a command or a timer. `owner_id`: the owner of the device.
     """
     AuditEntry.objects.create(
         event=event,

@@ -1,4 +1,4 @@
-"""What both kinds of backup share: the file, the refusals, and whether a backup fits this code."""
+"""The common part of both kinds of backup: the file, refusals, and the check that a backup fits this code."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
 Migration = tuple[str, str]
-# A session's key lets in whoever shows it, so it is a secret in clear: no backup holds one.
+# A backup contains no browser sessions: users sign in again after a restore.
 SESSIONS = "django_session"
 _MADE_BY_MIGRATE = frozenset({"auth", "contenttypes"})
 
 
 class BackupError(Exception):
-    """What cannot be backed up or restored, and what to do about it."""
+    """A backup or restore is impossible; the message says why and what to do."""
 
 
 @contextmanager
 def written_atomically(target: Path) -> Iterator[Path]:
-    """An empty draft that its owner alone can read; where the block ends well it is on disk in `target`'s place."""
+    """Yield an empty draft that only its owner can read. If the block succeeds, the draft on disk replaces `target`."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -47,7 +47,7 @@ def _sync(path: Path) -> None:
 
 
 def require_empty() -> None:
-    """Raises `BackupError` where the accounts database holds anything but what `migrate` puts there."""
+    """Raises `BackupError` if the accounts database contains anything that `migrate` did not create."""
     tables = set(connection.introspection.table_names())
     for model in apps.get_models():
         meta = model._meta
@@ -60,7 +60,7 @@ def require_empty() -> None:
 
 
 def require_known(applied: set[Migration]) -> int:
-    """How many migrations the backup is behind this code. Raises `BackupError` where it is ahead, or no backup."""
+    """How many migrations the backup is behind this code. Raises `BackupError` if it is ahead or not a backup."""
     known = set(MigrationLoader(None).disk_migrations)
     if ("auth_app", "0001_initial") not in applied:
         raise BackupError("This is no backup of a wattstream accounts database: auth_app's tables are not in it.")

@@ -1,4 +1,4 @@
-"""Backup and restore of accounts on PostgreSQL, by its own pg_dump, pg_restore and psql."""
+"""Backup and restore of accounts on PostgreSQL, with pg_dump, pg_restore and psql."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def backup(draft: Path) -> None:
 
 
 def migrations_in(file: Path) -> set[Migration]:
-    """The migrations applied in a backup, all of which was unpacked. Raises `BackupError`."""
+    """The migrations applied in a backup, which is unpacked completely to check it. Raises `BackupError`."""
     with tempfile.TemporaryDirectory() as folder:
         return _migrations(script_of(file, Path(folder)))
 
 
 def require_unused() -> None:
-    """Raises `BackupError` where somebody else is connected."""
+    """Raises `BackupError` if other clients are connected."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
@@ -56,7 +56,7 @@ def require_unused() -> None:
 
 
 def restore(file: Path) -> None:
-    """Put the backup in the place of our tables, in one transaction: whoever reads sees all of it or none."""
+    """Replace our tables by the backup in one transaction: a reader sees all of it or nothing."""
     tables = ", ".join(map(connection.ops.quote_name, _tables()))
     drop = f"DROP TABLE IF EXISTS {tables} CASCADE" if tables else "SELECT 1"
     accounts_close()
@@ -75,7 +75,7 @@ def _tables() -> list[str]:
 
 
 def script_of(file: Path, folder: Path) -> Path:
-    """The whole backup as SQL, in a folder that its owner alone can read."""
+    """Yield the whole backup as SQL, in a folder that only its owner can read."""
     script = folder / "restore.sql"
     _run("pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(file))
     return script
@@ -98,7 +98,7 @@ def _migrations(script: Path) -> set[Migration]:
 
 
 def _address() -> str:
-    """Where the database is, for libpq; the password goes through the environment, which other users cannot see."""
+    """The address of the database for libpq. The password is in the environment, which other users cannot read."""
     return make_conninfo("", **{name: value for name, value in _parameters().items() if name != "password"})
 
 
@@ -120,9 +120,9 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def _program(name: str) -> str:
-    """The one of the server's version, else the next newer one: an older one cannot, a newer one may say too much.
+    """The program of the server's version, else of the next newer one: an older one cannot read the server.
 
-    From POSTGRES_BIN where that is set, else the PATH, Debian's folders and what ./scripts/services has unpacked.
+    Searches POSTGRES_BIN if that is set, else the PATH, Debian's folders and the folder of ./scripts/services.
     """
     wrapper: Any = connection
     needed = wrapper.pg_version // 10_000
@@ -145,7 +145,7 @@ def _candidates(name: str) -> set[str]:
 
 
 def _version(program: str) -> int:
-    """Its major version; 0 where it does not say one."""
+    """The major version of a program; 0 if it prints none."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - no shell
     version = re.search(r"\(PostgreSQL\) (\d+)", said.stdout)
     return int(version[1]) if version else 0

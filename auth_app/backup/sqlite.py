@@ -1,4 +1,4 @@
-"""Backup and restore of accounts on SQLite, while others read and write."""
+"""Backup and restore of accounts on SQLite, while other processes read and write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAGIC = b"SQLite format 3\0"
 
 
 def backup(draft: Path) -> None:
-    """Write a consistent copy to `draft`. Pages that deleted rows lie in are not copied."""
+    """Write a consistent copy to `draft`. Pages that contain deleted rows only are not copied."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM INTO %s", [str(draft)])
@@ -31,7 +31,7 @@ def backup(draft: Path) -> None:
 
 
 def migrations_in(file: Path) -> set[Migration]:
-    """The migrations applied in a backup, every page of which was checked. Raises `BackupError`."""
+    """The migrations applied in a backup, after a check of every page. Raises `BackupError`."""
     try:
         with closing(_read_only(file)) as copy:
             found = [row[0] for row in copy.execute("PRAGMA integrity_check")]
@@ -44,7 +44,7 @@ def migrations_in(file: Path) -> set[Migration]:
 
 
 def require_unused() -> None:
-    """Raises `BackupError` where somebody has the database open at this moment."""
+    """Raises `BackupError` if another process is using the database at this moment."""
     path = _database()
     if not path.exists():
         return
@@ -59,7 +59,7 @@ def require_unused() -> None:
 
 
 def restore(file: Path) -> None:
-    """Put the backup in the place of what is there, in one transaction: whoever reads sees all of it or none."""
+    """Replace the database by the backup in one transaction: a reader sees all of it or nothing."""
     path = _database()
     connection.close()
     try:

@@ -1,1 +1,1 @@
-"""Which buckets and tables answer a question. Pure."""
+"""From a question to buckets and tables. Pure."""

@@ -23,7 +23,7 @@ from telemetry.times import SECOND_US
 UTC = ZoneInfo("UTC")
 # A device that reports once per minute has a median interval of 60.2 s: it gets buckets of one minute.
 PERIOD_TOLERANCE = 1.05
-# The tiers that may stand in below the base: to start a statement takes longer with each, and these read few rows.
+# Tiers that may replace wrong buckets of the base. Each one makes a statement slower to start; these read few rows.
 _STAND_IN_SECONDS = (3_600, 900, 60)
 
 
@@ -125,7 +125,7 @@ def _plan(window: Window, levels: tuple[Level, ...]) -> Plan:
 
 
 def _window(start: int, end: int, step: Step, zone: ZoneInfo, limit: int) -> Window:
-    """The limit is checked first: to compute millions of edges takes long."""
+    """The limit is checked first: computing millions of edges takes long."""
     seconds = (end - start) / SECOND_US
     if not step.is_raw and seconds > limit * step.seconds:
         raise TooManyBuckets(int(seconds / step.seconds), limit)

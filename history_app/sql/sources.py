@@ -1,4 +1,4 @@
-"""The statements that find out what the telemetry database has: tiers, the floor, and the facts of a device."""
+"""The statements that read which tiers exist, the floor, and the properties of a device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from telemetry.tiers import BUCKET, DEVICE, Tier, rollup_tiers
 from telemetry.times import us_from_datetime
 
 TIERS = rollup_tiers(CATALOGUE)
-# Without these a reader cannot know which buckets of a tier are right.
+# Without these, a reader cannot tell which buckets of a tier are correct.
 _NEEDED = tuple(f"{CATALOGUE.table}_{name}" for name in ("changes", "rollup"))
 
 

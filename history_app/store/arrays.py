@@ -1,6 +1,6 @@
-"""PostgreSQL arrays as numpy arrays: decoded, filled and encoded without a Python object a cell.
+"""PostgreSQL arrays as numpy arrays: decoded, filled and encoded without one Python object per value.
 
-Statements hand over no nulls: a missing number is NaN, which `orjson` writes as null.
+Statements return no nulls: a missing number is NaN, which `orjson` writes as null.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _is_plain(column: Array) -> bool:
 
 @lru_cache(maxsize=512)
 def as_array(integers: Sequence[int]) -> Array:
-    """Bucket edges (a range or a tuple) as an array, kept for the next one who asks."""
+    """Bucket edges (a range or a tuple) as an array, cached."""
     if isinstance(integers, range):
         return np.arange(integers.start, integers.stop, integers.step, dtype=np.int64)
     return np.asarray(integers, dtype=np.int64)

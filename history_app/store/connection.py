@@ -1,4 +1,4 @@
-"""What a statement runs on: a connection to TimescaleDB, borrowed from the pool."""
+"""The type of a connection to TimescaleDB, borrowed from the pool."""
 
 from __future__ import annotations
 

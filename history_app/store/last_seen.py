@@ -1,4 +1,4 @@
-"""When a device was last heard of, from TimescaleDB: for the device list, where the ring does not say enough."""
+"""The times of the last readings of a device in TimescaleDB: for the device list, if the ring does not suffice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def stored_times(device_ids: Collection[str]) -> Mapping[str, Sequence[int]]:
-    """Times (µs) of the newest stored readings of each device, newest first; empty if the database is away.
+    """Times (µs) of the newest stored readings of each device, newest first; empty if the database is unavailable.
 
     Readings ahead of the clock count only for a device that has no others.
     """

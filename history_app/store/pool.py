@@ -1,7 +1,7 @@
 """Connections to the telemetry database: a bounded pool per event loop, bounded waits, errors translated.
 
-TELEMETRY_URL may name several hosts: a standby to read from and the primary, in case that the standby is away. A
-connection that breaks, or does not answer, makes the pool ask anew who is there; a read that it broke is done again.
+TELEMETRY_URL may name several hosts: a standby to read from, and the primary for when the standby is unavailable. A
+connection that breaks or does not respond makes the pool connect anew to any host; the interrupted read is repeated.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RECONNECT_TIMEOUT_S = 2.0
 IDLE_BEFORE_CHECK_S = 1.0
 CHECK_TIMEOUT_S = 0.8
 CANCEL_TIMEOUT_S = 0.1
-# Half-open connections: the kernel gives up on unanswered data, and asks an idle peer whether it is still there.
+# Half-open connections: the kernel gives up on unacknowledged data, and probes an idle peer.
 CONNECTION_OPTIONS: dict[str, str | int] = {
     "connect_timeout": CONNECT_TIMEOUT_S,
     "tcp_user_timeout": 5_000,
@@ -90,7 +90,7 @@ async def _pool() -> Pool:
 
 
 def pool_stats() -> Mapping[str, int]:
-    """What the running loop's pool says about itself (psycopg_pool's `get_stats`); empty before its first use."""
+    """The statistics of the running loop's pool (psycopg_pool's `get_stats`); empty before its first use."""
     pool = _pools.get(asyncio.get_running_loop())
     if pool is None:
         return {}
@@ -106,11 +106,11 @@ async def pool_close() -> None:
 
 
 async def telemetry_run(work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run `work` on a borrowed connection (autocommit, the role that can only SELECT); again where that breaks.
+    """Run `work` on a borrowed connection (autocommit, the role that can only SELECT); repeat it once if that breaks.
 
-    Raises `Unavailable` when none is to be had in time, when the database goes away meanwhile, or when the work takes
-    longer than HISTORY_TIMEOUT_MS. Whoever is cancelled, or gives up, cancels the statement in the database too; that
-    can take seconds when the database is silent, so it is left to go on by itself.
+    Raises `Unavailable` if no connection is free in time, if the database fails meanwhile, or if the work takes longer
+    than HISTORY_TIMEOUT_MS. A cancellation or timeout also cancels the statement in the database. That can take seconds
+    if the database does not respond, so it continues in the background.
     """
     pool = await _pool()
     is_borrowed = asyncio.Event()
@@ -167,19 +167,19 @@ def _forget(task: asyncio.Task[Any]) -> None:
 
 
 async def _check(connection: Connection) -> None:
-    """Ask a connection that was idle for a while whether it still works, before it is lent.
+    """Check that a connection works before it is lent, if it was idle for a while.
 
-    Never from a task of its own: the pool closes a connection whose check is cancelled, and libuv aborts the process
-    where a socket is closed that somebody still waits for (https://github.com/libuv/libuv/issues/5130).
+    Never in a separate task: the pool closes a connection whose check is cancelled, and libuv aborts the process if a
+    socket is closed while a task still waits for it (https://github.com/libuv/libuv/issues/5130).
     """
     if time.monotonic() - _heard.get(connection, 0.0) <= IDLE_BEFORE_CHECK_S:
         return
     try:
-        # psycopg asks the host to end a statement that is interrupted, and closes when it is interrupted at that, too.
+        # psycopg cancels an interrupted statement at the host; if that is interrupted too, it closes the connection.
         async with asyncio.timeout(CHECK_TIMEOUT_S + CANCEL_TIMEOUT_S), asyncio.timeout(CHECK_TIMEOUT_S):
             await AsyncConnectionPool.check_connection(connection)
     except TimeoutError:
         await connection.close()
         if (pool := _pools.get(asyncio.get_running_loop())) is not None:
-            await pool.drain()  # its host is silent, and may have others of the pool
+            await pool.drain()  # its host is silent; other connections of the pool may lead to the same host
         raise psycopg.OperationalError("the connection does not answer") from None

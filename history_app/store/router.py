@@ -1,4 +1,4 @@
-"""Keeps Django's hands off the telemetry database: no migrations, no writes. The role refuses them too."""
+"""Keeps Django from migrating or writing the telemetry database. The role refuses both too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TELEMETRY = "telemetry"
 
 
 class TelemetryWriteRefused(RuntimeError):
-    """Django was about to write to the telemetry database; only the writer does that."""
+    """Django tried to write to the telemetry database. Only the writer may."""
 
 
 class TelemetryRouter:

@@ -1,4 +1,4 @@
-"""A read of any length: a server-side cursor on a connection of its own, so that it starves nobody of the pool's."""
+"""Reads of any length: a server-side cursor on a separate connection, so that no connection of the pool is held."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from history_app.store.pool import CONNECT_TIMEOUT_S
 
 APPLICATION_NAME = "wattstream export"
 BATCH_ROWS = 1_000
-# The database itself ends a statement that takes too long; this is for one that has gone silent.
+# The database ends a statement that takes too long; this bound is for a database that does not respond.
 STEP_TIMEOUT_S = settings.TELEMETRY_STATEMENT_TIMEOUT_MS / 1000 + 2
-# Between two batches the transaction is idle while the client takes what it was sent: two chunks at most.
+# Between two batches the transaction is idle while the client reads: at most two chunks.
 IDLE_TIMEOUT_MS = 1000 * (2 * settings.EXPORT_STALL_TIMEOUT_S + 30)
 BUSY_RETRY_AFTER_S = 10
 Rows = list[tuple[Any, ...]]
@@ -38,8 +38,8 @@ _gate = PerLoop(
 async def scan(text: bytes, parameters: dict[str, Any]) -> AsyncGenerator[Rows, None]:
     """The rows of one statement in batches of BATCH_ROWS, all of one snapshot, in constant memory.
 
-    Raises `Unavailable` when EXPORTS_AT_ONCE scans are running in this process or EXPORTS_PER_USER of this user, and
-    when the database is away or goes away. Closing the generator closes the connection, which ends the transaction.
+    Raises `Unavailable` if EXPORTS_AT_ONCE scans run in this process or EXPORTS_PER_USER of this user, and if the
+    database is unavailable. Closing the generator closes the connection, which ends the transaction.
     """
     async with _gate().turn():
         connection = await _step(_connect())
@@ -50,13 +50,13 @@ async def scan(text: bytes, parameters: dict[str, Any]) -> AsyncGenerator[Rows, 
             while rows := await _step(cursor.fetchmany(BATCH_ROWS)):
                 yield rows
         finally:
-            # The connection first: then nothing is left that could wait for the database.
+            # Close the connection first: after that, nothing can wait for the database.
             await connection.close()
             await cursor.close()
 
 
 def scans_running() -> int:
-    """Scans of this process at this moment."""
+    """The number of scans in progress in this process."""
     return _gate().held
 
 

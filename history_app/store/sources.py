@@ -1,4 +1,4 @@
-"""What the telemetry database has: read now and then and kept by the process, so that few requests pay for it."""
+"""The sources of each device, cached by the process for a while, so that few requests read them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def sources_of(connection: Connection, device_ids: Sequence[str], now: int
 
 
 def sources_forget() -> None:
-    """Read everything again at the next request: a tier turned out to be gone."""
+    """Read everything again at the next request. Called when a tier no longer exists."""
     _tables.until = -math.inf
     _devices.clear()
 

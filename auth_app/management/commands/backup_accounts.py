@@ -1,4 +1,4 @@
-"""Copies the accounts database into a file while everything goes on."""
+"""Copies the accounts database into a file while servers read and write."""
 
 from __future__ import annotations
 

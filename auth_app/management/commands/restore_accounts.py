@@ -1,4 +1,4 @@
-"""Puts a backup of the accounts database in its place."""
+"""Replaces the accounts database by a backup."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
 
 def restore(file: Path, *, force: bool) -> int:
-    """How many migrations the backup is behind. Nothing is changed before everything was checked."""
+    """How many migrations the backup is behind. Everything is checked before anything changes."""
     kind = sqlite if connection.vendor == "sqlite" else postgres
     _require_kind(file, kind.MAGIC)
     pending = require_known(kind.migrations_in(file))
