@@ -122,17 +122,17 @@ async def _fetch(
     connection: Connection, device_ids: Sequence[str], question: Question, chosen: Plan, limit: int
 ) -> list[Columns] | None:
     """The columns of each device; None if `auto` chose raw readings and there are too many of them."""
-    window, metrics, aggs, is_live = chosen.window, question.metrics, question.aggs, question.is_live
+    window, metrics, aggs, now = chosen.window, question.metrics, question.aggs, question.now
     if chosen.base is not None:
         with query("history", chosen.base.table):
-            return await fetch_tier_buckets(
-                connection, device_ids, chosen, metrics, aggs, now=question.now, is_live=is_live
-            )
+            return await fetch_tier_buckets(connection, device_ids, chosen, metrics, aggs, now=now)
     with query("history"):
         if not window.step.is_raw:
-            return await raw.fetch_buckets(connection, device_ids, window, metrics, aggs, is_live=is_live)
+            return await raw.fetch_buckets(connection, device_ids, window, metrics, aggs, now=now)
         most = limit if question.resolution == "raw" else question.max_points
-        found = await raw.fetch_raw(connection, device_ids, window, metrics, limit=most + 1, is_live=is_live)
+        found = await raw.fetch_raw(
+            connection, device_ids, window, metrics, limit=most + 1, now=now, is_live=question.is_live
+        )
     if any(len(columns.starts) > most for columns in found):
         if question.resolution == "raw":
             raise _too_large(f"more than {most} readings", len(device_ids))

@@ -20,11 +20,11 @@ async def readings_after(device_id: str, after: int, *, limit: int) -> list[Read
     return await telemetry_run(work)
 
 
-async def newest_stored(device_id: str) -> int | None:
-    """µs of the newest stored reading of a device, None without one. Raises `Unavailable`."""
+async def newest_stored(device_id: str, before: int) -> int | None:
+    """µs of the newest stored reading of a device before `before` (µs), None without one. Raises `Unavailable`."""
 
     async def work(connection: Connection) -> int | None:
         with query("newest"):
-            return (await raw.fetch_newest(connection, [device_id]))[device_id]
+            return (await raw.fetch_newest(connection, [device_id], before=before))[device_id]
 
     return await telemetry_run(work)

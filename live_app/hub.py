@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
+from functools import partial
 
 from django.conf import settings
 
@@ -19,7 +20,8 @@ from live_app.recovery.seam import Seam
 from live_app.recovery.stored import Database
 from live_app.redis.subscriber import subscriber_of
 from telemetry.names import BREAK_CHANNEL, HEARTBEAT_CHANNEL
-from telemetry.reading import ReadingError, reading_decode
+from telemetry.reading import Reading, ReadingError, reading_decode
+from telemetry.times import now_us
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class Hub:
             return
         feed.subscriptions.discard(subscription)
         if not feed.subscriptions:
+            feed.ahead.clear()
             del self._feeds[feed.device_id]
             self._subscriber.unsubscribe(feed.device_id)
 
@@ -74,7 +77,7 @@ class Hub:
         device_id = subscription.device_id
         feed = self._feeds.get(device_id)
         if feed is None:
-            feed = self._feeds[device_id] = DeviceFeed(device_id)
+            feed = self._feeds[device_id] = DeviceFeed(device_id, partial(self._take, device_id))
             self._subscriber.subscribe(device_id)
         feed.subscriptions.add(subscription)
         return feed
@@ -92,10 +95,20 @@ class Hub:
         except ValueError as error:
             self._drop(device_id, error)
             return
+        metrics.readings += 1
+        feed.ahead.release_due()
+        if reading.us > now_us():
+            feed.ahead.hold([reading])
+        else:
+            self._take(device_id, reading)
+
+    def _take(self, device_id: str, reading: Reading) -> None:
+        feed = self._feeds.get(device_id)
+        if feed is None:
+            return
         if feed.is_unverified and feed.held is None:
             feed.is_unverified = False
             self._seam.refill(feed)
-        metrics.readings += 1
         feed.take(reading)
 
     def on_message(self, channel: str, payload: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, tzinfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -10,6 +11,11 @@ SECOND_US = 1_000_000
 # The longest ISO 8601 time with six digits and an offset has 35 characters.
 MAX_TIME_CHARACTERS = 64
 TIME_RULE = "ISO 8601, e.g. 2026-11-23T10:00:00Z, or epoch milliseconds"
+
+
+def now_us() -> int:
+    """The time of the clock."""
+    return time.time_ns() // 1000
 
 
 def us_from_datetime(moment: datetime) -> int:

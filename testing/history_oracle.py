@@ -58,5 +58,5 @@ def assert_history_is_exact(readings: Mapping[int, Values], history: History) ->
                 assert math.isnan(mine), (start, found, row)
             else:
                 assert math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-9), (start, found, row)
-    newest = max((us for us in readings if not history.question.is_live or us < history.window.high), default=None)
+    newest = max((us for us in readings if us < history.question.now), default=None)
     assert columns.newest == newest

@@ -61,7 +61,7 @@ class RunningWriter:
         count = len(readings)
         if count > 1:
             readings = merged(sorted(readings, key=lambda reading: reading.us))
-        if not self.publisher.has_room(len(readings)) or not self.store.offer(readings):
+        if not self.publisher.has_room(readings) or not self.store.offer(readings):
             self.metrics.refused["queue_full"] += count
             return False
         self.publisher.offer(readings)
@@ -88,7 +88,7 @@ async def service_running(environment: Mapping[str, str]) -> AsyncIterator[Runni
     `CatalogueError`.
     """
     settings, catalogue, metrics = settings_from(environment), catalogue_load(), Metrics()
-    store = Store(settings, catalogue, metrics)
+    store = Store(settings, catalogue, metrics, lambda readings: publisher.offer(readings))
     publisher = Lanes(settings, catalogue, metrics, lambda: store.unstored)
     redis = redis_connect(settings.redis_url)
     validator = Validator(catalogue, max_future_s=settings.max_future_s, max_past_s=settings.max_past_s)

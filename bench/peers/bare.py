@@ -78,11 +78,11 @@ async def asked(app: Starlette, device_id: str, question: Question) -> tuple[Win
     metrics, aggs, connection = question.metrics, question.aggs, cast(Any, None)
     try:
         if chosen.base is None:
-            await raw.fetch_raw(connection, [device_id], chosen.window, metrics, limit=721, is_live=True)
-        else:
-            await buckets.fetch_tier_buckets(
-                connection, [device_id], chosen, metrics, aggs, now=question.now, is_live=True
+            await raw.fetch_raw(
+                connection, [device_id], chosen.window, metrics, limit=721, now=question.now, is_live=True
             )
+        else:
+            await buckets.fetch_tier_buckets(connection, [device_id], chosen, metrics, aggs, now=question.now)
     except Noted as noted:
         return chosen.window, *noted.args
     raise AssertionError("the builder asked nothing")

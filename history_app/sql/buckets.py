@@ -53,11 +53,14 @@ async def fetch_tier_buckets(
     aggs: tuple[str, ...],
     *,
     now: int,
-    is_live: bool,
 ) -> list[Columns]:
     """The buckets of the plan's window for each device, in one snapshot."""
     window, levels = plan.window, plan.levels
-    parameters: dict[str, Any] = {"low": datetime_from_us(window.low), "high": datetime_from_us(window.high)}
+    parameters: dict[str, Any] = {
+        "low": datetime_from_us(window.low),
+        "high": datetime_from_us(window.high),
+        "before": datetime_from_us(now),
+    }
     if window.length is not None:
         parameters["length"] = timedelta(microseconds=window.length)
     else:
@@ -71,7 +74,6 @@ async def fetch_tier_buckets(
         tuple((level.tier, bool(level.cut)) for level in levels),
         is_uniform=window.length is not None,
         is_exact=window.length == levels[0].tier.seconds * SECOND_US and not levels[0].cut,
-        is_live=is_live,
     )
     finest = levels[-1].tier.seconds * SECOND_US
     for recent in ((now - RECENT_US) // finest * finest, EARLIEST_US):
@@ -91,7 +93,6 @@ def _statement(
     *,
     is_uniform: bool,
     is_exact: bool,
-    is_live: bool,
 ) -> bytes:
     """`is_exact`: the rows of the first level are buckets of the window, so only finer rows are grouped."""
     parts = list(dict.fromkeys((metric, part) for metric in metrics for agg in aggs for part in _PARTS[agg]))
@@ -121,7 +122,7 @@ def _statement(
         " FROM ({inner}) AS found"
     ).format(
         spans=span_tables(shape),
-        newest=_newest(shape[-1][0], is_live=is_live),
+        newest=_newest(shape[-1][0]),
         is_short=_is_short(),
         arrays=in_arrays(arrays),
         inner=inner,
@@ -183,16 +184,14 @@ def _raw_rows(parts: Sequence[tuple[Metric, str]], start: Composable) -> Compose
     )
 
 
-def _newest(finest: Tier, *, is_live: bool) -> Composed:
+def _newest(finest: Tier) -> Composed:
     """The table expression `newest`: the newest reading from `recent` on; without one, the newest in the finest tier.
 
-    A live window ends the search at its end: a reading stamped by a clock ahead of ours is among the rows or after the
-    cursor, never neither.
+    A reading ahead of the clock is after the cursor: the live stream delivers it when its time has come.
     """
-    until = " AND {time} < %(high)s" if is_live else ""
-    raw = newest_rows([TIME], where=f" AND {{time}} >= %(recent)s{until}")
+    raw = newest_rows([TIME], where=" AND {time} >= %(recent)s AND {time} < %(before)s")
     tier = SQL(
-        "SELECT {newest} FROM {table} AS rolled WHERE {device} = %(device)s AND {bucket} < %(recent)s{until}"
+        "SELECT {newest} FROM {table} AS rolled WHERE {device} = %(device)s AND {bucket} < %(recent)s"
         " AND NOT EXISTS (SELECT FROM {log} WHERE device_id = %(device)s AND stage = 0 AND last >= {bucket}"
         " AND first < {bucket} + {length}::interval AND last >= {floor}) ORDER BY {bucket} DESC LIMIT 1"
     ).format(
@@ -200,7 +199,6 @@ def _newest(finest: Tier, *, is_live: bool) -> Composed:
         table=Identifier(CATALOGUE.schema, finest.table),
         device=_TIER_DEVICE,
         bucket=SQL("rolled.{}").format(_BUCKET),
-        until=SQL(" AND rolled.{} < %(high)s").format(_BUCKET) if is_live else SQL(""),
         log=LOG,
         length=Literal(finest.interval),
         floor=floor_of(CATALOGUE),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from live_app.delivery import frames
 from live_app.delivery.frames import Frame
 from live_app.delivery.subscription import NAMES, Encode, Subscription
+from telemetry.ahead import Ahead
 from telemetry.names import RING_LENGTH
 from telemetry.reading import Reading
 
@@ -21,14 +22,17 @@ class DeviceFeed:
 
     `subscribed` is set while Redis has confirmed the subscription. `losses` counts how often the stream broke, so that
     a join in progress can detect a hole in its buffer. `held` is a list while the feed itself catches up, else None.
-    `is_unverified`: nothing has shown yet that the stream continues what the subscriptions were sent.
+    `is_unverified`: nothing has shown yet that the stream continues what the subscriptions were sent. `ahead` holds
+    the readings ahead of the clock until their time has come; they are then taken like readings of the stream.
 
     A reading is late if the stream has brought a newer one since it began. A reading that is only older than what a
     socket was sent may be a repetition, after the writer lost its connection.
     """
 
-    def __init__(self, device_id: str) -> None:
+    def __init__(self, device_id: str, on_due: Callable[[Reading], object]) -> None:
+        """`on_due` is called with each reading of `ahead` when its time has come."""
         self.device_id = device_id
+        self.ahead = Ahead(on_due, limit=RING_LENGTH)
         self.subscriptions: set[Subscription] = set()
         self.subscribed = asyncio.Event()
         self.losses = 0
@@ -45,7 +49,8 @@ class DeviceFeed:
         return min(positions, default=None)
 
     def lose(self) -> None:
-        """The stream broke: the buffers have a hole, so empty them."""
+        """The stream broke: the buffers have a hole, so empty them. A refill fetches the readings ahead again."""
+        self.ahead.clear()
         self.subscribed.clear()
         self.losses += 1
         self.held = None

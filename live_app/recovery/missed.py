@@ -14,30 +14,37 @@ the buffer. The result is complete when the sources join without a hole. That is
 
 Otherwise TimescaleDB has yet to catch up, and is asked again. The ring is read only once, because the buffer continues
 it. A buffered reading that is not newer than the cursor proves nothing.
+
+A reading ahead of the clock proves nothing either, and no cursor or position is ever ahead of the clock. Such readings
+are returned separately, for the feed to hold until their time has come.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from core.errors import Unavailable
 from live_app.recovery.ring import Ring, ring_read
+from telemetry.names import RING_LENGTH
 from telemetry.reading import Reading
 from telemetry.redis import AsyncRedis, RedisError
+from telemetry.times import now_us
 
 POLL_S = (0.2, 1.0)  # first and longest pause: after a break, many ask at once
 PATIENCE_S = 1.5  # by then a device at 1 Hz has a ring again
+AHEAD_TIMEOUT_S = 1.0  # a client that wants only new readings waits no longer for those ahead of the clock
 
 
 class StoredReadings(Protocol):
     """What TimescaleDB holds (stored.py)."""
 
-    async def newest(self, device_id: str) -> int | None:
-        """The time (µs) of the newest reading of a device, None without one. Raises `Unavailable`."""
+    async def newest(self, device_id: str, before: int) -> int | None:
+        """The time (µs) of the newest reading before `before` (µs), None without one. Raises `Unavailable`."""
 
     async def after(self, device_id: str, since: int, *, limit: int, deadline: float) -> Sequence[Reading] | None:
         """The readings after `since` (µs), oldest first, at most `limit`; None if there was no answer by `deadline`."""
@@ -50,7 +57,7 @@ class Missed:
     `after`: None if nothing is known about earlier readings. `is_complete`: `after` is the requested cursor; otherwise
     readings between the two are missing. `is_verified`: ring or buffer showed the join; otherwise the next live reading
     must be checked against TimescaleDB. `late`: times (µs) not newer than the cursor that arrived after it, as far back
-    as the ring reaches; they are not in `readings`.
+    as the ring reaches; they are not in `readings`. `ahead`: the readings after those that are ahead of the clock.
     """
 
     readings: Sequence[Reading]
@@ -58,6 +65,7 @@ class Missed:
     is_complete: bool = True
     is_verified: bool = True
     late: Sequence[int] = ()
+    ahead: Sequence[Reading] = ()
 
 
 async def from_now(
@@ -66,18 +74,23 @@ async def from_now(
     """Find the reading (newer than `since`, µs) after which the stream starts. Raises RedisError."""
     ring = await ring_read(redis, device_id)
     if ring:
-        return Missed([], max(since, ring.newest))
+        newest = ring.newest
+        return Missed([], max(since, newest), ahead=ring.newer(newest))
+    ahead: Sequence[Reading] = ring.newer(since)
     try:
-        stored = await database.newest(device_id) or 0
+        now = now_us()
+        stored = await database.newest(device_id, now) or 0
+        deadline = time.monotonic() + AHEAD_TIMEOUT_S
+        ahead = await database.after(device_id, now, limit=RING_LENGTH, deadline=deadline) or ahead
     except Unavailable:
         stored = None
     start = _start(ring, held, since)
     if start is not None:
-        return Missed([], start - 1)
+        return Missed([], start - 1, ahead=ahead)
     if stored is None:
-        return Missed([], since if since >= 0 else None)
+        return Missed([], since if since >= 0 else None, ahead=ahead)
     # A client that wants only new readings does not wait for the check.
-    return Missed([], max(since, stored), is_verified=since < 0)
+    return Missed([], max(since, stored), is_verified=since < 0, ahead=ahead)
 
 
 async def missed_since(
@@ -106,18 +119,19 @@ async def missed_since(
             ring = await ring_read(redis, device_id)
             newer = ring.newer(since)
             if ring.has(since):
-                return Missed(in_order([*newer, *held], since), since, late=ring.late(since))
+                due, ahead = split([*newer, *held], since)
+                return Missed(due, since, late=ring.late(since), ahead=ahead)
         begun = begun or time.monotonic()  # after the ring, whose turn may take a while
         stored = await database.after(device_id, since, limit=limit + 1, deadline=begun + timeout_s)
         if not is_current():
             raise RedisError("the stream restarted")
         waited_s = time.monotonic() - begun
         if stored is not None:
-            found = in_order([*stored, *newer, *held], since)
+            found, ahead = split([*stored, *newer, *held], since)
             if len(found) > limit:
                 break
-            if _is_joined(stored, ring, held, since, is_patient=waited_s < PATIENCE_S):
-                return Missed(found, since, is_verified=_start(ring, held, since) is not None)
+            if _is_joined(split(stored, since)[0], ring, held, since, is_patient=waited_s < PATIENCE_S):
+                return Missed(found, since, is_verified=_start(ring, held, since) is not None, ahead=ahead)
         if waited_s > timeout_s:
             break
         await asyncio.sleep(pause_s)
@@ -125,7 +139,8 @@ async def missed_since(
     start = _start(ring, held, since)
     if start is not None:
         after = max(since, start - 1)
-        return Missed(in_order([*newer, *held], after), after, is_complete=False)
+        due, ahead = split([*newer, *held], after)
+        return Missed(due, after, is_complete=False, ahead=ahead)
     if stored is None:
         return Missed([], since, is_verified=False)
     return replace(await from_now(redis, database, device_id, held, since=since), is_complete=False)
@@ -138,6 +153,13 @@ def in_order(readings: Iterable[Reading], since: int) -> list[Reading]:
         if reading.us > since:
             by_time.setdefault(reading.us, reading)
     return [by_time[us] for us in sorted(by_time)]
+
+
+def split(readings: Iterable[Reading], since: int) -> tuple[list[Reading], list[Reading]]:
+    """`in_order` of the readings that are not ahead of the clock, and of those that are."""
+    found = in_order(readings, since)
+    due = bisect_right(found, now_us(), key=lambda reading: reading.us)
+    return found[:due], found[due:]
 
 
 def _is_joined(stored: Sequence[Reading], ring: Ring, held: Sequence[Reading], since: int, *, is_patient: bool) -> bool:

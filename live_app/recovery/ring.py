@@ -12,6 +12,7 @@ from core.catalogue import CATALOGUE
 from telemetry.names import RING_FIELD
 from telemetry.reading import Reading, ReadingError, reading_decode, reading_time
 from telemetry.redis import AsyncRedis, RedisError, ring_of
+from telemetry.times import now_us
 
 READ_AT_ONCE = 50  # per Redis server: after a break every device is read again, each on its own connection
 _FIELD = RING_FIELD.encode()
@@ -23,10 +24,14 @@ _gates: WeakKeyDictionary[AsyncRedis, asyncio.Semaphore] = WeakKeyDictionary()
 class Ring:
     """`entries`: time (µs) and published JSON of each reading, in the order of arrival. Falsy if empty.
 
+    `ahead`: entries that were ahead of the clock. A third-party writer may add these at once; they say nothing about
+    the readings before them.
+
     Most entries are needed for their time only, and decoding one costs three times as much: they stay encoded.
     """
 
     entries: Sequence[tuple[int, bytes]] = ()
+    ahead: Sequence[tuple[int, bytes]] = ()
 
     def __bool__(self) -> bool:
         return bool(self.entries)
@@ -42,9 +47,9 @@ class Ring:
         return next(us for us, payload in sorted(self.entries, reverse=True) if _is_reading(payload))
 
     def newer(self, since: int) -> list[Reading]:
-        """The valid readings after `since` (µs), in the order of arrival."""
+        """The valid readings after `since` (µs) in the order of arrival, then those ahead of the clock."""
         readings = []
-        for us, payload in self.entries:
+        for us, payload in (*self.entries, *self.ahead):
             if us > since:
                 with suppress(ReadingError):
                     readings.append(reading_decode(payload, CATALOGUE))
@@ -80,7 +85,8 @@ async def ring_read(redis: AsyncRedis, device_id: str) -> Ring:
             if not entries:
                 reading_decode(payload, CATALOGUE)
             entries.append((reading_time(payload, CATALOGUE), payload))
-    return Ring(entries)
+    now = now_us()
+    return Ring([entry for entry in entries if entry[0] <= now], [entry for entry in entries if entry[0] > now])
 
 
 def _is_reading(payload: bytes) -> bool:

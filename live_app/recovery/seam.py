@@ -55,6 +55,7 @@ class Seam:
         while True:
             losses = subscription.losses
             feed.is_unverified |= not missed.is_verified
+            feed.ahead.hold(missed.ahead)
             subscription.go_on_after(missed.after, missed.late)
             rows = missed.readings
             for start in range(0, len(rows), BACKLOG_ROWS_PER_FRAME):
@@ -127,6 +128,7 @@ class Seam:
         after = missed.after or 0
         readings = in_order([*missed.readings, *(feed.held or [])], after)
         feed.is_unverified = not missed.is_verified
+        feed.ahead.hold(missed.ahead)
         if not missed.is_complete:
             feed.skip_to(after)
         for subscription, behind in feed.catch_up(readings, missed.late):

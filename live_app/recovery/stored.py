@@ -30,9 +30,9 @@ class Database:
         )
         self._rate = FairRate(burst=REPLAYED_BURST, per_second=REPLAYED_PER_SECOND)
 
-    async def newest(self, device_id: str) -> int | None:
-        """The time (µs) of the newest reading of a device, None without one. Raises `Unavailable`."""
-        return await newest_stored(device_id)
+    async def newest(self, device_id: str, before: int) -> int | None:
+        """The time (µs) of the newest reading before `before` (µs), None without one. Raises `Unavailable`."""
+        return await newest_stored(device_id, before)
 
     async def after(self, device_id: str, since: int, *, limit: int, deadline: float) -> Sequence[Reading] | None:
         """The readings after `since` (µs), oldest first, at most `limit`.

@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
 from history_app.backlog import newest_stored
+from history_app.planning.window import LATEST_US
 from history_app.store import pool
 from testing.stack import Stack
 from testing.waiting import wait_until_async
@@ -37,10 +38,10 @@ async def test_cancelling_a_connection_check_does_not_close_a_socket_in_use(
     monkeypatch.setattr(settings, "TELEMETRY_URL", url)
     monkeypatch.setattr(pool, "IDLE_BEFORE_CHECK_S", -1.0)
     try:
-        await newest_stored("nobody")
+        await newest_stored("nobody", LATEST_US)
         monkeypatch.setattr(AsyncConnectionPool, "check_connection", staticmethod(check))
         proxy.pause()
-        asking = asyncio.create_task(newest_stored("nobody"))
+        asking = asyncio.create_task(newest_stored("nobody", LATEST_US))
         await wait_until_async(is_asked, "the question whether the connection works")
         asking.cancel()
         await asyncio.wait([asking])

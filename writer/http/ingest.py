@@ -12,9 +12,9 @@ from telemetry.bearer import bearer_token
 from telemetry.ingest_api import PATH, ingest_operation
 from telemetry.keys import key_owner
 from telemetry.reading import Reading
+from telemetry.times import now_us
 from writer.http.body import body_items, body_read
 from writer.http.problems import ProblemError
-from writer.publishing.heartbeat import now_us
 from writer.report import Report
 from writer.service import RunningWriter
 

@@ -12,8 +12,8 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from telemetry.bearer import bearer_token
 from telemetry.device_socket import CLOSE_SLOW, CLOSE_UNAUTHORIZED
 from telemetry.keys import is_key_of
+from telemetry.times import now_us
 from writer.http.body import json_decode
-from writer.publishing.heartbeat import now_us
 from writer.report import Report
 from writer.service import RunningWriter
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from typing import NoReturn
 
 import orjson
@@ -13,7 +12,7 @@ import orjson
 from rollup.progress import Progress
 from telemetry.names import HEARTBEAT_CHANNEL, HEARTBEAT_PERIOD_S
 from telemetry.redis import AsyncRedis, RedisError
-from telemetry.times import iso_from_us
+from telemetry.times import iso_from_us, now_us
 from writer.metrics import Metrics
 from writer.storage.store import Store
 
@@ -43,8 +42,3 @@ async def heartbeat(redis: AsyncRedis, store: Store, metrics: Metrics, rollup: P
                 log.warning("no heartbeat: %s", error)
             is_failing = True
         await asyncio.sleep(HEARTBEAT_PERIOD_S)
-
-
-def now_us() -> int:
-    """The time of the clock in microseconds since the epoch."""
-    return time.time_ns() // 1000

@@ -17,6 +17,8 @@ was killed may have stored readings that were never published.
 A time is published once. A reading that repeats, completes or corrects a published one is stored only: it leaves no
 hole, so the ring stays. A correction of a time that is no longer remembered is treated as a late reading.
 
+A reading ahead of the clock is offered when its time has come (`Lanes`).
+
 In a cluster, everything about a device goes to the node that holds it; the device id goes to its live channel.
 """
 
@@ -100,7 +102,8 @@ class Rings:
 class Publisher:
     """Publishes what it is offered. One owner calls `open` and `close`; `offer` never waits.
 
-    `unstored` returns the readings that may not be in TimescaleDB yet, in the order in which they were offered here.
+    `unstored` returns the readings that may not be in TimescaleDB yet, in the order of arrival, without
+    those that are ahead of the clock.
     """
 
     def __init__(
@@ -208,14 +211,14 @@ class Publisher:
     def _put_back(self, chunk: Sequence[Reading]) -> None:
         """Repeat after a failure: from the chunk on, or from the first reading that is not stored if that is earlier.
 
-        Both queues are the rest of one sequence, so the longer one contains the other.
+        Readings that are not stored and not queued were taken off the queue earlier, so they come first.
         """
         self._is_connected = False  # until a pipeline succeeds
         self._rings.distrust()
         self._queue.extendleft(reversed(chunk))
-        unstored = self._unstored()
-        if len(unstored) > len(self._queue):
-            self._queue = deque(islice(unstored, max(0, len(unstored) - self._max_readings), None))
+        queued = set(map(id, self._queue))
+        missing = (reading for reading in reversed(self._unstored()) if id(reading) not in queued)
+        self._queue.extendleft(list(islice(missing, max(0, self._max_readings - len(self._queue)))))
         self._trim()
 
     def _trim(self) -> None:

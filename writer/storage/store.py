@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -18,6 +18,7 @@ from telemetry.reading import Reading
 from telemetry.times import datetime_from_us, iso_from_us
 from writer.metrics import Metrics
 from writer.settings import WriterSettings
+from writer.storage.earlier import Earlier
 from writer.storage.rows import Statements, binary_rows, merged_by_key
 
 log = logging.getLogger("writer.storage.store")
@@ -51,12 +52,24 @@ class Store:
 
     A reading leaves the queue when its transaction is committed. A batch that failed is the next batch again: storing a
     reading twice changes nothing.
+
+    An earlier process may have stored readings that are still ahead of the clock. They are found when this process
+    stores the first reading of their device.
     """
 
-    def __init__(self, settings: WriterSettings, catalogue: Catalogue, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: WriterSettings,
+        catalogue: Catalogue,
+        metrics: Metrics,
+        on_ahead: Callable[[Sequence[Reading]], object],
+    ) -> None:
+        """`on_ahead` is called with the readings that an earlier process stored ahead of the clock, oldest first."""
         self._settings = settings
         self._statements = Statements(catalogue)
         self._metrics = metrics
+        self._on_ahead = on_ahead
+        self._earlier = Earlier(catalogue, settings.max_future_s)
         self._queue: deque[Reading] = deque()
         self._batch_readings = settings.batch_readings
         self._some = asyncio.Event()
@@ -101,6 +114,7 @@ class Store:
         if len(self._queue) + len(readings) > self._settings.queue_max_readings:
             return False
         if readings:
+            self._earlier.note(readings)
             self._queue.extend(readings)
             self._some.set()
             self._empty.clear()
@@ -195,6 +209,7 @@ class Store:
         async with asyncio.timeout(self._settings.store_timeout_ms / 1000):
             connection = await self._connected()
             async with connection.transaction(), connection.cursor() as cursor:
+                ahead = await self._earlier.find(cursor)
                 async with cursor.copy(self._statements.copy) as copy:
                     await copy.write(binary_rows(readings))
                 await cursor.execute(self._statements.insert)
@@ -205,6 +220,9 @@ class Store:
                     # Not prepared: the plan depends on the span.
                     await cursor.execute(self._statements.merge, span, prepare=False)
                     corrected = cursor.rowcount
+        self._earlier.found()
+        if ahead:
+            self._on_ahead(ahead)
         self._metrics.batches += 1
         self._metrics.stored += inserted
         self._metrics.corrected += corrected
