@@ -208,15 +208,14 @@ export class LiveStream {
   }
 
   /**
-   * An error for a request of several devices does not name the refused one: the request is repeated in two halves.
-   * @param {{id: number, message: string}} frame
+   * An error names the devices that are refused, and the request holds for the others; without names all are refused.
+   * @param {{id: number, message: string, devices?: string[]}} frame
    */
-  _refused({ id, message }) {
+  _refused({ id, message, devices }) {
     const pending = [...this._subscriptions.values()].filter(({ request, ping }) => request === id && ping === 0);
-    if (pending.length === 1) this._revoked(pending[0], message);
-    if (pending.length < 2) return;
-    const half = pending.length >> 1;
-    for (const part of [pending.slice(0, half), pending.slice(half)]) this._requests.subscribe(part);
+    for (const subscription of pending) {
+      if (!devices || devices.includes(subscription.deviceId)) this._revoked(subscription, message);
+    }
   }
 
   /** @param {Subscription} subscription @param {string} message */
