@@ -33,8 +33,8 @@ _NEW_KEY = Shape(
     ),
 )
 _TICKET = Shape("Ticket", record({"ticket": STRING, "expires_in": {"type": "integer", "description": "Seconds."}}))
-_TOO_OFTEN = "Too many attempts; `Retry-After` says when to come back."
-_BUSY = "The accounts database or Redis does not answer, or too many people sign in at once."
+_TOO_OFTEN = "Too many attempts; `Retry-After` says when to retry."
+_BUSY = "The accounts database or Redis does not respond, or too many users are signing in at once."
 
 REGISTER = Operation(
     summary="Make an account",
@@ -69,7 +69,7 @@ PASSWORD = Operation(
 TOKENS = Operation(summary="My API keys", responses={200: json_response("Newest first.", listed(ApiKeyOutput))})
 TOKEN_CREATE = Operation(
     summary="Make an API key",
-    description="With a name, scopes and an expiry; without `expires_at` it is good for 90 days.",
+    description="With a name, scopes and an expiry; without `expires_at` it is valid for 90 days.",
     body=ApiKeyInput,
     example={"name": "grafana", "scopes": ["read"]},
     responses={201: json_response("The key, with its token.", _NEW_KEY)},
@@ -78,7 +78,7 @@ TOKEN_CREATE = Operation(
 TOKEN_DELETE = Operation(
     summary="Revoke an API key",
     responses={204: NO_CONTENT},
-    refusals={404: "There is no such key among yours."},
+    refusals={404: "You have no such key."},
 )
 SESSIONS = Operation(
     summary="My logins and browser sessions",

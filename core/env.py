@@ -84,7 +84,7 @@ def env_redis(name: str, default: str) -> str:
 
 
 def secrets_require_own(secrets: Mapping[str, str], passwords: Mapping[str, str]) -> None:
-    """Raises `ImproperlyConfigured` if one secret serves two purposes: whoever learns one would also have the other.
+    """Raises `ImproperlyConfigured` if two settings have the same secret: a leak of one would be a leak of both.
 
     Both mappings are by name; unset ones are empty. Passwords may equal each other: databases can share a server.
     """

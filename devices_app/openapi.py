@@ -16,13 +16,13 @@ DEVICES = Operation(
 )
 CLAIM = Operation(
     summary="Become the owner of a device",
-    description="With the code that came with it, which is used up.",
+    description="Needs the claim code of the device, which is valid once.",
     body=ClaimInput,
     example={"device_id": "ems_001", "claim_code": "7K2QX-M94TD-0ZB8N-WJ3RH"},
     responses={201: json_response("The device.", DeviceOutput)},
     refusals={
         403: "The code does not fit, in the same words for a device that is unknown or has an owner (`claim_refused`).",
-        429: "Too many attempts; `Retry-After` says when to come back.",
+        429: "Too many attempts; `Retry-After` says when to retry.",
     },
 )
 DEVICE = Operation(summary="One device", responses={200: json_response("The device.", DeviceOutput)})
@@ -40,13 +40,13 @@ DEVICE_RELEASE = Operation(
     refusals=_OWNER_ONLY,
 )
 SHARES = Operation(
-    summary="Who else sees a device",
-    responses={200: json_response("The grants that count now, by username.", listed(ShareOutput))},
+    summary="The viewers of a device",
+    responses={200: json_response("The active grants, by username.", listed(ShareOutput))},
     refusals=_OWNER_ONLY,
 )
 SHARE_SET = Operation(
-    summary="Let somebody else see a device",
-    description="Again, to change until when.",
+    summary="Share a device with another user",
+    description="Sharing again changes the expiry.",
     body=ShareInput,
     example={"username": "bob", "role": "viewer"},
     responses={201: json_response("The grant.", ShareOutput)},
@@ -54,7 +54,7 @@ SHARE_SET = Operation(
 )
 SHARE_REMOVE = Operation(
     summary="End a grant",
-    description="Nothing to do where there is none.",
+    description="Does nothing if there is no such grant.",
     responses={204: NO_CONTENT},
     refusals=_OWNER_ONLY,
 )

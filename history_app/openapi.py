@@ -48,7 +48,7 @@ QUERY = Operation(
 )
 EXPORT = Operation(
     summary="Every raw reading of a device",
-    description="Streamed, oldest first, gzipped where `Accept-Encoding` allows it. It is whole if, and only if, the "
+    description="Streamed, oldest first, gzipped if `Accept-Encoding` allows it. It is complete if and only if the "
     "transfer ends without an error. One of `start` and `range` is needed.",
     parameters=parameters.EXPORT,
     responses={
@@ -81,10 +81,10 @@ ENERGIES = Operation(
 LATEST = Operation(
     summary="The newest reading of each device",
     parameters=parameters.LATEST,
-    responses={200: json_response("In the order asked.", listed(schemas.LATEST))},
+    responses={200: json_response("In the requested order.", listed(schemas.LATEST))},
     refusals={403: _NOT_ALL_YOURS, 413: f"More than {settings.LATEST_MAX_DEVICES} devices."},
 )
 METRICS = Operation(
     summary="The metrics",
-    responses={200: json_response("The catalogue, in the order of every answer.", listed(schemas.METRIC))},
+    responses={200: json_response("The catalogue, in the order of every response.", listed(schemas.METRIC))},
 )

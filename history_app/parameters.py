@@ -60,7 +60,7 @@ TZ = Parameter(
 )
 METRICS = Choices(
     name="metrics",
-    description="Metrics of the catalogue (`GET /api/metrics`), in the order of the answer; all, by default.",
+    description="Metrics of the catalogue (`GET /api/metrics`), in the order of the response; all by default.",
     accepted=CATALOGUE.names,
     example=list(CATALOGUE.names[:2]),
 )
@@ -73,14 +73,14 @@ AGG = Choices(
 )
 RESOLUTION = Choice(
     name="resolution",
-    description="`auto` takes the finest step that needs at most `max_points` buckets.",
+    description="`auto` chooses the finest step that needs at most `max_points` buckets.",
     accepted=("auto", *STEPS),
     default="auto",
     example="1h",
 )
 MAX_POINTS = WholeNumber(
     name="max_points",
-    description="What `auto` aims at.",
+    description="The largest number of points that `auto` may choose.",
     minimum=1,
     maximum=settings.HISTORY_MAX_POINTS,
     default=720,
@@ -88,15 +88,17 @@ MAX_POINTS = WholeNumber(
 )
 FILL = Choice(
     name="fill",
-    description="What stands where nothing was measured: null, no bucket at all, or the previous value.",
+    description="A bucket without readings: null, omitted, or with the previous value.",
     accepted=("null", "none", "previous"),
     default="null",
     example="none",
 )
-FORMAT = Choice(name="format", description="Of the answer.", accepted=("json", "csv"), default="json", example="json")
+FORMAT = Choice(
+    name="format", description="The format of the response.", accepted=("json", "csv"), default="json", example="json"
+)
 EXPORT_FORMAT = Choice(
     name="format",
-    description="`csv`: a line a reading, empty where a value is missing; `ndjson`: a flat JSON object a line.",
+    description="`csv`: one line per reading, a missing value is empty; `ndjson`: one flat JSON object per line.",
     accepted=tuple(ROW_FORMATS),
     default="csv",
     example="ndjson",

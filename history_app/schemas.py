@@ -30,7 +30,7 @@ SERIES = Shape(
     "Series",
     {
         "type": "object",
-        "description": "One metric: a value a bucket for each aggregate asked for, null where nothing was measured.",
+        "description": "One metric: one value per bucket for each requested aggregate, null if nothing was measured.",
         "properties": {
             "unit": STRING,
             **{agg: listed(_VALUE) for agg in ("avg", "min", "max")},
@@ -50,7 +50,7 @@ _WINDOW = {
 }
 _COLUMNS = {
     "device_id": STRING,
-    "source": {**STRING, "description": "The table that answered."},
+    "source": {**STRING, "description": "The table that most of the response was read from."},
     "points": INTEGER,
     "cursor": nullable({**STRING, "description": "Stands for the newest stored reading: `since` of the live socket."}),
     "reach_s": {**NUMBER, "description": "A line may join two points that are at most this, or one bucket, apart."},
@@ -69,11 +69,11 @@ LATEST = Shape(
         {
             "device_id": STRING,
             "time": nullable(TIME),
-            "age_s": nullable({**NUMBER, "description": "Below zero where the device's clock is ahead."}),
+            "age_s": nullable({**NUMBER, "description": "Negative if the device's clock is ahead."}),
             "online": BOOLEAN,
             "values": nullable(VALUES),
         },
-        description="The newest reading of a device; nulls where it never reported.",
+        description="The newest reading of a device; nulls if it never reported.",
     ),
 )
 METRIC = Shape("Metric", record(dict.fromkeys(("name", "unit", "kind", "sign", "description"), STRING)))

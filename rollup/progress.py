@@ -1,4 +1,4 @@
-"""What a rollup has done since its process started."""
+"""Counters of a rollup since its process started."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ class Progress:
 
     @property
     def lag_s(self) -> float | None:
-        """Seconds since the tiers last held all that was due, by whichever rollup; null before the first time."""
+        """Seconds since the tiers last contained every due change, from any rollup; None before the first time."""
         return None if self.caught_up_at is None else time.monotonic() - self.caught_up_at

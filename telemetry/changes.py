@@ -80,7 +80,7 @@ def change_statements(catalogue: Catalogue) -> Iterator[Composed]:
 
 
 def readable_tables(catalogue: Catalogue) -> list[Identifier]:
-    """What the server's role reads besides the hypertable."""
+    """The tables that the server's role may read besides the hypertable."""
     tiers = [tier_table(catalogue, tier) for tier in rollup_tiers(catalogue)]
     return [
         changes_table(catalogue),
@@ -204,7 +204,7 @@ def _log_function(catalogue: Catalogue, event: str, source: LiteralString) -> Co
 
 
 def _truncate_function(catalogue: Catalogue) -> Composed:
-    """Without readings there is nothing that the tiers hold, and nothing that is missing."""
+    """TRUNCATE of the hypertable also empties the log and all tiers."""
     tables = SQL(", ").join(readable_tables(catalogue))
     return _function(catalogue, "truncate", SQL("\n  TRUNCATE {};").format(tables))
 

@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from telemetry.catalogue import Catalogue
 
-# Any number will do as long as it is always this one: two runs of the schema command wait for each other.
+# An arbitrary constant: with this advisory lock, two runs of the schema command wait for each other.
 SCHEMA_LOCK = 0x77617474
 
 
@@ -50,7 +50,7 @@ def schema_statements(catalogue: Catalogue) -> Iterator[Composed]:
 
 
 def column_statements(catalogue: Catalogue) -> Iterator[Composed]:
-    """Columns for metrics that came into the catalogue after the table was made."""
+    """Columns for metrics that were added to the catalogue after the table was created."""
     for metric in catalogue.metrics:
         yield SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} double precision").format(
             table_of(catalogue), Identifier(metric.column)
@@ -77,11 +77,11 @@ def no_temporary_tables_statement() -> Composed:
 
 
 def role_settings_statements(role: str, statement_timeout_ms: int) -> Iterator[Composed]:
-    """What belongs to the role rather than to the connection, so that it survives connection poolers."""
+    """Settings of the role instead of the connection, so that they hold behind a connection pooler too."""
     name = Identifier(role)
     yield SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name)
     yield SQL("ALTER ROLE {} SET statement_timeout = {}").format(name, Literal(statement_timeout_ms))
-    # Its questions are for a few rows of one device: by index, however small a table or cold a disk seems to be.
+    # Its queries read few rows of one device: the planner should use an index even for a small table.
     yield SQL("ALTER ROLE {} SET random_page_cost = 1.1").format(name)
     # Its statements name many tables: planning or compiling one for each execution costs more than running it.
     yield SQL("ALTER ROLE {} SET plan_cache_mode = force_generic_plan").format(name)

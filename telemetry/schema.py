@@ -1,4 +1,4 @@
-"""The whole schema of the telemetry database but its roles, in the order in which it is applied. Pure: builds SQL."""
+"""The whole schema of the telemetry database except its roles, in the order of application. Pure: builds SQL."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def table_statements(catalogue: Catalogue) -> Iterator[Composed]:
 
 
 def readable_tables(catalogue: Catalogue) -> list[Identifier]:
-    """What the server's role reads."""
+    """The tables that the server's role may read."""
     return [ddl.table_of(catalogue), *changes.readable_tables(catalogue)]

@@ -1,4 +1,4 @@
-"""Rollup tiers: which there are, their tables, and what each column holds. Pure: builds SQL.
+"""Rollup tiers: their names, their tables, and the meaning of each column. Pure: builds SQL.
 
 A row of a tier is one device in one bucket that holds at least one reading. Buckets are aligned to the epoch in UTC.
 `count` is the number of readings, `newest` the time of the last one. For each metric, `<metric>_count` counts the
@@ -44,7 +44,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a tier: what it is made of finite raw values (`raw`) and of rows of a finer tier (`merged`)."""
+    """A column of a tier: its expression over finite raw values (`raw`) and over rows of a finer tier (`merged`)."""
 
     name: str
     type: LiteralString

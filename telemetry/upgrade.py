@@ -1,4 +1,4 @@
-"""From the tiers of earlier versions, kept by summing triggers or as continuous aggregates. Pure: builds SQL.
+"""Upgrades the tiers of earlier versions (summing triggers, continuous aggregates). Pure: builds SQL.
 
 Their rows stay: they may hold readings that have been dropped since. The raw readings that exist are rolled up again.
 """
@@ -32,7 +32,7 @@ def upgrade_statements(catalogue: Catalogue) -> Iterator[Composed]:
     copied = [Identifier(catalogue.schema, f"{tier.table}_old") for tier in rollup_tiers(catalogue)]
     for table, old in zip(tiers, copied, strict=True):
         yield _if_view(table, SQL("CREATE TABLE {} AS SELECT * FROM {}").format(old, table))
-    # The coarser ones are made of the finer ones: they go first.
+    # The coarser ones depend on the finer ones: drop them first.
     for table, old, tier in reversed(list(zip(tiers, copied, rollup_tiers(catalogue), strict=True))):
         yield _if_view(
             table,
@@ -53,7 +53,7 @@ def _if_view(table: Identifier, statements: Composed) -> Composed:
 
 
 def _columns_without_use(catalogue: Catalogue) -> list[Identifier]:
-    """The sums per direction. A metric may have such a name itself."""
+    """The former sums per direction, except names that a column still uses."""
     used = {column.name for column in rollup_columns(catalogue)}
     names = [f"{metric.name}_{part}" for metric in catalogue.metrics if metric.is_power for part in ("pos", "neg")]
     return [Identifier(name) for name in names if name not in used]

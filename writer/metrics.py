@@ -1,4 +1,4 @@
-"""What the writer counts, for Prometheus."""
+"""The writer's metrics, for Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a device is told about the readings that it sent: accepted, refused, adjusted and ignored. Pure data."""
+"""The response to a device: its readings that were accepted, refused, adjusted and ignored. Pure data."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ class Statements:
     """The SQL that stores a batch, made once from the catalogue. The rows of a batch have different keys.
 
     `copy` fills a temporary table and `insert` inserts the rows that are new. Only if some were not, `merge` brings the
-    stored rows up to date. (One INSERT … ON CONFLICT DO UPDATE is half as fast again for new rows: it also runs the
-    triggers of an UPDATE, and it writes a lock to each stored row, although most repeated readings change nothing.)
+    stored rows up to date. (One INSERT … ON CONFLICT DO UPDATE takes 1.5 to 2 times as long for new rows: it also runs
+    the triggers of an UPDATE, and it locks each stored row, although most repeated readings change nothing.)
 
     Both write in the order of the primary key, so that two writers cannot deadlock.
     """
