@@ -80,7 +80,7 @@ class AccessToken(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what, when and from where. Only the count of a denial ever changes; purged after AUDIT_RETENTION_DAYS.
+    """An action: user, event, time, address. Only the count of a denial changes. Purged after AUDIT_RETENTION_DAYS.
 
     `user`: who acted, or whose account was attacked. `owner`: the owner of the device at that time, who may read the
     entry. Names are stored as text too, because an entry outlives what it names.

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def change_publish(payload: bytes) -> None:
-    """Publish one change. If Redis is away, the other processes read the change from the log instead."""
+    """Publish one change. While Redis is unavailable, the other processes read the change from the log."""
     try:
         redis_client_sync(settings.REDIS_URL).publish(CHANNEL, payload)
     except RedisError as error:

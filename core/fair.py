@@ -37,7 +37,7 @@ def user_now() -> int | None:
 class FairGate:
     """At most `at_once` holders, at most `per_user` of one user. Users with waiting work take turns.
 
-    `waiting_per_user`: how many tasks of one user may wait; 0: none waits. `busy`: what a refused task is told. Use one
+    `waiting_per_user`: how many tasks of one user may wait; 0: none waits. `busy`: the message of the refusal. Use one
     instance per event loop.
     """
 

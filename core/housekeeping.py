@@ -31,7 +31,7 @@ class Job:
 
 
 class Housekeeper:
-    """Runs jobs one after another, in threads of their own. A job that the database refuses is tried again when due."""
+    """Runs jobs one after another, in separate threads. A job that the database refuses is repeated when next due."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
@@ -67,7 +67,7 @@ async def _do(function: Callable[[], object]) -> None:
 
 
 def rows_delete(rows: QuerySet[Any]) -> int:
-    """Delete `rows`, CHUNK at a time, each chunk in a transaction of its own. Returns how many were deleted."""
+    """Delete `rows`, CHUNK at a time, each chunk in a separate transaction. Returns the number of deleted rows."""
     deleted = 0
     while chunk := list(rows.order_by("pk").values_list("pk", flat=True)[:CHUNK]):
         deleted += rows.model._default_manager.filter(pk__in=chunk).delete()[0]

@@ -45,8 +45,8 @@ async def latest_read(device_ids: Sequence[str], now: int) -> Newest:
     """The newest readings of each device at `now` (µs), newest first; devices without any are left out.
 
     Readings ahead of `now` count only for a device that has no others. The database is asked about the devices that
-    are not online by their ring: after an outage, a ring may hold nothing but late readings. If the database is away,
-    an old reading from a ring is better than none; for a device without one, `Unavailable` is raised.
+    are not online by their ring: after an outage, a ring may hold nothing but late readings. While the database is
+    unavailable, an old reading from a ring counts; for a device without one, `Unavailable` is raised.
     """
     found = await _from_rings(device_ids)
     unsure = [device_id for device_id in device_ids if not _is_online(found.get(device_id, ()), now)]

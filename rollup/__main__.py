@@ -1,4 +1,4 @@
-"""`python -m rollup`: the rollup as a process of its own, for a hypertable that another program writes."""
+"""`python -m rollup`: the rollup as a separate process, for a hypertable that another program writes."""
 
 from __future__ import annotations
 

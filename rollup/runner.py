@@ -21,7 +21,7 @@ log = logging.getLogger("rollup")
 
 PROGRESS_PERIOD_S = 5.0
 RESTART_PAUSE_S = 1.0
-# The work of a backfill; below it, progress is not worth a line.
+# Days of devices: with more due work than this, progress is logged.
 MANY_DAYS = 50
 
 

@@ -110,7 +110,7 @@ def _channel(
 
 
 def _operations(channel: str, taken: Iterable[str], sent: Iterable[str]) -> dict[str, Any]:
-    """What the server, not the client, does with the messages of a channel."""
+    """The operations of a channel, from the view of the server."""
     return {
         f"{channel}{action.capitalize()}": {
             "action": action,

@@ -1,6 +1,6 @@
 """The floor: the time from which on raw readings are complete, and the chunks that were seen. Pure: builds SQL.
 
-Dropping a chunk removes its readings and fires no trigger. What the tiers hold of them must stay, so nothing that
+Dropping a chunk removes its readings and fires no trigger. The tiers must keep them, so nothing that
 begins below the floor is rebuilt from raw readings. The floor rises when a chunk that has been seen vanishes, and it is
 never lowered; only TRUNCATE, which empties the tiers too, resets it. A chunk is identified by its name, which
 TimescaleDB never uses twice: one that is created again for the same range is another chunk.

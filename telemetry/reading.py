@@ -20,7 +20,7 @@ class ReadingError(ValueError):
 
 
 class Reading(NamedTuple):
-    """What a device measured at one time. `us`: microseconds since the epoch; `values`: in catalogue order, or None."""
+    """The values of a device at one time. `us`: microseconds since the epoch; `values`: in catalogue order, or None."""
 
     device_id: str
     us: int

@@ -34,7 +34,7 @@ def datetime_from_us(us: int) -> datetime:
 
 
 def iso_from_us(us: int) -> str:
-    """`2026-11-23T10:00:00.000Z`: three digits where that is exact, six where it is not."""
+    """`2026-11-23T10:00:00.000Z`: three decimals if that is exact, else six."""
     exact = "microseconds" if us % 1000 else "milliseconds"
     return datetime_from_us(us).isoformat(timespec=exact).removesuffix("+00:00") + "Z"
 

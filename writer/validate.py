@@ -28,7 +28,7 @@ RESERVED = frozenset((DEVICE_FIELD, *TIME_FIELDS))
 
 
 class RefusedError(ValueError):
-    """Refuses a reading. `kind` is one of a few words, for a counter; the message names field, value and rule."""
+    """Refuses a reading. `kind` is the label of a counter; the message names field, value and rule."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

@@ -88,7 +88,7 @@ async def livez(request: HttpRequest) -> JsonResponse:
 @described(READYZ)
 @public_view
 async def readyz(request: HttpRequest) -> JsonResponse:
-    """200 if both databases and Redis respond and the process is not about to stop, else 503 that says which does not.
+    """200 if both databases and Redis respond and the process is not about to stop, else 503, which names the reason.
 
     `{status: "ok" | "unavailable" | "draining", telemetry, accounts, redis, draining, writer_heartbeat_age_s,
     rollup_lag_s}`. The age of the writer's heartbeat (null before the first) and the rollup's lag (null before it first
@@ -171,7 +171,7 @@ async def _accounts_answer() -> bool:
 
 
 def _ask_accounts() -> bool:
-    """On a connection of its own: this thread has no other."""
+    """Opens and closes a connection: this thread has no other."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

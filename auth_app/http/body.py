@@ -1,4 +1,4 @@
-"""Limits of request bodies, for every route and server: how long a body may be depends on who sends it.
+"""Limits of request bodies, for every route and server: the limit depends on the credentials.
 
 Credentials are checked before a body is read. Without valid credentials, only public routes and pages read one, of at
 most HTTP_ANONYMOUS_BODY_MAX_BYTES; all others accept HTTP_BODY_MAX_BYTES. Nothing is written to disk: both limits are

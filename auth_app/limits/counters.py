@@ -1,4 +1,4 @@
-"""Counts attempts: in Redis for all processes, in this process while Redis is away."""
+"""Counts attempts: in Redis for all processes, in this process while Redis is unavailable."""
 
 from __future__ import annotations
 

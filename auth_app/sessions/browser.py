@@ -1,4 +1,4 @@
-"""Browser sessions. Each has an access token of its own."""
+"""Browser sessions. Each has a separate access token."""
 
 from __future__ import annotations
 

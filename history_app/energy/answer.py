@@ -45,14 +45,14 @@ async def _figures(rows: Rows, question: EnergyQuestion) -> Figures:
 
 
 async def energy_document(device_id: str, question: EnergyQuestion, figures: Figures) -> dict[str, Any]:
-    """What was asked, `periods`, and their `total` (fields: docs/energy.md)."""
+    """The question, its `periods`, and their `total` (fields: docs/energy.md)."""
     return {"device_id": device_id, **_asked(question), **await _sums(question, figures)}
 
 
 async def energies_document(
     device_ids: Sequence[str], question: EnergyQuestion, figures: Sequence[Figures]
 ) -> dict[str, Any]:
-    """What was asked, `devices` with the figures of each, and those of all together."""
+    """The question, `devices` with the figures of each, and the figures of all together."""
     devices = [
         {"device_id": device_id, **await _sums(question, found)}
         for device_id, found in zip(device_ids, figures, strict=True)

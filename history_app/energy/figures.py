@@ -17,7 +17,7 @@ from telemetry.times import SECOND_US
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What is accounted: the role of a power metric and the direction that counts, and the role of a counter."""
+    """A figure of the house: the role and direction of its power metric, and the role of its counter."""
 
     power_role: str
     is_positive: bool
@@ -97,8 +97,8 @@ def figures_total(figures: Figures) -> Figures:
 def figures_together(devices: Sequence[Figures]) -> Figures:
     """The figures of several devices, at least one, over the same periods, added up.
 
-    What a metric covers is what it covers at the device where it covers least. The highest power of several devices
-    together is not known: the peaks of each may be of different times.
+    The coverage of a metric is that of the device with the least. The highest power of several devices together is
+    unknown: their peaks may have different times.
     """
     first = devices[0]
     unknown = np.full(len(first.low), np.nan)

@@ -44,7 +44,7 @@ class Step:
 
     @property
     def resolution_seconds(self) -> int | None:
-        """What an answer says: None where the length varies with the calendar by itself, or there are no buckets."""
+        """`resolution_seconds` of a response: None if the calendar determines it, or if there are no buckets."""
         return None if self.name in ("raw", "1mo") else int(self.seconds)
 
 
@@ -73,7 +73,7 @@ STEPS = {step.name: step for step in LADDER}
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was asked for, [start, end), and the whole buckets that cover it, [low, high).
+    """The requested window [start, end), and the whole buckets that cover it, [low, high).
 
     `edges`: the starts of the buckets and the end of the last one, empty for raw. `length`: the length of every bucket
     in µs, None if they differ (and for raw).

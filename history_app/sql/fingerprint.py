@@ -1,7 +1,7 @@
 """The fingerprint of a window's contents: it changes with every reading added, corrected or removed.
 
 It is made of the rows that the reader rule would read: the transaction that wrote each tier row (`xmin`), and the rows
-of the change log. A change is in the log until the rollup has written the tier's row anew, both in one transaction, so
+of the change log. A change is in the log until the rollup has rewritten the tier's row, both in one transaction, so
 equal fingerprints mean equal contents. That takes a few hundred index entries and no aggregate.
 """
 

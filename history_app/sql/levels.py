@@ -18,7 +18,7 @@ from telemetry.floor import floor_of
 from telemetry.tiers import Tier
 
 LOG = changes_table(CATALOGUE)
-# What the text of a statement depends on: each tier, and whether edges of the window cut some of its buckets.
+# The text of a statement depends on these: each tier, and whether edges of the window cut some of its buckets.
 Shape = tuple[tuple[Tier, bool], ...]
 
 

@@ -1,4 +1,4 @@
-"""Admission of live sockets. Failed handshakes are counted in Redis and remembered here, so a good one asks nobody."""
+"""Admission of live sockets. Failed handshakes are counted in Redis and cached here: a valid one needs no query."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Guard:
             await asyncio.sleep(SWEEP_S)
 
     async def _hear_recorded(self) -> bool:
-        """Apply the changes in the log that this process has not heard of. False: any access may have changed."""
+        """Apply the logged changes whose events this process missed. False: any access may have changed."""
         try:
             changes = await accounts_ask(self._changes.read)
         except Unavailable as error:

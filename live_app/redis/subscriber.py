@@ -23,7 +23,7 @@ from telemetry.redis_url import redis_address
 
 
 class Subscriber(Protocol):
-    """What the hub needs."""
+    """The interface that the hub uses."""
 
     @property
     def is_connected(self) -> bool: ...
