@@ -17,8 +17,8 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
-from history_app.store.arrays import Array
 from telemetry.times import SECOND_US, datetime_from_us, us_from_datetime
 
 HOUR_S = 3600
@@ -140,7 +140,7 @@ def _calendar_edges(low: int, high: int, step: Step, zone: ZoneInfo) -> list[int
     hour.
     """
     walls = _wall_edges(low + _offset(low, zone), high + _offset(high, zone), step)
-    found: list[Array] = []
+    found: list[NDArray[np.int64]] = []
     shown = _NEVER  # the wall clock's time when the offset changed
     for begin, end, offset in _offsets(low, high, step, zone):
         if np.searchsorted(walls, shown) < np.searchsorted(walls, begin + offset) and shown != _NEVER:
@@ -152,7 +152,7 @@ def _calendar_edges(low: int, high: int, step: Step, zone: ZoneInfo) -> list[int
     return edges
 
 
-def _wall_edges(low: int, high: int, step: Step) -> Array:
+def _wall_edges(low: int, high: int, step: Step) -> NDArray[np.int64]:
     """Edges on the wall clock, in µs of it, from more than one step before `low` to more than one after `high`."""
     if step is YEAR or step.name == "1mo":
         unit = "datetime64[Y]" if step is YEAR else "datetime64[M]"
