@@ -175,7 +175,7 @@ def _body(declared: Operation, components: Components) -> dict[str, Any]:
 
 
 def refusals_of(route: Route) -> list[int]:
-    """Every status but successes that the route can answer."""
+    """Every status of the route except the successful ones."""
     found = {400, 405, *route.operation.refusals}
     if not route.is_public:
         found |= {401, 503}

@@ -171,7 +171,7 @@ def _keep(entries: Mapping[str, Any], path: str) -> Mapping[str, str]:
         if name not in known:
             raise CatalogueError(f"{path}: policies.keep.{name}: accepted are {', '.join(known)}")
     keep = {name: _interval(entries[name], f"policies.keep.{name}", path) for name in known if name in entries}
-    for finer, name in reversed(list(pairwise(TIER_SECONDS))):  # a tier is not kept longer than what is made of it
+    for finer, name in reversed(list(pairwise(TIER_SECONDS))):  # no longer than the tier made of it
         if name in keep:
             keep.setdefault(finer, keep[name])
     lengths = [_seconds(keep[name]) if name in keep else math.inf for name in known]

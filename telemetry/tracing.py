@@ -88,7 +88,7 @@ def span(name: str, attributes: Mapping[str, str | int] | None = None) -> Abstra
 
 
 def request_span(parent: Mapping[str, str]) -> AbstractContextManager[Any]:
-    """The span of a request that this server answers; `parent` may hold a `traceparent` (W3C Trace Context)."""
+    """The span of a request to this server; `parent` may hold a `traceparent` (W3C Trace Context)."""
     if _tracer is None:
         return _NO_SPAN
     from opentelemetry.trace import SpanKind

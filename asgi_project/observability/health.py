@@ -150,7 +150,7 @@ async def _in_time(check: Awaitable[bool]) -> bool:
 
 
 async def _telemetry_answers(lag_s: list[float | None]) -> bool:
-    """Whether the database answers. The lag of the rollup, if there is one, is appended to `lag_s`."""
+    """Whether the database responds. The lag of the rollup, if there is one, is appended to `lag_s`."""
 
     async def ask(connection: Connection) -> None:
         await connection.execute("SELECT 1")

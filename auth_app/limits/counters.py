@@ -82,7 +82,7 @@ class Absence:
         self._ends = 0.0
 
     def require_over(self) -> None:
-        """Raises `RedisError` while Redis is not to be asked."""
+        """Raises `RedisError` during the pause after a failure of Redis."""
         if time.monotonic() < self._ends:
             raise RedisError("it did not answer a moment ago")
 

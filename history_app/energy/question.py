@@ -19,7 +19,7 @@ from telemetry.times import SECOND_US
 
 @dataclass(frozen=True, slots=True)
 class EnergyQuestion:
-    """The periods asked for: those that [start, end) touches, by the calendar of `zone`."""
+    """The requested periods: those that [start, end) touches, by the calendar of `zone`."""
 
     period: str
     window: Window

@@ -196,7 +196,7 @@ def _rows_in(tier: EnergyTier, spans: str) -> Composed:
 
 
 def _asked(places: Iterable[int]) -> Composed:
-    """`asked`: the metrics at these places of METRICS."""
+    """The relation `asked`: the metrics at these places of METRICS."""
     rows = [SQL("({}::bigint, {})").format(Literal(place), Literal(METRICS[place].name)) for place in places]
     return SQL("(VALUES {}) AS asked(place, metric)").format(SQL(", ").join(rows))
 

@@ -1,4 +1,4 @@
-"""Which buckets answer a question, and which rows of which tables they are made of. Pure; times in µs.
+"""The buckets of a response, and the tables whose rows they are made of. Pure; times in µs.
 
 The base of a window is the coarsest tier on whose buckets every edge of the window lies. Where the window's buckets are
 longer than those of a coarser tier (days that do not begin at midnight UTC), that tier answers the inside of each

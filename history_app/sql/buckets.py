@@ -1,4 +1,4 @@
-"""The statement that answers a window from rollup tiers, and from raw readings where the tiers are not right yet.
+"""The statement that reads a window from rollup tiers, and from raw readings where the tiers are not correct yet.
 
 Its raw part is bounded: only readings from `recent` on. That keeps old chunks of the hypertable out of the plan, and it
 is enough while the rollup keeps up. The statement says when it was not (`is_short`); then it runs again without bound.

@@ -33,7 +33,7 @@ async def fetch_each(
 def _numbered(text: bytes) -> tuple[bytes, tuple[str, ...]]:
     """The statement with `$1` … for its named parameters, and their names in that order.
 
-    psycopg does this for each execution of a statement longer than 4 kB; that would be a third of the CPU of an answer.
+    psycopg does this for each execution of a statement longer than 4 kB; a third of the CPU of a response.
     """
     names: dict[bytes, int] = {}
     numbered = re.sub(rb"%\((\w+)\)s", lambda match: b"$%d" % names.setdefault(match[1], len(names) + 1), text)
