@@ -96,6 +96,8 @@ class AuditEntry(models.Model):
         KEY_REVOKED = "key_revoked"
         CLAIMED = "claimed"
         RELEASED = "released"
+        TRANSFER_OFFERED = "transfer_offered"
+        TRANSFER_ENDED = "transfer_ended"
         TRANSFERRED = "transferred"
         SHARED = "shared"
         UNSHARED = "unshared"

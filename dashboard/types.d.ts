@@ -29,6 +29,17 @@ declare namespace Api {
     expires_at: string | null;
   }
 
+  /** An entry of GET /api/transfers. `incoming`: offered to the user, not by them. */
+  interface Transfer {
+    id: number;
+    device_id: string;
+    owner: string;
+    username: string;
+    with_history: boolean;
+    created_at: string;
+    incoming: boolean;
+  }
+
   /** An entry of GET /api/auth/tokens. */
   interface Key {
     id: number;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q
@@ -15,17 +16,23 @@ from core.decision_cache import DecisionCache
 from core.errors import DeviceForbidden
 from devices_app.models import Device, Grant
 from telemetry.names import is_device_id
+from telemetry.times import us_from_datetime
 
 OWNER = "owner"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Granted access: `owner` or `viewer`, its end (seconds since the epoch, or None), time zone of the device."""
+    """Granted access: `owner` or `viewer`, its end (seconds since the epoch, or None), time zone of the device.
+
+    `since`: readings before this time (µs) belong to a former owner and are not visible; None: all are. Every route
+    that reads telemetry limits its question to it.
+    """
 
     role: str
     expires_at: float | None
     timezone: str
+    since: int | None = None
 
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= time.time()
@@ -48,14 +55,21 @@ def access_of(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:
     device_ids = [device_id for device_id in device_ids if is_device_id(device_id)]
     devices = Device.objects.filter(device_id__in=device_ids)
     found = {
-        device_id: Access(OWNER, None, zone)
-        for device_id, zone in devices.filter(owner_id=user_id).values_list("device_id", "timezone")
+        device_id: Access(OWNER, None, zone, _us(visible_from))
+        for device_id, zone, visible_from in devices.filter(owner_id=user_id).values_list(
+            "device_id", "timezone", "visible_from"
+        )
     }
     grants = Grant.objects.active().filter(user_id=user_id, device__device_id__in=device_ids)
-    rows = grants.values_list("device__device_id", "role", "expires_at", "device__timezone")
-    for device_id, role, expires_at, zone in rows:
-        found.setdefault(device_id, Access(role, expires_at.timestamp() if expires_at else None, zone))
+    rows = grants.values_list("device__device_id", "role", "expires_at", "device__timezone", "device__visible_from")
+    for device_id, role, expires_at, zone, visible_from in rows:
+        end = expires_at.timestamp() if expires_at else None
+        found.setdefault(device_id, Access(role, end, zone, _us(visible_from)))
     return found
+
+
+def _us(moment: datetime | None) -> int | None:
+    return None if moment is None else us_from_datetime(moment)
 
 
 async def access_cached(user_id: int, device_ids: Collection[str]) -> dict[str, Access]:

@@ -10,12 +10,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.timezone import now
 
 from auth_app.audit.entries import Event, audit_record
 from auth_app.credentials import remote_address
 from auth_app.events import AccessChange, announce
 from auth_app.models import User
-from devices_app.models import Device, Grant
+from devices_app.models import Device, Grant, Transfer
 from devices_app.zones import is_zone
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class DeviceAdmin(DeviceAdminBase):
 
     def save_model(self, request: HttpRequest, obj: Device, form: Any, change: bool) -> None:
         with transaction.atomic():
+            if change and "owner" in form.changed_data:
+                Transfer.objects.filter(device=obj).delete()
+                if "visible_from" not in form.changed_data and form.initial.get("owner") is not None:
+                    obj.visible_from = now()  # an empty field would show a stranger's past to the new owner
             super().save_model(request, obj, form, change)
             if "owner" in form.changed_data:
                 _record(request, Event.TRANSFERRED, obj, f"to {obj.owner or 'nobody'}")

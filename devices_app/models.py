@@ -31,6 +31,8 @@ class Device(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="devices"
     )
+    # The owner and the viewers see readings from this moment on; None: all. Earlier ones belong to a former owner.
+    visible_from = models.DateTimeField(null=True, blank=True)
     claim_digest = models.CharField(max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
@@ -71,3 +73,23 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} sees {self.device}"
+
+
+class Transfer(models.Model):
+    """The owner's offer of a device to `username`. Nothing changes until that user accepts; one offer per device.
+
+    `recipient` is None if no active user has that name: the owner cannot tell the difference.
+    """
+
+    device = models.OneToOneField(Device, on_delete=models.CASCADE, related_name="transfer")
+    sender = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    username = models.CharField(max_length=150)  # as the owner wrote it
+    with_history = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.device} to {self.username}"

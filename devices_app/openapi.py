@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from auth_app.serializers import AuditPageOutput, AuditQuery
 from core.openapi import NO_CONTENT, Operation, json_response, listed
-from devices_app.serializers import ClaimInput, DeviceInput, DeviceOutput, ShareInput, ShareOutput, TransferInput
+from devices_app.serializers import (
+    ClaimInput,
+    DeviceInput,
+    DeviceOutput,
+    ShareInput,
+    ShareOutput,
+    TransferInput,
+    TransferOutput,
+)
 
 _OWNER_ONLY = {
     403: "No such device among yours (`forbidden`), only its owner may (`owner_only`), scope or CSRF as everywhere."
 }
+_TOO_MANY_NAMES = "Too many usernames; `Retry-After` gives the seconds to wait."
 
 DEVICES = Operation(
     summary="My devices, and those shared with me",
@@ -50,7 +59,7 @@ SHARE_SET = Operation(
     body=ShareInput,
     example={"username": "bob", "role": "viewer"},
     responses={201: json_response("The grant.", ShareOutput)},
-    refusals=_OWNER_ONLY,
+    refusals={**_OWNER_ONLY, 429: _TOO_MANY_NAMES},
 )
 SHARE_REMOVE = Operation(
     summary="End a grant",
@@ -71,11 +80,30 @@ AUDIT = Operation(
     responses={200: json_response("A page; `next_cursor` is null on the last one.", AuditPageOutput)},
     refusals=_OWNER_ONLY,
 )
+_NO_TRANSFER = {404: "No such transfer among yours."}
+
 TRANSFER = Operation(
-    summary="Make somebody else the owner",
-    description="Every grant ends, and the former owner sees the device no more.",
+    summary="Offer a device to another user",
+    description="Nothing changes until that user accepts. An earlier offer of the device is replaced. The response is "
+    "the same whether or not a user has that name.",
     body=TransferInput,
-    example={"username": "bob"},
+    example={"username": "bob", "with_history": False},
+    responses={202: json_response("The transfer, which waits.", TransferOutput)},
+    refusals={**_OWNER_ONLY, 429: _TOO_MANY_NAMES},
+)
+TRANSFERS = Operation(
+    summary="Transfers that wait: offered to me, or by me",
+    responses={200: json_response("Oldest first.", listed(TransferOutput))},
+)
+TRANSFER_ACCEPT = Operation(
+    summary="Accept a device",
+    description="The user becomes the owner. Every grant ends. Unless the offer is `with_history`, the new owner and "
+    "their viewers see readings from now on only.",
+    responses={200: json_response("The device.", DeviceOutput)},
+    refusals=_NO_TRANSFER,
+)
+TRANSFER_END = Operation(
+    summary="Decline a transfer, or cancel an offer",
     responses={204: NO_CONTENT},
-    refusals=_OWNER_ONLY,
+    refusals=_NO_TRANSFER,
 )

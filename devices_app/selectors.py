@@ -10,6 +10,7 @@ from core.errors import DeviceForbidden, Forbidden
 from devices_app.access import OWNER, Access, access_of, candidates_of
 from devices_app.models import Device, Grant
 from devices_app.presence import Presence, presence_of
+from telemetry.times import us_from_datetime
 
 # Later times can be stored, but a float of them may round up to the year 10000.
 LATEST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
@@ -74,6 +75,9 @@ def _visible(user_id: int, device_ids: Collection[str]) -> list[VisibleDevice]:
 
 
 def _view(device: Device, access: Access, presence: Presence) -> VisibleDevice:
+    is_before = presence.last_seen and access.since and us_from_datetime(presence.last_seen) < access.since
+    if is_before:
+        presence = Presence()
     return VisibleDevice(
         device_id=device.device_id,
         name=device.name,

@@ -30,6 +30,17 @@ class ShareInput(serializers.Serializer[Any]):
 
 class TransferInput(serializers.Serializer[Any]):
     username = TextField(max_length=150)
+    with_history = serializers.BooleanField(default=False)
+
+
+class TransferOutput(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    device_id = TextField()
+    owner = TextField()
+    username = TextField()
+    with_history = serializers.BooleanField()
+    created_at = TimeField()
+    incoming = serializers.BooleanField()
 
 
 class DeviceOutput(serializers.Serializer[Any]):

@@ -1,4 +1,4 @@
-"""Provision, claim, update, share, transfer and release devices. Every change is announced."""
+"""Provision, claim, update, share and release devices. Every change is announced."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from django.utils.crypto import constant_time_compare
 
 from auth_app.audit.entries import Event, audit_record
 from auth_app.events import AccessChange, announce
-from auth_app.limits.attempts import claim_failures
-from auth_app.limits.counters import failures_counted
+from auth_app.limits.attempts import claim_failures, names_given
+from auth_app.limits.counters import attempts_counted, failures_counted
 from auth_app.models import User
 from auth_app.rest.fields import iso_ms
 from auth_app.selectors import user_by_name
 from core.errors import BadRequest, DeviceForbidden, Forbidden
 from devices_app.access import OWNER, access_of
 from devices_app.codes import claim_code_digest, claim_code_make
-from devices_app.models import Device, Grant
+from devices_app.models import Device, Grant, Transfer
 from devices_app.selectors import device_owned
 from devices_app.zones import is_zone
 
@@ -60,8 +60,8 @@ def device_claim(*, user: User, address: str, device_id: str, claim_code: str) -
         matches = constant_time_compare(digest, (device.claim_digest if device else "") or _NO_DIGEST)
         if device is None or device.owner_id is not None or not matches:
             raise Forbidden("This device cannot be claimed with this code.", code="claim_refused").about(device_id)
-        _hand_over(device, user)
-        _record(Event.CLAIMED, device, owner=user, address=address)
+        hand_over(device, user)
+        device_record(Event.CLAIMED, device, owner=user, address=address)
 
 
 def device_update(*, user: User, device_id: str, name: str | None = None, timezone: str | None = None) -> None:
@@ -69,7 +69,7 @@ def device_update(*, user: User, device_id: str, name: str | None = None, timezo
     if timezone is not None and not is_zone(timezone):
         raise BadRequest(f"timezone: {timezone!r} is not an IANA name such as Europe/Berlin.")
     with transaction.atomic():
-        device = _lock_owned(user=user, device_id=device_id)
+        device = device_lock_owned(user=user, device_id=device_id)
         device.name = device.name if name is None else name
         device.timezone = timezone or device.timezone
         device.save(update_fields=["name", "timezone"])
@@ -79,29 +79,20 @@ def device_update(*, user: User, device_id: str, name: str | None = None, timezo
 def device_release(*, user: User, address: str, device_id: str) -> None:
     """Give up a device: it then has no owner and no grants, so nobody sees it.
 
+    The next owner sees readings from now on.
+
     The next claim needs a new code from `manage.py provision_device ID --reissue`, because the first one is used up
     (unless the device was provisioned with an owner). Raises `DeviceForbidden`, `Forbidden`.
     """
     with transaction.atomic():
-        device = _lock_owned(user=user, device_id=device_id)
+        device = device_lock_owned(user=user, device_id=device_id)
         device.grants.all().delete()
+        Transfer.objects.filter(device=device).delete()
         device.owner = None
-        device.save(update_fields=["owner"])
-        _record(Event.RELEASED, device, owner=user, address=address)
+        device.visible_from = timezone.now()
+        device.save(update_fields=["owner", "visible_from"])
+        device_record(Event.RELEASED, device, owner=user, address=address)
         _announce(device)
-
-
-def device_transfer(*, user: User, address: str, device_id: str, username: str) -> None:
-    """Make somebody else the owner. They start clean: every grant ends, and the former owner sees nothing any more.
-
-    Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username`.
-    """
-    with transaction.atomic():
-        device = _lock_owned(user=user, device_id=device_id)
-        other = _other_user(user, username)
-        _hand_over(device, other)
-        _record(Event.TRANSFERRED, device, owner=user, address=address, detail=f"to {other.username}")
-        _record(Event.TRANSFERRED, device, owner=other, address="", detail=f"from {user.username}")
 
 
 def share_set(
@@ -109,18 +100,20 @@ def share_set(
 ) -> Grant:
     """Share the device with another user, until `expires_at` if given. Sharing again changes the expiry.
 
-    Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username` or `expires_at`.
+    Raises `DeviceForbidden`, `Forbidden` (`owner_only`), `BadRequest` naming `username` or `expires_at`,
+    `TooManyAttempts`.
     """
+    attempts_counted(names_given(user.pk))
     now = timezone.now()
     if expires_at is not None and not now < expires_at <= now + timedelta(days=SHARE_MAX_DAYS):
         raise BadRequest(f"expires_at: accepted are times from now to {SHARE_MAX_DAYS} days ahead.")
     with transaction.atomic():
-        device = _lock_owned(user=user, device_id=device_id)
+        device = device_lock_owned(user=user, device_id=device_id)
         grant, _ = Grant.objects.update_or_create(
             device=device, user=_other_user(user, username), defaults={"role": role, "expires_at": expires_at}
         )
         until = "" if expires_at is None else f" until {iso_ms(expires_at)}"
-        _record(Event.SHARED, device, owner=user, address=address, detail=f"with {username}{until}")
+        device_record(Event.SHARED, device, owner=user, address=address, detail=f"with {username}{until}")
         _announce(device)
     return grant
 
@@ -128,11 +121,11 @@ def share_set(
 def share_remove(*, user: User, address: str, device_id: str, username: str) -> None:
     """End a grant. Does nothing if there is none. Raises `DeviceForbidden`, `Forbidden` (`owner_only`)."""
     with transaction.atomic():
-        device = _lock_owned(user=user, device_id=device_id)
+        device = device_lock_owned(user=user, device_id=device_id)
         if username.isprintable():  # PostgreSQL accepts no NUL, not even in a query
             ended, _ = device.grants.filter(user__username__iexact=username).delete()
             if ended:
-                _record(Event.UNSHARED, device, owner=user, address=address, detail=f"with {username}")
+                device_record(Event.UNSHARED, device, owner=user, address=address, detail=f"with {username}")
         _announce(device)
 
 
@@ -183,7 +176,7 @@ def devices_of_deleted_user_announce(user: User) -> None:
     announce(AccessChange(devices=tuple(Device.objects.filter(owner=user).values_list("device_id", flat=True))))
 
 
-def _lock_owned(*, user: User, device_id: str) -> Device:
+def device_lock_owned(*, user: User, device_id: str) -> Device:
     """`device_owned`, with the row locked until the transaction ends, so that the owner cannot change meanwhile."""
     device = Device.objects.select_for_update().filter(pk=device_owned(user.pk, device_id).pk).first()
     if device is None or device.owner_id != user.pk:
@@ -191,11 +184,13 @@ def _lock_owned(*, user: User, device_id: str) -> Device:
     return device
 
 
-def _hand_over(device: Device, owner: User) -> None:
+def hand_over(device: Device, owner: User) -> None:
+    """Make `owner` the owner of a locked device. Every grant, offer and claim code ends."""
     device.grants.all().delete()
+    Transfer.objects.filter(device=device).delete()
     device.owner = owner
     device.claim_digest = ""
-    device.save(update_fields=["owner", "claim_digest"])
+    device.save(update_fields=["owner", "claim_digest", "visible_from"])
     _announce(device)
 
 
@@ -208,7 +203,7 @@ def _other_user(user: User, username: str) -> User:
     return other
 
 
-def _record(event: Event, device: Device, *, owner: User, address: str, detail: str = "") -> None:
+def device_record(event: Event, device: Device, *, owner: User, address: str, detail: str = "") -> None:
     audit_record(event, user=owner, address=address, device_id=device.device_id, owner_id=owner.pk, detail=detail)
 
 

@@ -13,4 +13,7 @@ urlpatterns = [
     path("devices/<str:device_id>/shares/<str:username>", views.ShareView.as_view(), name="device-share"),
     path("devices/<str:device_id>/audit", views.DeviceAuditView.as_view(), name="device-audit"),
     path("devices/<str:device_id>/transfer", views.TransferView.as_view(), name="device-transfer"),
+    path("transfers", views.TransfersView.as_view(), name="transfers"),
+    path("transfers/<int:transfer_id>", views.OneTransferView.as_view(), name="transfer"),
+    path("transfers/<int:transfer_id>/accept", views.TransferAcceptView.as_view(), name="transfer-accept"),
 ]

@@ -10,8 +10,8 @@ from auth_app.rest.view import ApiView
 from auth_app.scopes import TokenScope
 from auth_app.serializers import AuditPageOutput
 from core.openapi import described
-from devices_app import openapi, selectors, services
-from devices_app.serializers import DeviceOutput, ShareOutput
+from devices_app import openapi, selectors, services, transfers
+from devices_app.serializers import DeviceOutput, ShareOutput, TransferOutput
 
 
 class DevicesView(ApiView):
@@ -78,8 +78,28 @@ class TransferView(ApiView):
     def post(self, request: Request, device_id: str) -> Response:
         selectors.device_owned(self.user.pk, device_id)
         fields = self.body()
-        services.device_transfer(user=self.user, address=self.address, device_id=device_id, **fields)
+        transfer = transfers.transfer_offer(user=self.user, address=self.address, device_id=device_id, **fields)
+        return Response(TransferOutput(transfer).data, status=202)
+
+
+class TransfersView(ApiView):
+    @described(openapi.TRANSFERS)
+    def get(self, request: Request) -> Response:
+        return Response(TransferOutput(transfers.transfers_of(self.user), many=True).data)
+
+
+class OneTransferView(ApiView):
+    @described(openapi.TRANSFER_END)
+    def delete(self, request: Request, transfer_id: int) -> Response:
+        transfers.transfer_end(user=self.user, address=self.address, transfer_id=transfer_id)
         return Response(status=204)
+
+
+class TransferAcceptView(ApiView):
+    @described(openapi.TRANSFER_ACCEPT)
+    def post(self, request: Request, transfer_id: int) -> Response:
+        device_id = transfers.transfer_accept(user=self.user, address=self.address, transfer_id=transfer_id)
+        return Response(DeviceOutput(selectors.device_of(self.user.pk, device_id)).data)
 
 
 class DeviceAuditView(ApiView):

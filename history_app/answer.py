@@ -94,7 +94,7 @@ async def _read(connection: Connection, device_ids: Sequence[str], question: Que
             chosen.window,
             source,
             known.reach_s,
-            _filled(columns, chosen.window, question),
+            _filled(_visible(columns, question.since.get(device_id)), chosen.window, question),
         )
         for device_id, known, columns in zip(device_ids, sources, found, strict=True)
     ]
@@ -155,6 +155,15 @@ def _too_large(what: str, devices: int) -> TooLarge:
         f"resolution: this would be {what}{'' if devices == 1 else f' for each of {devices} devices'}; take a coarser"
         " resolution, a shorter range, or GET /api/history/{device_id}/export for every reading."
     )
+
+
+def _visible(found: Columns, since: int | None) -> Columns:
+    """Without the readings before `since` (µs), and without the bucket that holds some of them."""
+    if since is None:
+        return found
+    shown = found.starts >= since
+    newest = found.newest if found.newest is not None and found.newest >= since else None
+    return Columns(found.starts[shown], found.counts[shown], [column[shown] for column in found.values], newest)
 
 
 def _filled(found: Columns, window: Window, question: Question) -> Columns:

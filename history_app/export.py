@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 from core.catalogue import CATALOGUE
 from core.errors import BadRequest
 from core.parameters import require_known
+from devices_app.access import Access
 from history_app.parameters import EXPORT, EXPORT_FORMAT
 from history_app.question import question_parse
 from history_app.rows import ROW_FORMATS, RowFormat
@@ -43,14 +44,15 @@ class Export:
         return f"{self.device_id}_{start}_{end}.{self.row_format.suffix}"
 
 
-def export_parse(device_id: str, parameters: Mapping[str, str], *, default_zone: str) -> Export:
+def export_parse(device_id: str, parameters: Mapping[str, str], access: Mapping[str, Access]) -> Export:
     """Check the parameters. Raises `BadRequest` naming the first invalid one."""
     require_known(parameters, EXPORT)
     if "start" not in parameters and "range" not in parameters:
         raise BadRequest("start: say from when, ISO 8601 or epoch milliseconds; or give range, e.g. range=30d.")
     row_format = ROW_FORMATS[EXPORT_FORMAT.parse(parameters.get("format"))]
-    question = question_parse(parameters, default_zone=default_zone)
-    return Export(device_id, question.start, question.end, question.metrics, row_format)
+    question = question_parse(parameters, access)
+    start = min(max(question.start, question.since.get(device_id, 0)), question.end)
+    return Export(device_id, start, question.end, question.metrics, row_format)
 
 
 async def export_chunks(

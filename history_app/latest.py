@@ -11,6 +11,7 @@ from django.conf import settings
 from core.catalogue import CATALOGUE
 from core.errors import BadRequest, TooLarge, Unavailable
 from core.redis import redis_client
+from devices_app.access import Access
 from history_app.parameters import DEVICES
 from history_app.sql.latest import fetch_latest
 from history_app.store.pool import telemetry_run
@@ -41,8 +42,8 @@ def devices_limit(device_ids: Sequence[str], most: int = DEVICES.most) -> None:
         raise TooLarge(f"devices: {len(device_ids)} are more than {most}; name fewer at once.")
 
 
-async def latest_read(device_ids: Sequence[str], now: int) -> Newest:
-    """The newest readings of each device at `now` (µs), newest first; devices without any are left out.
+async def latest_read(device_ids: Sequence[str], access: Mapping[str, Access], now: int) -> Newest:
+    """The newest visible readings of each device at `now` (µs), newest first; devices without any are left out.
 
     Readings ahead of `now` count only for a device that has no others. The database is asked about the devices that
     are not online by their ring: after an outage, a ring may hold nothing but late readings. While the database is
@@ -60,7 +61,8 @@ async def latest_read(device_ids: Sequence[str], now: int) -> Newest:
         for device_id, readings in stored.items():
             by_time = {reading.us: reading for reading in (*readings, *found.get(device_id, ()))}
             found[device_id] = [by_time[us] for us in sorted(by_time, reverse=True)]
-    return {device_id: _not_ahead(readings, now) for device_id, readings in found.items()}
+    visible = {device_id: _visible(readings, access[device_id].since) for device_id, readings in found.items()}
+    return {device_id: _not_ahead(readings, now) for device_id, readings in visible.items()}
 
 
 def latest_document(device_ids: Sequence[str], found: Newest, now: int) -> list[dict[str, Any]]:
@@ -78,6 +80,10 @@ async def _from_rings(device_ids: Sequence[str]) -> Newest:
     except RedisError as error:
         logger.warning("the rings cannot be read, the database is asked: %s", error)
         return {}
+
+
+def _visible(readings: list[Reading], since: int | None) -> list[Reading]:
+    return readings if since is None else [reading for reading in readings if reading.us >= since]
 
 
 def _not_ahead(readings: list[Reading], now: int) -> list[Reading]:

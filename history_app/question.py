@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from core.catalogue import CATALOGUE
 from core.errors import BadRequest
+from devices_app.access import Access
 from history_app.parameters import AGG, FILL, MAX_POINTS, METRICS, RANGE, RANGE_PATTERN, RESOLUTION
 from history_app.planning.window import DAY_S, EARLIEST_US, HOUR_S, LATEST_US
 from telemetry.catalogue import Metric
@@ -34,7 +35,8 @@ class Question:
     """A validated history question.
 
     `start`, `end`, `now`: µs, half-open; `zone`: of the calendar buckets; `metrics` and `aggs` in the order of the
-    request; `resolution`: `auto` or a step of the ladder. `is_live`: whether the window reaches the present.
+    request; `resolution`: `auto` or a step of the ladder. `since`: for some devices, the time (µs) from which on their
+    readings are visible to the user. `is_live`: whether the window reaches the present.
     """
 
     start: int
@@ -46,23 +48,30 @@ class Question:
     resolution: str
     max_points: int
     fill: str
+    since: Mapping[str, int] = field(default_factory=dict)
     is_live: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_live", self.end >= self.now)
 
 
-def question_parse(parameters: Mapping[str, str], *, default_zone: str) -> Question:
+def question_parse(parameters: Mapping[str, str], access: Mapping[str, Access]) -> Question:
     """Validate the parameters of contract section 3 (`parameters.QUESTION`); others are ignored.
 
-    Raises `BadRequest` naming the first invalid one and what is accepted.
+    `access`: to each device that the question is about. It gives the default zone, UTC if the devices differ, and what
+    is visible: the window does not begin before the first visible reading of any device. Raises `BadRequest` naming
+    the first invalid parameter and what is accepted.
     """
     now = time.time_ns() // 1000
-    zone = _zone(parameters.get("tz") or default_zone)
+    zones = {one.timezone for one in access.values()}
+    zone = _zone(parameters.get("tz") or (zones.pop() if len(zones) == 1 else "UTC"))
     start, end = _span(parameters, now, zone)
+    since = {device_id: one.since for device_id, one in access.items() if one.since is not None}
+    if since and len(since) == len(access):
+        start = max(start, min(*since.values(), end - 1))
     given = parameters.get
     choices = _choices(given("metrics"), given("agg"), given("resolution"), given("max_points"), given("fill"))
-    return Question(start, end, now, zone, *choices)
+    return Question(start, end, now, zone, *choices, since)
 
 
 @lru_cache(maxsize=128)  # requests of a dashboard differ in their times only

@@ -33,11 +33,12 @@ R = TypeVar("R", bound=HttpResponseBase)
 @described(openapi.HISTORY)
 @hot_view("GET")
 async def history(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
-    access = (await access_require(identity.user_id, [device_id]))[device_id]
+    access = await access_require(identity.user_id, [device_id])
     parameters = _parameters(request)
     require_known(parameters, HISTORY)
-    question = question_parse(parameters, default_zone=access.timezone)
-    key = (device_id, access.timezone, tuple(sorted(parameters.items())))
+    question = question_parse(parameters, access)
+    shown = access[device_id]
+    key = (device_id, shown.timezone, shown.since, tuple(sorted(parameters.items())))
     if_none_match = request.headers.get("If-None-Match", "")
     found = await history_document(key, device_id, question, FORMAT.parse(parameters.get("format")), if_none_match)
     if isinstance(found, str):
@@ -50,8 +51,7 @@ async def history(request: HttpRequest, identity: Identity, device_id: str) -> H
 async def histories(request: HttpRequest, identity: Identity) -> HttpResponse:
     asked = query_parse(request.body)
     access = await access_require(identity.user_id, asked.device_ids)
-    zones = {access[device_id].timezone for device_id in asked.device_ids}
-    question = question_parse(asked.parameters, default_zone=zones.pop() if len(zones) == 1 else "UTC")
+    question = question_parse(asked.parameters, access)
     body = histories_encode(await histories_read(asked.device_ids, question))
     return _private(HttpResponse(body, content_type="application/json"))
 
@@ -63,8 +63,8 @@ async def export(request: HttpRequest, identity: Identity, device_id: str) -> Ht
         await identify_request(request)
         await access_require(identity.user_id, [device_id])
 
-    access = (await access_require(identity.user_id, [device_id]))[device_id]
-    asked = export_parse(device_id, _parameters(request), default_zone=access.timezone)
+    access = await access_require(identity.user_id, [device_id])
+    asked = export_parse(device_id, _parameters(request), access)
     gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     headers = {
         "Content-Type": asked.row_format.content_type,
@@ -78,10 +78,10 @@ async def export(request: HttpRequest, identity: Identity, device_id: str) -> Ht
 @described(openapi.ENERGY)
 @hot_view("GET")
 async def energy(request: HttpRequest, identity: Identity, device_id: str) -> HttpResponse:
-    access = (await access_require(identity.user_id, [device_id]))[device_id]
+    access = await access_require(identity.user_id, [device_id])
     parameters = _parameters(request)
     require_known(parameters, ENERGY)
-    question = await energy_parse(parameters, default_zone=access.timezone)
+    question = await energy_parse(parameters, access)
     (figures,) = await energy_read([device_id], question)
     return _json(await energy_document(device_id, question, figures))
 
@@ -93,10 +93,7 @@ async def energies(request: HttpRequest, identity: Identity) -> HttpResponse:
     require_known(parameters, ENERGIES)
     device_ids = devices_parse(parameters) or await visible_cached(identity.user_id)
     devices_limit(device_ids, ENERGY_DEVICES.most)
-    access = await access_require(identity.user_id, device_ids)
-    zones = {access[device_id].timezone for device_id in device_ids}
-    default_zone = zones.pop() if len(zones) == 1 else "UTC"
-    question = await energy_parse(parameters, default_zone=default_zone, devices=len(device_ids))
+    question = await energy_parse(parameters, await access_require(identity.user_id, device_ids))
     return _json(await energies_document(device_ids, question, await energy_read(device_ids, question)))
 
 
@@ -108,12 +105,10 @@ async def latest(request: HttpRequest, identity: Identity) -> HttpResponse:
     device_ids = devices_parse(parameters)
     if device_ids is None:
         device_ids = await visible_cached(identity.user_id)
-        devices_limit(device_ids)
-    else:
-        devices_limit(device_ids)
-        await access_require(identity.user_id, device_ids)
+    devices_limit(device_ids)
+    access = await access_require(identity.user_id, device_ids)
     now = time.time_ns() // 1000
-    return _json(latest_document(device_ids, await latest_read(device_ids, now), now))
+    return _json(latest_document(device_ids, await latest_read(device_ids, access, now), now))
 
 
 @described(openapi.METRICS)

@@ -79,6 +79,7 @@ PATH_PARAMETERS: Mapping[str, tuple[Mapping[str, Any], str, Any]] = {
     "device_id": ({"type": "string", "pattern": f"^{DEVICE_ID.pattern}$"}, f"{DEVICE_ID_RULE}.", "ems_001"),
     "username": ({"type": "string", "minLength": 1}, "The name of a user.", "bob"),
     "session_id": ({"type": "integer", "minimum": 1}, "The `id` of a session.", 1),
+    "transfer_id": ({"type": "integer", "minimum": 1}, "The `id` of a transfer.", 1),
     "token_id": ({"type": "integer", "minimum": 1}, "The `id` of an API key.", 1),
 }
 

@@ -56,6 +56,11 @@ def claim_failures(user_id: int, address: str) -> Pair:
     )
 
 
+def names_given(user_id: int) -> Limit:
+    """Usernames in shares and transfers. Per account only: the user is authenticated."""
+    return Limit("names", str(user_id), settings.NAMES_GIVEN_PER_USER)
+
+
 def keys_made(user_id: int, address: str) -> Pair:
     return (
         Limit("key-account", str(user_id), settings.API_KEYS_MADE_PER_ACCOUNT),

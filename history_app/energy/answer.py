@@ -8,16 +8,19 @@ from typing import Any
 import psycopg
 
 from core.fair import in_turn
+from history_app.energy.cover import QUARTER_US
 from history_app.energy.document import periods_documents
 from history_app.energy.fetch import fetch_rows, tiers_are_missing
 from history_app.energy.figures import Figures, figures_of, figures_together, figures_total
 from history_app.energy.question import EnergyQuestion
-from history_app.energy.rows import NO_ROWS, Rows
+from history_app.energy.rows import NO_ROWS, Rows, rows_where
 from history_app.query_metrics import query
 from history_app.store.connection import Connection
 from history_app.store.pool import telemetry_run
+from telemetry.times import SECOND_US
 
 ROWS_PER_UNIT = 60  # of core/fair.py
+SINCE_READ_US = 2 * 86_400 * SECOND_US  # a bucket of the coarsest tier, and a reach
 
 
 async def energy_read(device_ids: Sequence[str], question: EnergyQuestion) -> list[Figures]:
@@ -32,11 +35,33 @@ async def energy_read(device_ids: Sequence[str], question: EnergyQuestion) -> li
 async def _rows(connection: Connection, device_ids: Sequence[str], question: EnergyQuestion) -> list[Rows]:
     with query("energy"):
         try:
-            return await fetch_rows(connection, device_ids, question.window.edges, question.now)
+            return await _visible_rows(connection, device_ids, question)
         except psycopg.Error as error:
             if not tiers_are_missing(error):
                 raise
-            return await fetch_rows(connection, device_ids, question.window.edges, question.now)
+            return await _visible_rows(connection, device_ids, question)
+
+
+async def _visible_rows(connection: Connection, device_ids: Sequence[str], question: EnergyQuestion) -> list[Rows]:
+    """The rows of each device; those with a former owner are read one by one."""
+    edges, since = question.window.edges, question.since
+    unlimited = [device_id for device_id in device_ids if device_id not in since]
+    found = dict(zip(unlimited, await fetch_rows(connection, unlimited, edges, question.now), strict=True))
+    for device_id in set(device_ids).intersection(since):
+        found[device_id] = await _rows_since(connection, device_id, edges, question.now, since[device_id])
+    return [found[device_id] for device_id in device_ids]
+
+
+async def _rows_since(connection: Connection, device_id: str, edges: Sequence[int], now: int, since: int) -> Rows:
+    """The rows of the quarters of an hour that began at `since` (µs) or later, as if there were no earlier readings."""
+    earliest = since + -since % QUARTER_US
+    if earliest >= edges[-1]:
+        return NO_ROWS
+    # A row of a day may begin before `earliest` and still hold the readings that the first holds depend on.
+    before = (earliest,) if earliest > edges[0] - SINCE_READ_US else ()
+    visible = sorted({*before, *(edge for edge in edges if edge > earliest)})
+    (rows,) = await fetch_rows(connection, [device_id], tuple(visible), now)
+    return rows_where(rows, rows["first_1"] >= earliest)
 
 
 async def _figures(rows: Rows, question: EnergyQuestion) -> Figures:

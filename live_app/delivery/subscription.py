@@ -48,8 +48,12 @@ class Subscription:
         on_joined: Callable[[int | None, bool], None],
         metrics: tuple[int, ...] | None = None,
         interval_ms: int = 0,
+        floor: int | None = None,
     ) -> None:
-        """`on_joined` is called with the cursor (µs) and whether all was recovered, just before the first reading."""
+        """`on_joined` is called with the cursor (µs) and whether all was recovered, just before the first reading.
+
+        `floor`: only readings newer than this (µs) are visible.
+        """
         self.device_id = device_id
         self.outlet = outlet
         self.on_joined = on_joined
@@ -57,6 +61,7 @@ class Subscription:
         self.held: list[Reading] | None = []
         self.losses = 0
         self.joining: asyncio.Task[None] | None = None
+        self._floor = floor
         self._late: list[int] = []
         self._metrics = metrics
         self._interval_s = interval_ms / 1000
@@ -95,6 +100,8 @@ class Subscription:
 
     def go_on_after(self, us: int | None, late: Iterable[int]) -> None:
         """Continue with readings newer than `us` (µs). Send a gap for what that skips, and for each `late` time."""
+        if self._floor is not None:
+            us = max(self._floor, -1 if us is None else us)
         if self.position is not None and us is not None and us > self.position:
             self.gap(self.position + 1, us)
         self.position = us

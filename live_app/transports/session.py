@@ -157,7 +157,7 @@ class LiveSession:
             self.outlet.put(frames.forbidden(request.request_id, refused))
             denied(self.identity, refused, "live: forbidden", self._address)
         for device_id, access in found.items():
-            self._join(request, device_id)
+            self._join(request, device_id, access.since)
             self.expire(device_id, access.expires_at)
 
     async def _carry_out(self, request: Request) -> None:
@@ -190,19 +190,26 @@ class LiveSession:
 
     # --- subscriptions ---
 
-    def _join(self, request: Subscribe, device_id: str) -> None:
-        """Subscribing again replaces the subscription."""
+    def _join(self, request: Subscribe, device_id: str, visible_since: int | None) -> None:
+        """Subscribing again replaces the subscription. `visible_since` (µs): readings before it are not sent."""
         self._drop(device_id)
+        floor = None if visible_since is None else visible_since - 1
+        since = request.since[device_id]
+        if floor is not None and since is not None:
+            since = max(since, floor)
 
         def on_joined(cursor: Cursor, recovered: bool) -> None:
+            if floor is not None and cursor is not None:
+                cursor = max(cursor, floor)
             frame = frames.subscribed(request.request_id, device_id, cursor, recovered=recovered)
             self.outlet.put(frame, device_id=device_id, us=cursor)
 
         subscription = Subscription(
-            device_id, self.outlet, on_joined=on_joined, metrics=request.metrics, interval_ms=request.interval_ms
-        )
+            device_id, self.outlet, on_joined=on_joined, metrics=request.metrics, interval_ms=request.interval_ms,
+            floor=floor,
+        )  # fmt: skip
         self._subscriptions[device_id] = subscription
-        subscription.joining = self._tasks.spawn(self._hub.join(subscription, request.since[device_id]))
+        subscription.joining = self._tasks.spawn(self._hub.join(subscription, since))
 
     def _drop(self, device_id: str) -> bool:
         subscription = self._subscriptions.pop(device_id, None)

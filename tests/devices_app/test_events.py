@@ -12,7 +12,8 @@ from django.conf import settings
 from auth_app.events import CHANNEL
 from auth_app.services import user_delete
 from devices_app.models import Device
-from devices_app.services import device_release, device_transfer, device_update, share_remove, share_set
+from devices_app.services import device_release, device_update, share_remove, share_set
+from devices_app.transfers import transfer_accept, transfer_offer
 from telemetry.redis import redis_client_sync
 from testing.cast import Person, device_share
 from testing.process import Process
@@ -53,7 +54,8 @@ def test_changes_of_the_owner_are_announced(
     assert announced()
     share_remove(user=alice.user, address="", device_id=device, username=bob.username)
     assert announced()
-    device_transfer(user=alice.user, address="", device_id=device, username=bob.username)
+    offer = transfer_offer(user=alice.user, address="", device_id=device, username=bob.username, with_history=False)
+    transfer_accept(user=bob.user, address="", transfer_id=offer.id)
     assert announced()
     device_release(user=bob.user, address="", device_id=device)
     assert announced()

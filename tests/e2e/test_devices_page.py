@@ -184,7 +184,7 @@ def test_a_device_shows_its_log(page: Page, server: Process, bob: Person, charli
     expect(page.get_by_role("button", name=f"History {device}")).to_be_focused()
 
 
-def test_a_transferred_device_belongs_to_the_new_owner_only(
+def test_a_transferred_device_belongs_to_the_new_owner_once_accepted(
     page: Page, server: Process, bob: Person, charlie: Person, device: str
 ) -> None:
     enter(page, server, bob, "/devices")
@@ -192,15 +192,38 @@ def test_a_transferred_device_belongs_to_the_new_owner_only(
     dialog = page.get_by_role("dialog", name=f"Transfer {device}")
     dialog.get_by_label("Username of the new owner").fill(charlie.username)
     dialog.get_by_role("button", name="Transfer").click()
-    assert sees(bob, device), "nothing happens before it was confirmed"
+    assert charlie.http.get("/api/transfers").json() == [], "nothing happens before it was confirmed"
     dialog.get_by_role("checkbox", name=f"I will no longer see {device}").check()
     dialog.get_by_role("button", name="Transfer").click()
 
-    told(page, f"{device} belongs to {charlie.username} now.")
-    expect(card(page, device)).to_have_count(0)
-    expect(page.get_by_role("heading", name="Devices", exact=True)).to_be_focused()
-    assert not sees(bob, device)
-    assert charlie.http.get(f"/api/devices/{device}").json()["role"] == "owner"
+    told(page, f"{device} is offered to {charlie.username}. It stays yours until they accept.")
+    waiting = page.get_by_role("region", name="Transfers that wait")
+    expect(waiting).to_contain_text(f"{device} is offered to {charlie.username}")
+    assert sees(bob, device)
+    assert not sees(charlie, device)
+
+    offer = charlie.http.get("/api/transfers").json()[0]
+    assert offer["with_history"] is False
+    charlie.http.post(f"/api/transfers/{offer['id']}/accept").raise_for_status()
+    expect(card(page, device)).to_have_count(0, timeout=DEADLINE_MS)
+    expect(waiting).to_be_hidden()
+
+
+@pytest.mark.parametrize("answer", ["Accept", "Decline"])
+def test_an_offered_device_is_accepted_or_declined(
+    page: Page, server: Process, bob: Person, charlie: Person, device: str, answer: str
+) -> None:
+    offer = {"username": charlie.username, "with_history": True}
+    bob.http.post(f"/api/devices/{device}/transfer", json=offer).raise_for_status()
+    enter(page, server, charlie, "/devices")
+    waiting = page.get_by_role("region", name="Transfers that wait")
+    expect(waiting).to_contain_text(f"{bob.username} offers you {device}")
+    expect(waiting).to_contain_text("with all its readings")
+    page.get_by_role("button", name=f"{answer} {device}").click()
+    told(page, f"{device} is yours now." if answer == "Accept" else f"The transfer of {device} has ended.")
+    expect(waiting).to_be_hidden()
+    assert sees(charlie, device) is (answer == "Accept")
+    assert sees(bob, device) is (answer == "Decline")
 
 
 def test_a_released_device_is_claimed_again_with_a_new_code(

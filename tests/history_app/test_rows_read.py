@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from core.catalogue import CATALOGUE
+from devices_app.access import OWNER, Access
 from history_app.answer import history_read
 from history_app.planning.window import STEPS, Window
 from history_app.question import question_parse
@@ -63,7 +64,7 @@ async def statements_of(
     sources_forget()
     monkeypatch.setattr(buckets, "fetch_each", remember)
     try:
-        history = await history_read(device_id, question_parse(parameters, default_zone="UTC"))
+        history = await history_read(device_id, question_parse(parameters, {device_id: Access(OWNER, None, "UTC")}))
     finally:
         monkeypatch.undo()
         await pool_close()

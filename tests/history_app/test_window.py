@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.catalogue import CATALOGUE
 from core.errors import BadRequest
+from devices_app.access import OWNER, Access
 from history_app.planning import window
 from history_app.planning.plan import plan
 from history_app.planning.sources import Sources
@@ -33,6 +34,11 @@ ZONES = [
 ]
 NOW = us_from_datetime(datetime(2026, 11, 23, 10, 0, 7, 250_000, tzinfo=UTC))
 DAY_US = 86_400 * SECOND_US
+
+
+def of_owner(zone: str = "UTC") -> dict[str, Access]:
+    """Return the access of an owner to one device in this time zone."""
+    return {"ems_001": Access(OWNER, None, zone)}
 
 
 def us(text: str, zone: str = "UTC") -> int:
@@ -127,19 +133,19 @@ def test_months_end_with_the_calendar_month() -> None:
     ],
 )
 def test_times_are_iso_or_milliseconds(text: str, expected: str) -> None:
-    assert question_parse({"start": text, "end": "2199-01-01"}, default_zone="Europe/Berlin").start == us(expected)
+    assert question_parse({"start": text, "end": "2199-01-01"}, of_owner("Europe/Berlin")).start == us(expected)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "99999999999999999", "-1", "0001-01-01T00:00:00Z"])
 def test_a_malformed_time_is_named(text: str) -> None:
     with pytest.raises(BadRequest, match="start"):
-        question_parse({"start": text, "end": "2199-01-01"}, default_zone="UTC")
+        question_parse({"start": text, "end": "2199-01-01"}, of_owner())
 
 
 @pytest.mark.parametrize("name", ["", "Mars/Base", "../../etc/passwd", "/etc/localtime", "Europe"])
 def test_a_malformed_zone_is_named(name: str) -> None:
     with pytest.raises(BadRequest, match="tz"):
-        question_parse({"tz": name} if name else {}, default_zone=name)
+        question_parse({"tz": name} if name else {}, of_owner(name))
 
 
 def lengths_h(day: str, step: str, zone: str) -> list[float]:

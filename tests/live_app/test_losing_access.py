@@ -63,7 +63,8 @@ def test_a_transferred_device_is_revoked(server: Process, alice: Person, bob: Pe
         if how == "release":
             alice.http.delete(f"/api/devices/{device}")
         else:
-            alice.http.post(f"/api/devices/{device}/transfer", json={"username": bob.username})
+            offer = alice.http.post(f"/api/devices/{device}/transfer", json={"username": bob.username}).json()
+            assert bob.http.post(f"/api/transfers/{offer['id']}/accept").status_code == 200
         assert live.until_type("revoked")["device_id"] == device
 
 

@@ -30,14 +30,14 @@ RUN = secrets.token_hex(4)
 OWN, SHARED, FOREIGN, SPARE = (f"fuzz_{name}_{RUN}" for name in ("own", "shared", "foreign", "spare"))
 GUEST = f"guest_{RUN}"
 # These would delete what other requests need: each request gets its own device or token.
-GIVES_AWAY = {"device_delete", "device_transfer_post"}
+GIVES_AWAY = {"device_delete"}
 SIGNS_OUT = {"api_logout_post", "password_post"}
-# Generated input cannot guess a claim code or the id of an own API key. tests/schema_app/test_examples.py covers both.
-BEYOND_CHANCE = {"device_claim_post", "token_delete"}
+# Generated input cannot guess a claim code or the id of an own API key or transfer: tests/schema_app/test_examples.py.
+BEYOND_CHANCE = {"device_claim_post", "token_delete", "transfer_delete", "transfer_accept_post"}
 # Attempt limits would respond instead of these routes.
 LIMITS = """LOGIN_FAILURES_PER_ACCOUNT LOGIN_FAILURES_PER_ADDRESS REGISTRATIONS_PER_ACCOUNT REGISTRATIONS_PER_ADDRESS
     CLAIM_FAILURES_PER_USER CLAIM_FAILURES_PER_ADDRESS API_KEYS_MADE_PER_ACCOUNT API_KEYS_MADE_PER_ADDRESS
-    TICKETS_PER_ACCOUNT TICKETS_PER_ADDRESS"""
+    NAMES_GIVEN_PER_USER TICKETS_PER_ACCOUNT TICKETS_PER_ADDRESS"""
 NO_LIMITS = dict.fromkeys(LIMITS.split(), "1000000")
 
 

@@ -12,7 +12,7 @@ import pytest
 from auth_app.models import AccessToken
 from auth_app.tokens.access_tokens import token_create
 from devices_app.codes import claim_code_digest
-from devices_app.models import Device
+from devices_app.models import Device, Transfer
 from schema_app.openapi import openapi_document
 from schema_app.pages import page_context
 from telemetry.times import SECOND_US
@@ -64,6 +64,11 @@ def test_the_command_of_an_operation_works(
     if operation["id"] == "token_delete":
         _, key = token_create(user=alice.user, kind=AccessToken.Kind.API_KEY, name="to go")
         command = command.replace("/tokens/1", f"/tokens/{key.pk}")
+    if operation["id"].startswith("transfer_"):
+        offer = Transfer.objects.create(
+            device=Device.objects.get(device_id=device), sender=alice.user, recipient=alice.user, username="alice"
+        )
+        command = command.replace("/transfers/1", f"/transfers/{offer.pk}")
     name = f"{alice.username}_new" if operation["id"] == "register_post" else alice.username
     answer = run(command.replace('"alice"', f'"{name}"'), server.url, alice.token)
     assert answer.is_success, f"{command}: {answer.text}"

@@ -18,6 +18,8 @@ const EVENTS = {
   key_revoked: "API key revoked",
   claimed: "Claimed",
   released: "Released",
+  transfer_offered: "Transfer offered",
+  transfer_ended: "Transfer ended",
   transferred: "Transferred",
   shared: "Shared",
   unshared: "Share removed",

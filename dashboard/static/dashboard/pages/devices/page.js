@@ -10,6 +10,7 @@ import { Dialog } from "../../lib/dialog.js";
 import { byId, find, setText } from "../../lib/elements.js";
 import { Notice } from "../../lib/notice.js";
 import { Shares } from "./shares.js";
+import { Transfers } from "./transfers.js";
 
 /** @typedef {Api.Device} Device */
 
@@ -33,8 +34,10 @@ class Devices {
     });
     /** @type {Dialog<Device>} */
     const transfer = new Dialog("transfer", {
-      send: ({ username }, device) => postJson(`${path(device)}/transfer`, { body: { username } }),
-      done: (_, device, { username }) => this._changed(`${nameOf(device)} belongs to ${username} now.`),
+      send: ({ username, with_history }, device) =>
+        postJson(`${path(device)}/transfer`, { body: { username, with_history: Boolean(with_history) } }),
+      done: (_, device, { username }) =>
+        this._changed(`${nameOf(device)} is offered to ${username}. It stays yours until they accept.`),
     });
     /** @type {Dialog<Device>} */
     const release = new Dialog("release", {
@@ -42,6 +45,7 @@ class Devices {
       done: (_, device) => this._changed(`${nameOf(device)} is released. Nobody sees it until it is claimed again.`),
     });
     const shares = new Shares();
+    this._transfers = new Transfers((message) => this._changed(message));
     const history = byId("history", HTMLDialogElement);
     const audit = new Audit(history, { namesDevice: false });
     /** @type {Record<import("./card.js").Action, (device: Device) => void>} */
@@ -79,7 +83,9 @@ class Devices {
 
   async _refresh() {
     try {
-      this._show(await getJson("/api/devices"));
+      const [devices, transfers] = await Promise.all([getJson("/api/devices"), getJson("/api/transfers")]);
+      this._show(devices);
+      this._transfers.show(transfers);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.status === 401) return signIn();
