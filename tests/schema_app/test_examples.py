@@ -16,7 +16,7 @@ from devices_app.models import Device, Transfer
 from schema_app.openapi import openapi_document
 from schema_app.pages import page_context
 from telemetry.times import SECOND_US
-from testing.cast import Person, client
+from testing.cast import Person, client, device_create, device_share
 from testing.process import Process
 from testing.stack import Stack
 from testing.telemetry import now_us, readings_each_second, store
@@ -53,6 +53,9 @@ def test_the_command_of_an_operation_works(
     operation: dict[str, Any], server: Process, stack: Stack, alice: Person, device: str, request: pytest.FixtureRequest
 ) -> None:
     store(stack, readings_each_second(device, now_us() - 60 * SECOND_US, 30))
+    if operation["id"] == "device_own_share_delete":
+        device = device_create(owner=request.getfixturevalue("bob"))
+        device_share(device, alice)
     command: str = operation["command"].replace("ems_001", device)
     if "bob" in command:
         bob: Person = request.getfixturevalue("bob")
@@ -64,6 +67,9 @@ def test_the_command_of_an_operation_works(
     if operation["id"] == "token_delete":
         _, key = token_create(user=alice.user, kind=AccessToken.Kind.API_KEY, name="to go")
         command = command.replace("/tokens/1", f"/tokens/{key.pk}")
+    if operation["id"] == "session_delete":
+        _, session = token_create(user=alice.user, kind=AccessToken.Kind.LOGIN)
+        command = command.replace("/sessions/1", f"/sessions/{session.pk}")
     if operation["id"].startswith("transfer_"):
         offer = Transfer.objects.create(
             device=Device.objects.get(device_id=device), sender=alice.user, recipient=alice.user, username="alice"
