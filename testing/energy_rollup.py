@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -18,25 +19,33 @@ Choice = Callable[[Sequence[Logged]], Sequence[Logged]]
 
 
 def energy_roll_up(connection: Connection, catalogue: Catalogue, device_id: str, choose: Choice = list) -> None:
-    """Rebuild the buckets of the change log rows that `choose` returns, and delete those rows, in one transaction."""
-    log = changes_table(catalogue)
-    with connection.transaction():
+    """Rebuild the buckets of the change log rows that `choose` returns, and delete those rows, in one transaction.
+
+    Does nothing if another rollup (that of the run's writer) takes the same rows.
+    """
+    with suppress(psycopg.errors.SerializationFailure), connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        found = connection.execute(
-            sql.SQL("SELECT ctid, first, last FROM {} WHERE device_id = %s ORDER BY first, last").format(log),
-            [device_id],
-        ).fetchall()
-        chosen = choose(found)
-        if not chosen:
-            return
-        connection.execute("CREATE TEMP TABLE touched (device_id text, bucket timestamptz) ON COMMIT DROP")
+        _rebuild(connection, catalogue, device_id, choose)
+
+
+def _rebuild(connection: Connection, catalogue: Catalogue, device_id: str, choose: Choice) -> None:
+    log = changes_table(catalogue)
+    found = connection.execute(
+        sql.SQL("SELECT ctid, first, last, tableoid FROM {} WHERE device_id = %s ORDER BY first, last").format(log),
+        [device_id],
+    ).fetchall()
+    chosen = choose(found)
+    if not chosen:
+        return
+    for row in chosen:
         connection.execute(
-            "INSERT INTO touched SELECT DISTINCT %s, bucket FROM unnest(%s::timestamptz[], %s::timestamptz[])"
-            " AS span(first, last), generate_series(time_bucket('15 minutes', first), last, '15 minutes') AS bucket",
-            [device_id, [row[1] for row in chosen], [row[2] for row in chosen]],
+            sql.SQL("DELETE FROM {} WHERE tableoid = %s AND ctid = %s::tid").format(log), [row[3], str(row[0])]
         )
-        for statement in energy_statements(catalogue, sql.Identifier("touched")):
-            connection.execute(statement)
-        connection.execute(
-            sql.SQL("DELETE FROM {} WHERE ctid = ANY (%s::tid[])").format(log), [[str(row[0]) for row in chosen]]
-        )
+    connection.execute("CREATE TEMP TABLE touched (device_id text, bucket timestamptz) ON COMMIT DROP")
+    connection.execute(
+        "INSERT INTO touched SELECT DISTINCT %s, bucket FROM unnest(%s::timestamptz[], %s::timestamptz[])"
+        " AS span(first, last), generate_series(time_bucket('15 minutes', first), last, '15 minutes') AS bucket",
+        [device_id, [row[1] for row in chosen], [row[2] for row in chosen]],
+    )
+    for statement in energy_statements(catalogue, sql.Identifier("touched")):
+        connection.execute(statement)
