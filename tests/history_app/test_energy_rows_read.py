@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.catalogue import CATALOGUE
+from devices_app.access import OWNER, Access
 from history_app.energy import fetch
 from history_app.energy.answer import energy_read
 from history_app.energy.question import energy_parse
@@ -34,7 +35,7 @@ async def statements_of(monkeypatch: pytest.MonkeyPatch, device_id: str, **param
 
     monkeypatch.setattr(fetch, "fetch_each", remember)
     try:
-        await energy_read([device_id], await energy_parse(parameters, default_zone="UTC"))
+        await energy_read([device_id], await energy_parse(parameters, {device_id: Access(OWNER, None, "UTC")}))
     finally:
         monkeypatch.undo()
         await pool_close()
