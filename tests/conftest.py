@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from testing.leftovers import run_begin, run_end
 from testing.process import Process
 from testing.stack import Stack, services, services_are_running, stack_of
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _stack: Stack | None = None
 _folder: tempfile.TemporaryDirectory[str] | None = None
 _stops_services = False
+_run_mark: str | None = None
 
 # No deadlines on a busy machine; pytest-timeout ends tests that hang.
 hypothesis_settings.register_profile("project", deadline=None)
@@ -65,9 +68,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
     The addresses are only reserved here. `pytest_collection_finish` starts the databases if a test needs them.
     """
-    global _stack, _folder, _stops_services
+    global _stack, _folder, _stops_services, _run_mark
     for ending in (signal.SIGINT, signal.SIGTERM):  # background jobs of a shell ignore Ctrl-C by default
         signal.signal(ending, signal.default_int_handler)
+    if not hasattr(session.config, "workerinput"):
+        _run_mark = run_begin()
     if is_controller(session.config):
         return  # the processes of pytest-xdist collect and run the tests
     _stops_services = not services_are_running()
@@ -99,6 +104,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         _folder.cleanup()
     if _stops_services and _stack is not None and _stack.is_open:
         services("stop")
+
+
+def pytest_unconfigure() -> None:
+    if _run_mark is not None and (left := run_end(_run_mark)):
+        print(f"ended {len(left)} processes that tests left behind", file=sys.stderr)  # noqa: T201
 
 
 @pytest.fixture(scope="session")
