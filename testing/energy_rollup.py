@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -21,11 +20,20 @@ Choice = Callable[[Sequence[Logged]], Sequence[Logged]]
 def energy_roll_up(connection: Connection, catalogue: Catalogue, device_id: str, choose: Choice = list) -> None:
     """Rebuild the buckets of the change log rows that `choose` returns, and delete those rows, in one transaction.
 
-    Does nothing if another rollup (that of the run's writer) takes the same rows.
+    Takes the lock of the device's shard as the rollup does, since the run's writer has a rollup inside.
     """
-    with suppress(psycopg.errors.SerializationFailure), connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        _rebuild(connection, catalogue, device_id, choose)
+    log = changes_table(catalogue)
+    query = sql.SQL("SELECT tableoid::bigint FROM {} WHERE device_id = %s LIMIT 1").format(log)
+    shard = connection.execute(query, [device_id]).fetchone()
+    if shard is None:
+        return
+    connection.execute("SELECT pg_advisory_lock(%s::bigint)", shard)
+    try:
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            _rebuild(connection, catalogue, device_id, choose)
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(%s::bigint)", shard)
 
 
 def _rebuild(connection: Connection, catalogue: Catalogue, device_id: str, choose: Choice) -> None:

@@ -30,7 +30,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 ADMIN_PAGES = [
     "/admin/", "/admin/auth_app/user/", "/admin/auth_app/user/add/", "/admin/auth_app/accesstoken/",
-    "/admin/devices_app/device/", "/admin/devices_app/device/add/", "/admin/password_change/",
+    "/admin/devices_app/device/", "/admin/devices_app/device/add/",
 ]  # fmt: skip
 
 

@@ -127,7 +127,9 @@ async def test_rows_read_for_a_bucket(
         most = {"1d": 1, "1w": 7}.get(step, most)
     # In addition to the buckets: the newest reading, and the finer rows at the last edge.
     counts = rows_read(stack, asked)
-    assert sum(counts.values()) <= most * (len(window.edges) - 1) + 9, counts
+    # The change log is scanned per partition: how many rows of other devices it holds depends on other tests.
+    read = sum(count for table, count in counts.items() if "_changes" not in table)
+    assert read <= most * (len(window.edges) - 1) + 9, counts
 
 
 async def test_a_closed_window_reads_no_raw_reading(stack: Stack, dense: str, monkeypatch: pytest.MonkeyPatch) -> None:
