@@ -157,14 +157,16 @@ def test_the_limit_of_past_times_is_inclusive() -> None:
     assert "import" in refusal(time=first - 1)
 
 
-@pytest.mark.parametrize("time", ["1999-12-31T23:59:59.999Z", 0, -1e300, -(10**400)])
+@pytest.mark.parametrize("time", ["1999-12-31T23:59:59.999Z", 0])
 def test_refuses_a_time_of_long_ago(time: object) -> None:
     assert "behind the clock" in refusal(time=time)
 
 
-@pytest.mark.parametrize("time", [1e300, 10**400])
+@pytest.mark.parametrize("time", [1e300, -1e300, 10**400, -(10**400)], ids=["1e300", "-1e300", "10^400", "-10^400"])
 def test_refuses_a_time_beyond_the_calendar(time: object) -> None:
-    assert "ahead of the clock" in refusal(time=time)
+    reason = refusal(time=time)
+    assert "epoch milliseconds" in reason
+    assert len(reason) < 200
 
 
 @pytest.mark.parametrize(
