@@ -42,6 +42,12 @@ def listen(listener: Listener) -> None:
     _listeners.append(listener)
 
 
+def unlisten(listener: Listener) -> None:
+    """Stop calling `listener`. Does nothing if it is not called."""
+    if listener in _listeners:
+        _listeners.remove(listener)
+
+
 def publish_with(publisher: Publish) -> None:
     """Hand every change that this process makes to `publisher`, as JSON for `hear`, after the commit."""
     _publishers.append(publisher)
@@ -81,7 +87,7 @@ def apply(pk: int | None, fields: dict[str, Any]) -> None:
     change = AccessChange(**{name: tuple(ids) for name, ids in fields.items()})
     if pk is not None and not _is_first(pk):
         return
-    for listener in _listeners:
+    for listener in tuple(_listeners):
         listener(change)
 
 

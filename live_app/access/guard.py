@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from django.conf import settings
 
 from auth_app.access_changes import ChangeReader
-from auth_app.events import AccessChange, apply_recorded, listen
+from auth_app.events import AccessChange, apply_recorded, listen, unlisten
 from core.accounts import accounts_ask
 from core.errors import Unavailable
 from core.singletons import PerLoop
@@ -52,6 +52,7 @@ class Guard:
         self._sweeper.start()
 
     async def close(self) -> None:
+        unlisten(self._changed)
         await self._sweeper.close()
         await self._checks.close()
 
