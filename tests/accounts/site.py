@@ -20,7 +20,13 @@ class Site:
     """A server and its accounts. Its SECRET_KEY differs, so that login attempts count separately from other tests."""
 
     def __init__(self, stack: Stack, url: str, folder: Path, **more: str) -> None:
-        self.env = {**stack.env, "DATABASE_URL": url, "SECRET_KEY": secrets.token_urlsafe(48), **more}
+        self.env = {
+            **stack.env,
+            "DATABASE_URL": url,
+            "SECRET_KEY": secrets.token_urlsafe(48),
+            "NAMES_GIVEN_PER_USER": "10000",
+            **more,
+        }
         self.server: Process = server_process(self.env, folder / f"server_{secrets.token_hex(3)}.log")
 
     def client(self, token: str = "") -> httpx.Client:

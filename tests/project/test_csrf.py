@@ -18,7 +18,7 @@ WITHOUT_CREDENTIALS = {"/api/auth/login", "/api/auth/register"}
 # These change nothing. POST /api/history/query only reads; its body replaces a URL that would be too long.
 ONLY_READ = {
     "/api/history/query", "/api/history/ems_001", "/api/history/ems_001/export",
-    "/api/energy/ems_001", "/api/latest", "/api/metrics", "/api/stream",
+    "/api/energy", "/api/energy/ems_001", "/api/latest", "/api/metrics", "/api/stream",
     "/api/schema", "/api/docs", "/livez", "/readyz", "/metrics",
 }  # fmt: skip
 PATHS = sorted({path for path, _ in routes()})
