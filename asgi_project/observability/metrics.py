@@ -45,7 +45,9 @@ for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):  # they 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REQUESTS = Counter(
-    "wattstream_http_requests", "Requests answered; status 499 where the client left.", ["route", "method", "status"]
+    "wattstream_http_requests",
+    "Answered requests; status 499 if the client disconnected first.",
+    ["route", "method", "status"],
 )
 REQUEST_SECONDS = Histogram(
     "wattstream_http_request_seconds",
@@ -53,7 +55,7 @@ REQUEST_SECONDS = Histogram(
     ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-DENIALS = Counter("wattstream_denials", "What was refused for who asked, or how often.", ["where", "reason"])
+DENIALS = Counter("wattstream_denials", "Refused requests, handshakes and sockets, by reason.", ["where", "reason"])
 CLOSES = Counter("wattstream_live_closes", "Sockets closed, by close code.", ["code"])
 
 
@@ -62,30 +64,35 @@ def _gauge(name: str, help_text: str, mode: str = "livesum") -> Gauge:
 
 
 WORKERS = _gauge("workers", "Server processes behind this port.")
-REQUESTS_OPEN = _gauge("http_requests_open", "Requests being answered, this scrape among them.")
-LOOP_LAG = _gauge("event_loop_lag_seconds", "How late the event loop was the last time it was asked.", "livemax")
-RESIDENT = _gauge("process_resident_bytes", "Memory that the server processes hold.")
+REQUESTS_OPEN = _gauge("http_requests_open", "Requests in progress, including this scrape.")
+LOOP_LAG = _gauge("event_loop_lag_seconds", "Delay of the event loop at its last measurement.", "livemax")
+RESIDENT = _gauge("process_resident_bytes", "Resident memory of the server processes.")
 CPU = Counter("wattstream_process_cpu_seconds", "CPU time of the server processes.")
-EXPORTS = _gauge("exports_running", "Exports under way.")
-HEARTBEAT_AGE = _gauge("heartbeat_age_seconds", "Since the writer's last heartbeat; +Inf before the first.", "livemax")
-DEVICES = _gauge("live_devices", "Devices watched, added up over the workers.")
+EXPORTS = _gauge("exports_running", "Exports in progress.")
+HEARTBEAT_AGE = _gauge(
+    "heartbeat_age_seconds", "Time since the writer's last heartbeat; +Inf before the first.", "livemax"
+)
+DEVICES = _gauge("live_devices", "Watched devices, summed over the workers.")
 SOCKETS = _gauge("live_sockets", "Open live sockets.")
-SESSIONS = _gauge("live_sessions", "Live sessions: sockets whose user was let in, and event streams.")
-SLOW_SOCKETS = _gauge("live_slow_sockets", "Sockets that do not keep up, so that frames wait for them.")
-QUEUED_FRAMES = _gauge("live_queued_frames", "Frames that wait for slow sockets.")
-REDIS_CONNECTED = _gauge("live_redis_connected", "1 where every worker's hub has its Redis connection.", "livemin")
+SESSIONS = _gauge("live_sessions", "Live sessions: authenticated sockets and event streams.")
+SLOW_SOCKETS = _gauge("live_slow_sockets", "Sockets with queued frames, because the client reads too slowly.")
+QUEUED_FRAMES = _gauge("live_queued_frames", "Frames queued for slow sockets.")
+REDIS_CONNECTED = _gauge("live_redis_connected", "1 if the hub of every worker is connected to Redis.", "livemin")
 POOL_CONNECTIONS = _gauge("pool_connections", "Connections to TimescaleDB in the pool.")
-POOL_IDLE = _gauge("pool_idle_connections", "Of these, the ones that nobody uses.")
-POOL_WAITING = _gauge("pool_waiting_requests", "Questions that wait for a connection.")
-MALFORMED = Counter("wattstream_live_malformed", "Messages on Redis that could not be read.")
-# By their names in psycopg_pool's `get_stats`, with what one of them is in ours.
+POOL_IDLE = _gauge("pool_idle_connections", "Idle connections in the pool.")
+POOL_WAITING = _gauge("pool_waiting_requests", "Requests that wait for a connection.")
+MALFORMED = Counter("wattstream_live_malformed", "Malformed messages on Redis.")
+# Keys of psycopg_pool's `get_stats`: our counter, and the factor from its unit to ours.
 POOL_COUNTERS = {
-    "requests_num": (Counter("wattstream_pool_requests", "Connections asked for."), 1.0),
-    "requests_queued": (Counter("wattstream_pool_queued", "Of these, the ones that had to wait."), 1.0),
-    "requests_wait_ms": (Counter("wattstream_pool_wait_seconds", "How long they waited, altogether."), 0.001),
-    "requests_errors": (Counter("wattstream_pool_refused", "Of these, the ones that got none."), 1.0),
-    "connections_errors": (Counter("wattstream_pool_connect_errors", "Connections that could not be made."), 1.0),
-    "connections_lost": (Counter("wattstream_pool_lost", "Connections found broken."), 1.0),
+    "requests_num": (Counter("wattstream_pool_requests", "Requested connections."), 1.0),
+    "requests_queued": (Counter("wattstream_pool_queued", "Requests for a connection that had to wait."), 1.0),
+    "requests_wait_ms": (
+        Counter("wattstream_pool_wait_seconds", "Total time that requests waited for a connection."),
+        0.001,
+    ),
+    "requests_errors": (Counter("wattstream_pool_refused", "Requests that got no connection."), 1.0),
+    "connections_errors": (Counter("wattstream_pool_connect_errors", "Failed attempts to connect."), 1.0),
+    "connections_lost": (Counter("wattstream_pool_lost", "Connections that turned out to be broken."), 1.0),
 }
 LIVE_COUNTERS = {
     entry.name: Counter(f"wattstream_live_{entry.name}", entry.metadata["help"])
