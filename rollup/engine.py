@@ -24,21 +24,14 @@ from rollup.retention import retention_statements
 from rollup.spans import Slice, Span, parameters, slices_of, split_at, widened
 from telemetry.catalogue import Catalogue
 from telemetry.floor import lag_statement
+from telemetry.postgres import connection_options
 from telemetry.tiers import COARSE_SECONDS
 
 log = logging.getLogger("rollup")
 
 Connection = AsyncConnection[tuple[Any, ...]]
 CONNECT_TIMEOUT_S = 5
-CONNECTION_OPTIONS: dict[str, str | int] = {
-    "connect_timeout": CONNECT_TIMEOUT_S,
-    "tcp_user_timeout": 10_000,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "application_name": "wattstream rollup",
-}
+CONNECTION_OPTIONS = connection_options(application_name="wattstream rollup", connect_timeout_s=CONNECT_TIMEOUT_S)
 # A round plans again after this long, so that a backfill does not delay the newest minute.
 ROUND_S = 5.0
 LOCK_TIMEOUT_MS = 10_000

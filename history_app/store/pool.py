@@ -23,6 +23,7 @@ from core.fair import FairGate
 from core.singletons import PerLoop
 from history_app.store.arrays import arrays_register
 from history_app.store.connection import Connection
+from telemetry.postgres import connection_options
 
 Pool = AsyncConnectionPool[Connection]
 
@@ -32,16 +33,7 @@ RECONNECT_TIMEOUT_S = 2.0
 IDLE_BEFORE_CHECK_S = 1.0
 CHECK_TIMEOUT_S = 0.8
 CANCEL_TIMEOUT_S = 0.1
-# Half-open connections: the kernel gives up on unacknowledged data, and probes an idle peer.
-CONNECTION_OPTIONS: dict[str, str | int] = {
-    "connect_timeout": CONNECT_TIMEOUT_S,
-    "tcp_user_timeout": 5_000,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "application_name": "wattstream server",
-}
+CONNECTION_OPTIONS = connection_options(application_name="wattstream server", connect_timeout_s=CONNECT_TIMEOUT_S)
 BORROW_TIMEOUT_S = settings.TELEMETRY_POOL_TIMEOUT_MS / 1000 + 0.3
 UNAVAILABLE = Counter(
     "wattstream_telemetry_unavailable",

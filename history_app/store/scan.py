@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
+from psycopg.conninfo import make_conninfo
 
 from core.errors import Unavailable
 from core.fair import FairGate
 from core.singletons import PerLoop
 from history_app.store.connection import Connection
 from history_app.store.pool import CONNECT_TIMEOUT_S
+from telemetry.postgres import connection_options
 
-APPLICATION_NAME = "wattstream export"
+CONNECTION_OPTIONS = connection_options(application_name="wattstream export", connect_timeout_s=CONNECT_TIMEOUT_S)
 BATCH_ROWS = 1_000
 # The database ends a statement that takes too long; this bound is for a database that does not respond.
 STEP_TIMEOUT_S = settings.TELEMETRY_STATEMENT_TIMEOUT_MS / 1000 + 2
@@ -61,9 +63,7 @@ def scans_running() -> int:
 
 
 async def _connect() -> Connection:
-    return await psycopg.AsyncConnection.connect(
-        settings.TELEMETRY_URL, connect_timeout=CONNECT_TIMEOUT_S, application_name=APPLICATION_NAME
-    )
+    return await psycopg.AsyncConnection.connect(make_conninfo(settings.TELEMETRY_URL, **CONNECTION_OPTIONS))
 
 
 async def _prepare(connection: Connection) -> None:

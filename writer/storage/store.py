@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from telemetry.backoff import Backoff
 from telemetry.catalogue import Catalogue
+from telemetry.postgres import connection_options
 from telemetry.reading import Reading
 from telemetry.times import datetime_from_us, iso_from_us
 from writer.metrics import Metrics
@@ -24,15 +25,7 @@ from writer.storage.rows import Statements, binary_rows, merged_by_key
 log = logging.getLogger("writer.storage.store")
 
 CONNECT_TIMEOUT_S = 3
-# Half-open connections: the kernel gives up on data without an acknowledgement, and probes an idle peer.
-CONNECTION_OPTIONS = {
-    "connect_timeout": CONNECT_TIMEOUT_S,
-    "tcp_user_timeout": 5_000,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-}
+CONNECTION_OPTIONS = connection_options(application_name="wattstream writer", connect_timeout_s=CONNECT_TIMEOUT_S)
 SESSION = """SELECT set_config('statement_timeout', %s, false),
                     set_config('idle_in_transaction_session_timeout', %s, false)"""
 # SQLSTATE classes in which the rows are at fault: data exception, integrity constraint violation, raised by a trigger.
